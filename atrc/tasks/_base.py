@@ -1,0 +1,111 @@
+"""What a dense-prediction task is: its channels, losses, metric and picture.
+
+A task is one class in one file. The trainer, the augmentations, the evaluation and the drawings know only this
+interface, so a user's own task needs no other change (`atrc.tasks.TASKS`, or the entry-point group ``atrc.tasks``).
+
+Shapes: B batch, H x W pixels, R label regions. Label arrays of a dataset are channel-last NumPy arrays; inside a
+batch they are channel-first tensors.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from torch import Tensor
+from torchmetrics import Metric
+
+from searchspace.registry import Registry
+
+__all__ = ["IGNORE", "TASKS", "Task"]
+
+IGNORE = 255
+"""The class index of a pixel that counts in no loss and in no metric."""
+
+TASKS: Registry[type[Task]] = Registry("task", "atrc.tasks")
+
+
+class Task(ABC):
+    """One dense-prediction task on one dataset.
+
+    Subclasses take dataset facts (classes, units, weights) as keyword arguments with the paper's values as
+    defaults.
+
+    Attributes:
+        name: The registered name.
+        channels: Output channels of the final prediction.
+        regions: R, the number of label regions, i.e. the channels of the auxiliary map (Sec. 3.2.3).
+        weight: Weight of this task's losses in the total.
+        metric_name: Short name of the metric, for table heads, e.g. ``"mIoU"``.
+        metric_unit: Unit behind the figure, e.g. ``"%"``, ``"m"``, ``"deg"``.
+        higher_is_better: The metric's direction.
+        fill: What a label pixel is set to where there is no image (padding).
+    """
+
+    name: ClassVar[str]
+    metric_name: ClassVar[str]
+    metric_unit: ClassVar[str]
+    higher_is_better: ClassVar[bool]
+    fill: ClassVar[float]
+
+    channels: int
+    regions: int
+    weight: float
+
+    @abstractmethod
+    def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
+        """Loss of the final prediction, a scalar; exactly 0 (and differentiable) where no pixel is valid.
+
+        Args:
+            prediction: ``(B, channels, H, W)``, raw network output at the label's size.
+            label: ``(B, H, W)``, or ``(B, C, H, W)`` for a task whose label has channels.
+        """
+
+    @abstractmethod
+    def aux_loss(self, regions: Tensor, label: Tensor) -> Tensor:
+        """Loss of the auxiliary region map, a scalar.
+
+        Args:
+            regions: ``(B, R, H, W)`` logits at the label's size.
+            label: As for `loss`.
+        """
+
+    @abstractmethod
+    def metric(self) -> Metric:
+        """A fresh metric whose ``update(prediction, label)`` takes what `loss` takes.
+
+        ``compute()`` returns a scalar tensor in `metric_unit` (percentages as 0..100).
+        """
+
+    @abstractmethod
+    def draw(self, label: np.ndarray) -> np.ndarray:
+        """A label or decoded prediction as an ``(H, W, 3)`` uint8 picture."""
+
+    @abstractmethod
+    def decode(self, prediction: Tensor) -> Tensor:
+        """Raw network output ``(B, channels, H, W)`` as a map in the label's own form and units."""
+
+    def rescale_label(self, label: np.ndarray, scale: float) -> np.ndarray:
+        """The label's values after the image grew by ``scale`` (depth shrinks; most tasks do not change)."""
+        return label
+
+    def flip_label(self, label: np.ndarray) -> np.ndarray:
+        """The label after a horizontal flip: ``(H, W)`` or ``(H, W, C)``."""
+        return label[:, ::-1]
+
+    def check_label(self, label: np.ndarray) -> str | None:
+        """What is wrong with a label's values, in a few words, or None."""
+        return None
+
+    def fit(self, labels: Iterable[np.ndarray], cache: Path) -> None:
+        """Learns what the task takes from the training split (normals: the k-means centroids).
+
+        Called once before training, evaluation or prediction. Most tasks learn nothing.
+
+        Args:
+            labels: Label arrays of the training split, read lazily.
+            cache: The folder of the dataset's cache; what was fitted is kept there.
+        """

@@ -1,0 +1,45 @@
+"""What is raised when a user's input cannot be used.
+
+Every message is one line that a person can act on: what was given, where, what is allowed, and the nearest
+match. The command line prints it and exits with status 2; a library caller catches `InputError`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["InputError", "UnknownNameError", "did_you_mean"]
+
+
+class InputError(ValueError):
+    """Input that cannot be used. The message is one line."""
+
+
+class UnknownNameError(InputError, KeyError):
+    """A name that is not among the allowed ones.
+
+    Args:
+        noun: What the name should have named, e.g. ``"task"``.
+        name: What was given.
+        allowed: The names that exist.
+        where: Where the name was found, e.g. ``"tasks[2] in demo.yaml"``; optional.
+    """
+
+    def __init__(self, noun: str, name: str, allowed: Iterable[str], where: str = "") -> None:
+        names = list(allowed)
+        place = f" ({where})" if where else ""
+        self.message = (
+            f"unknown {noun} {name!r}{place}{did_you_mean(name, names)}; "
+            f"known: {', '.join(names) if names else 'none'}"
+        )
+        super().__init__(self.message)
+
+    def __str__(self) -> str:  # KeyError would print the repr of the message
+        return self.message
+
+
+def did_you_mean(name: str, allowed: Iterable[str]) -> str:
+    """``", did you mean 'x'?"`` for the nearest allowed name, or an empty string where none is near."""
+    near = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)
+    return f", did you mean {near[0]!r}?" if near else ""

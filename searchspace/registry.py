@@ -1,0 +1,96 @@
+"""Open registries: a name for every space, strategy, task, dataset, backbone, context and distillation module.
+
+A package outside this tree adds an entry either with the decorator::
+
+    from atrc.tasks import TASKS
+
+    @TASKS.register("albedo")
+    class Albedo(Task): ...
+
+or, so that it is found without being imported first, with an entry point in its ``pyproject.toml``::
+
+    [project.entry-points."atrc.tasks"]
+    albedo = "my_package.albedo:Albedo"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from searchspace.errors import InputError, UnknownNameError
+
+__all__ = ["Registry"]
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """A mapping from name to class or factory, filled by decorators and by entry points.
+
+    Args:
+        noun: What an entry is called in messages, e.g. ``"task"``.
+        group: The entry-point group that installed packages use, e.g. ``"atrc.tasks"``.
+    """
+
+    def __init__(self, noun: str, group: str) -> None:
+        self.noun = noun
+        self.group = group
+        self._entries: dict[str, T] = {}
+        self._entry_points_read = False
+
+    def register(self, name: str) -> Callable[[S], S]:
+        """Decorator that files a class or function under ``name``.
+
+        Raises:
+            InputError: Another object already has that name. The same definition may register again
+                (a reloaded module does).
+        """
+
+        def file(entry: S) -> S:
+            self._add(name, entry)  # type: ignore[arg-type]
+            return entry
+
+        return file
+
+    def _add(self, name: str, entry: T) -> None:
+        known = self._entries.get(name)
+        if known is not None and _origin(known) != _origin(entry):
+            raise InputError(
+                f"{self.noun} {name!r} is registered twice: by {_origin(known)} and by {_origin(entry)}"
+            )
+        self._entries[name] = entry
+
+    def _read_entry_points(self) -> None:
+        if self._entry_points_read:
+            return
+        self._entry_points_read = True
+        for point in entry_points(group=self.group):
+            self._add(point.name, point.load())
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._entries:
+            self._read_entry_points()
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise UnknownNameError(self.noun, name, sorted(self)) from None
+
+    def __contains__(self, name: object) -> bool:
+        self._read_entry_points()
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        self._read_entry_points()
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        self._read_entry_points()
+        return len(self._entries)
+
+
+def _origin(entry: object) -> str:
+    """``module.qualname`` of a class or function."""
+    return f"{getattr(entry, '__module__', '?')}.{getattr(entry, '__qualname__', repr(entry))}"
