@@ -1,0 +1,36 @@
+"""What can be chosen: spaces, genotypes, selections. Knows no network, no data, no strategy."""
+
+from searchspace.cp import CONTEXTS, NONE, CPSpace, block
+from searchspace.errors import InputError, UnknownNameError
+from searchspace.genotype import Genotype
+from searchspace.registry import Registry
+from searchspace.released import RELEASED, from_codes, load_genotype, parse_released
+from searchspace.selection import Selection, Weighted
+from searchspace.space import SPACES, SearchSpace
+from searchspace.supernet import Supernet
+from searchspace.toy import ToySpace
+from searchspace.yaml_form import build_space, dump_space, load_space
+
+__all__ = [
+    "CONTEXTS",
+    "NONE",
+    "RELEASED",
+    "SPACES",
+    "CPSpace",
+    "Genotype",
+    "InputError",
+    "Registry",
+    "SearchSpace",
+    "Selection",
+    "Supernet",
+    "ToySpace",
+    "UnknownNameError",
+    "Weighted",
+    "block",
+    "build_space",
+    "dump_space",
+    "from_codes",
+    "load_genotype",
+    "load_space",
+    "parse_released",
+]

@@ -58,9 +58,7 @@ class Registry(Mapping[str, T], Generic[T]):
     def _add(self, name: str, entry: T) -> None:
         known = self._entries.get(name)
         if known is not None and _origin(known) != _origin(entry):
-            raise InputError(
-                f"{self.noun} {name!r} is registered twice: by {_origin(known)} and by {_origin(entry)}"
-            )
+            raise InputError(f"{self.noun} {name!r} is registered twice: by {_origin(known)} and by {_origin(entry)}")
         self._entries[name] = entry
 
     def _read_entry_points(self) -> None:

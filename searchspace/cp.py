@@ -1,0 +1,77 @@
+"""The context-pooling (CP) space of ATRC (Sec. 3.3): one context type for every pair of target and source task.
+
+For N tasks there are N x N choices, one CP block each, named ``target<-source``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from searchspace.errors import InputError, UnknownNameError
+from searchspace.genotype import Genotype
+from searchspace.space import SPACES, SearchSpace
+
+__all__ = ["CONTEXTS", "NONE", "CPSpace", "block"]
+
+NONE = "none"
+"""The option that cuts the information flow from source to target."""
+
+CONTEXTS = (NONE, "global", "local", "t_label", "s_label")
+"""The paper's five candidates, in the order of the released integer codes 0..4."""
+
+
+def block(target: str, source: str) -> str:
+    """Name of the choice for one (target, source) pair: the target attends to the source."""
+    return f"{target}<-{source}"
+
+
+@SPACES.register("cp")
+class CPSpace(SearchSpace):
+    """All assignments of context types to the N x N blocks of N tasks.
+
+    On the diagonal (target = source) T-label and S-label are one operation, so ``s_label`` is not offered there.
+
+    Args:
+        tasks: Names of the tasks, all different, at least one.
+        contexts: The candidates; ``"none"`` is the only one with a meaning here, the others name contexts that
+            the network knows.
+
+    Example:
+        >>> CPSpace(["semseg", "depth"]).size  # 2 diagonal blocks of 4, 2 others of 5
+        400
+    """
+
+    def __init__(self, tasks: Sequence[str], contexts: Sequence[str] = CONTEXTS) -> None:
+        self.tasks = tuple(tasks)
+        self.contexts = tuple(contexts)
+        if not self.tasks:
+            raise InputError("the cp space needs at least one task")
+        if len(set(self.tasks)) != len(self.tasks):
+            raise InputError(f"the cp space got a task twice: {', '.join(self.tasks)}")
+        choices = {
+            block(target, source): tuple(c for c in self.contexts if target != source or c != "s_label")
+            for target, source in self.pairs()
+        }
+        parameters = {"tasks": list(self.tasks)}
+        if self.contexts != CONTEXTS:
+            parameters["contexts"] = list(self.contexts)
+        super().__init__("cp", choices, parameters)
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Every (target, source) pair, row by row."""
+        return ((target, source) for target in self.tasks for source in self.tasks)
+
+    def uniform(self, context: str) -> Genotype:
+        """The same context in every block (``s_label`` becomes the identical ``t_label`` on the diagonal)."""
+        if context not in self.contexts:
+            raise UnknownNameError("context type", context, self.contexts)
+        return self.genotype({c: context if context in options else "t_label" for c, options in self.items()})
+
+    def from_matrix(self, rows: Mapping[str, Mapping[str, str]]) -> Genotype:
+        """A genotype from ``{target: {source: context}}``."""
+        choices = {block(t, s): context for t, row in rows.items() for s, context in row.items()}
+        return self.genotype(choices)
+
+    def matrix(self, genotype: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        """``{target: {source: context}}``: the table that a person reads."""
+        return {t: {s: genotype[block(t, s)] for s in self.tasks} for t in self.tasks}

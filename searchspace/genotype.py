@@ -1,0 +1,115 @@
+"""Genotypes: one point of a search space, immutable, and readable as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from searchspace.errors import InputError
+
+__all__ = ["FORMAT", "Genotype"]
+
+FORMAT = "atrc-genotype/1"
+"""Version of the JSON form. A later version reads this one."""
+
+
+class Genotype(Mapping[str, str]):
+    """A complete assignment of options to choices. Built by a space, which validates it.
+
+    Args:
+        space: Name of the space.
+        choices: Choice -> option, in the space's order.
+        parameters: What rebuilds the space from the registry; travels in the file.
+    """
+
+    __slots__ = ("_choices", "_hash", "parameters", "space")
+
+    def __init__(self, space: str, choices: Mapping[str, str], parameters: Mapping[str, Any] | None = None) -> None:
+        self.space = space
+        self.parameters = MappingProxyType(dict(parameters or {}))
+        self._choices = MappingProxyType(dict(choices))
+        self._hash = hash((space, tuple(self._choices.items())))
+
+    def __getitem__(self, choice: str) -> str:
+        return self._choices[choice]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._choices)
+
+    def __len__(self) -> int:
+        return len(self._choices)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Genotype):
+            return NotImplemented
+        return self.space == other.space and self._choices == other._choices
+
+    def __repr__(self) -> str:
+        inner = ", ".join(f"{choice}: {option}" for choice, option in self.items())
+        return f"Genotype({self.space}; {inner})"
+
+    def diff(self, other: Genotype) -> dict[str, tuple[str, str]]:
+        """Choice -> (option here, option there), for the choices that differ.
+
+        Raises:
+            InputError: The two do not have the same choices.
+        """
+        if self.space != other.space or set(self) != set(other):
+            raise InputError(
+                f"genotypes of different spaces cannot be compared: {self.space!r} with {len(self)} choices, "
+                f"{other.space!r} with {len(other)}"
+            )
+        return {c: (self[c], other[c]) for c in self if self[c] != other[c]}
+
+    def distance(self, other: Genotype) -> int:
+        """Hamming distance: the number of choices that differ."""
+        return len(self.diff(other))
+
+    def to_json(self) -> dict[str, Any]:
+        """The versioned plain form: names, no integers."""
+        return {
+            "format": FORMAT,
+            "space": self.space,
+            "parameters": dict(self.parameters),
+            "choices": dict(self._choices),
+        }
+
+    @classmethod
+    def from_json(cls, data: Any, where: str = "genotype") -> Genotype:
+        """Inverse of `to_json`. The space still has to `validate` it.
+
+        Raises:
+            InputError: Not a genotype, or of a version that this software does not know.
+        """
+        if not isinstance(data, dict) or "format" not in data:
+            raise InputError(f"{where} is not a genotype: expected an object with 'format': {FORMAT!r}")
+        if data["format"] != FORMAT:
+            raise InputError(f"{where} has format {data['format']!r}; this version reads {FORMAT!r}")
+        choices = data.get("choices")
+        if not isinstance(choices, dict) or not all(isinstance(o, str) for o in choices.values()):
+            raise InputError(f"{where}: 'choices' must map each choice to the name of an option")
+        parameters = data.get("parameters") or {}
+        if not isinstance(data.get("space"), str) or not isinstance(parameters, dict):
+            raise InputError(f"{where}: 'space' must be a name and 'parameters' an object")
+        return cls(data["space"], choices, parameters)
+
+    @classmethod
+    def load(cls, path: Path) -> Genotype:
+        """Reads a genotype file.
+
+        Raises:
+            InputError: Missing, not JSON, or not a genotype; the message names the file.
+        """
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"genotype file {path} does not exist") from None
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise InputError(f"genotype file {path} cannot be read as JSON: {error}") from None
+        return cls.from_json(data, where=str(path))

@@ -1,0 +1,175 @@
+"""Search spaces: an ordered, immutable mapping from choice to options.
+
+A space knows no network, no data and no strategy; it samples, enumerates, validates and encodes in plain Python.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from searchspace.errors import InputError, UnknownNameError
+from searchspace.genotype import Genotype
+from searchspace.registry import Registry
+
+__all__ = ["SPACES", "SearchSpace"]
+
+
+class SearchSpace(Mapping[str, tuple[str, ...]]):
+    """What can be chosen.
+
+    Constraints that concern one choice are expressed by its options (the diagonal blocks of the CP space have
+    no ``s_label``). A space whose choices depend on one another overrides `violation`.
+
+    Args:
+        name: The registered name, or any name for a space declared by hand.
+        choices: Choice name -> its options, at least one, all different. The order is kept, and is the order
+            of encodings.
+        parameters: Keyword arguments that build the same space again from the registry; kept in genotype files.
+
+    Example:
+        >>> space = SearchSpace("two switches", {"a": ["on", "off"], "b": ["on", "off"]})
+        >>> space.size
+        4
+        >>> space.genotype({"a": "on", "b": "off"})["b"]
+        'off'
+    """
+
+    def __init__(
+        self,
+        name: str,
+        choices: Mapping[str, Sequence[str]],
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not choices:
+            raise InputError(f"space {name!r} has no choices; declare at least one")
+        for choice, options in choices.items():
+            if isinstance(options, str) or not options or not all(isinstance(o, str) for o in options):
+                raise InputError(f"choice {choice!r} of space {name!r} needs a list of option names, got {options!r}")
+            if len(set(options)) != len(options):
+                raise InputError(f"choice {choice!r} of space {name!r} lists an option twice: {list(options)}")
+        self.name = name
+        self.parameters = MappingProxyType(dict(parameters or {}))
+        self._choices = {choice: tuple(options) for choice, options in choices.items()}
+
+    def __getitem__(self, choice: str) -> tuple[str, ...]:
+        try:
+            return self._choices[choice]
+        except KeyError:
+            raise UnknownNameError("choice", choice, self._choices, f"space {self.name!r}") from None
+
+    def __contains__(self, choice: object) -> bool:
+        return choice in self._choices
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._choices)
+
+    def __len__(self) -> int:
+        return len(self._choices)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SearchSpace):
+            return NotImplemented
+        return self.name == other.name and list(self.items()) == list(other.items())
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(self._choices.items())))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {len(self)} choices, {self.size:.3g} genotypes)"
+
+    @property
+    def size(self) -> int:
+        """Number of genotypes, where no constraint joins choices."""
+        return math.prod(len(options) for options in self._choices.values())
+
+    # -- genotypes ------------------------------------------------------------------------------------------
+
+    def violation(self, choices: Mapping[str, str]) -> str | None:
+        """Which constraint between choices a complete assignment breaks, in one line, or None."""
+        return None
+
+    def genotype(self, choices: Mapping[str, str]) -> Genotype:
+        """The genotype that makes these choices, validated.
+
+        Raises:
+            InputError: A choice is missing, unknown, or set to an option that it does not have.
+        """
+        for choice, option in choices.items():
+            if choice not in self:
+                raise UnknownNameError("choice", choice, self, f"space {self.name!r}")
+            if option not in self[choice]:
+                raise UnknownNameError("option", option, self[choice], f"choice {choice!r}")
+        missing = [choice for choice in self if choice not in choices]
+        if missing:
+            raise InputError(f"genotype for space {self.name!r} lacks the choice {missing[0]!r}")
+        broken = self.violation(choices)
+        if broken:
+            raise InputError(f"genotype for space {self.name!r}: {broken}")
+        return Genotype(self.name, {choice: choices[choice] for choice in self}, self.parameters)
+
+    def validate(self, genotype: Genotype) -> Genotype:
+        """The genotype itself, if it belongs to this space.
+
+        Raises:
+            InputError: It was made for other choices (other tasks, say), or for another space.
+        """
+        if genotype.space != self.name:
+            raise InputError(f"genotype is for space {genotype.space!r}, but this is space {self.name!r}")
+        return self.genotype(genotype)
+
+    def sample(self, rng: random.Random) -> Genotype:
+        """A genotype drawn uniformly; constraints between choices are met by drawing again."""
+        while True:
+            choices = {choice: rng.choice(options) for choice, options in self.items()}
+            if self.violation(choices) is None:
+                return self.genotype(choices)
+
+    def enumerate(self) -> Iterator[Genotype]:
+        """Every genotype once, the last choice varying fastest. Lazy: spaces are large."""
+        for options in itertools.product(*self.values()):
+            choices = dict(zip(self, options, strict=True))
+            if self.violation(choices) is None:
+                yield self.genotype(choices)
+
+    def neighbours(self, genotype: Genotype) -> Iterator[Genotype]:
+        """Every genotype that differs in exactly one choice."""
+        for choice, options in self.items():
+            for option in options:
+                if option != genotype[choice]:
+                    choices = {**genotype, choice: option}
+                    if self.violation(choices) is None:
+                        yield self.genotype(choices)
+
+    def mutate(self, genotype: Genotype, rng: random.Random, changes: int = 1) -> Genotype:
+        """A genotype at distance ``changes``, drawn uniformly over the choices that have an alternative."""
+        free = [choice for choice, options in self.items() if len(options) > 1]
+        if not 1 <= changes <= len(free):
+            raise InputError(f"changes must be in 1..{len(free)}, got {changes}")
+        while True:
+            choices = dict(genotype)
+            for choice in rng.sample(free, changes):
+                choices[choice] = rng.choice([o for o in self[choice] if o != genotype[choice]])
+            if self.violation(choices) is None:
+                return self.genotype(choices)
+
+    def encode(self, genotype: Genotype) -> tuple[int, ...]:
+        """Option indices, in the order of the choices."""
+        return tuple(options.index(genotype[choice]) for choice, options in self.items())
+
+    def decode(self, indices: Sequence[int]) -> Genotype:
+        """Inverse of `encode`."""
+        if len(indices) != len(self):
+            raise InputError(f"space {self.name!r} has {len(self)} choices, got {len(indices)} indices")
+        for index, (choice, options) in zip(indices, self.items(), strict=True):
+            if not 0 <= index < len(options):
+                raise InputError(f"index of choice {choice!r} must be in 0..{len(options) - 1}, got {index}")
+        return self.genotype({choice: options[i] for i, (choice, options) in zip(indices, self.items(), strict=True)})
+
+
+SPACES: Registry[type[SearchSpace]] = Registry("space", "atrc.spaces")
+"""Space classes by name; each is built from plain keyword arguments (see `SearchSpace.parameters`)."""

@@ -1,0 +1,34 @@
+"""The supernet protocol: what a one-shot strategy needs to know of a network, and no more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+
+from searchspace.genotype import Genotype
+from searchspace.selection import Selection
+from searchspace.space import SearchSpace
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Supernet"]
+
+BatchT = TypeVar("BatchT", contravariant=True)
+
+
+@runtime_checkable
+class Supernet(Protocol[BatchT]):
+    """A module that runs under any `Selection` of its space, and derives stand-alone modules from genotypes."""
+
+    @property
+    def space(self) -> SearchSpace:
+        """The space whose selections it takes."""
+        ...
+
+    def loss(self, batch: BatchT, selection: Selection) -> Tensor:
+        """Training loss of one batch under a selection, a scalar, differentiable in the selection's weights."""
+        ...
+
+    def derive(self, genotype: Genotype) -> Any:
+        """A freshly initialised stand-alone module that holds only what the genotype chose."""
+        ...

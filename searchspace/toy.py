@@ -1,0 +1,43 @@
+"""A space with a known optimum, for tests and for a first look at a strategy."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+from searchspace.errors import InputError
+from searchspace.genotype import Genotype
+from searchspace.space import SPACES, SearchSpace
+
+__all__ = ["ToySpace"]
+
+
+@SPACES.register("toy")
+class ToySpace(SearchSpace):
+    """Independent choices, each option with a planted cost; the optimum is the cheapest option of each.
+
+    Args:
+        choices: Number of choices.
+        options: Options per choice, at least 2.
+        seed: Draws the costs: the best option of every choice costs 0, the others 0.2 to 1.
+    """
+
+    def __init__(self, choices: int = 6, options: int = 4, seed: int = 0) -> None:
+        if choices < 1 or options < 2:
+            raise InputError(f"the toy space needs choices >= 1 and options >= 2, got {choices=}, {options=}")
+        names = {f"c{i}": tuple(f"o{j}" for j in range(options)) for i in range(choices)}
+        super().__init__("toy", names, {"choices": choices, "options": options, "seed": seed})
+        rng = random.Random(seed)
+        self.costs: dict[str, dict[str, float]] = {}
+        for choice, available in self.items():
+            best = rng.choice(available)
+            self.costs[choice] = {o: 0.0 if o == best else rng.uniform(0.2, 1.0) for o in available}
+
+    @property
+    def optimum(self) -> Genotype:
+        """The genotype of score 0, all others being lower."""
+        return self.genotype({c: min(costs, key=lambda o: costs[o]) for c, costs in self.costs.items()})
+
+    def score(self, genotype: Mapping[str, str]) -> float:
+        """Minus the summed cost: higher is better."""
+        return -sum(self.costs[choice][option] for choice, option in genotype.items())

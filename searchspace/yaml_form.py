@@ -1,0 +1,61 @@
+"""The YAML form of a space: either a registered one with its parameters, or choices written out.
+
+::
+
+    space: cp                          name: my switches
+    tasks: [semseg, depth]             choices:
+                                         norm: [batch, group]
+                                         act: [relu, gelu, silu]
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from searchspace.errors import InputError
+from searchspace.space import SPACES, SearchSpace
+
+__all__ = ["build_space", "dump_space", "load_space"]
+
+
+def build_space(name: str, **parameters: Any) -> SearchSpace:
+    """A registered space from its parameters.
+
+    Raises:
+        InputError: Unknown name, or parameters that the space does not take.
+    """
+    try:
+        return SPACES[name](**parameters)
+    except TypeError as error:
+        raise InputError(f"space {name!r}: {error}") from None
+
+
+def load_space(path: Path) -> SearchSpace:
+    """Reads a space from a YAML file.
+
+    Raises:
+        InputError: Missing file, broken YAML, or neither of the two forms; the message names the file.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"space file {path} does not exist") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"space file {path} cannot be read: {' '.join(str(error).split())}") from None
+    if isinstance(data, dict) and isinstance(data.get("space"), str):
+        return build_space(data["space"], **{str(k): v for k, v in data.items() if k != "space"})
+    if isinstance(data, dict) and set(data) == {"name", "choices"} and isinstance(data["choices"], dict):
+        return SearchSpace(str(data["name"]), data["choices"])
+    raise InputError(f"space file {path} must hold 'space' and its parameters, or 'name' and 'choices'")
+
+
+def dump_space(space: SearchSpace) -> str:
+    """The YAML text that `load_space` reads back to an equal space."""
+    if space.parameters:
+        data: dict[str, Any] = {"space": space.name, **space.parameters}
+    else:
+        data = {"name": space.name, "choices": {choice: list(options) for choice, options in space.items()}}
+    return yaml.safe_dump(data, sort_keys=False, default_flow_style=None)
