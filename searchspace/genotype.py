@@ -50,6 +50,9 @@ class Genotype(Mapping[str, str]):
             return NotImplemented
         return self.space == other.space and self._choices == other._choices
 
+    def __reduce__(self) -> tuple[Any, ...]:  # the read-only views inside cannot be copied or pickled as they are
+        return Genotype, (self.space, dict(self._choices), dict(self.parameters))
+
     def __repr__(self) -> str:
         inner = ", ".join(f"{choice}: {option}" for choice, option in self.items())
         return f"Genotype({self.space}; {inner})"

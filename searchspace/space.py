@@ -9,7 +9,6 @@ import itertools
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 from searchspace.errors import InputError, UnknownNameError
@@ -53,7 +52,7 @@ class SearchSpace(Mapping[str, tuple[str, ...]]):
             if len(set(options)) != len(options):
                 raise InputError(f"choice {choice!r} of space {name!r} lists an option twice: {list(options)}")
         self.name = name
-        self.parameters = MappingProxyType(dict(parameters or {}))
+        self.parameters = dict(parameters or {})
         self._choices = {choice: tuple(options) for choice, options in choices.items()}
 
     def __getitem__(self, choice: str) -> tuple[str, ...]:

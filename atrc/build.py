@@ -1,0 +1,212 @@
+"""From a config to objects: tasks, datasets, spaces, networks. The one place where registered names are looked up."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from atrc.backbones import BACKBONES, Backbone, LoadReport, load_weights
+from atrc.config import Config
+from atrc.data import DATASETS, Dataset, DatasetInfo
+from atrc.distillation import ATRC, NoDistillation
+from atrc.network import MultiTaskNetwork, SearchNetwork
+from atrc.tasks import TASKS, Task
+from searchspace import SPACES, CPSpace, InputError, Registry, SearchSpace, UnknownNameError
+from strategies import resolve_genotype
+
+__all__ = [
+    "MODELS",
+    "build_backbone",
+    "build_dataset",
+    "build_network",
+    "build_search_network",
+    "build_space",
+    "build_tasks",
+    "describe_dataset",
+    "fit_tasks",
+    "import_plugins",
+]
+
+MODELS = ("single-TASK", "multi", "all-CONTEXT", "GENOTYPE.json")
+"""What a stand-alone network can be, in words for messages."""
+
+
+def import_plugins(config: Config) -> None:
+    """Imports the config's plugins, which register what they define.
+
+    Raises:
+        InputError: A file or module that does not exist or fails to import.
+    """
+    for plugin in config.plugins:
+        try:
+            if plugin.endswith(".py"):
+                _import_file(Path(plugin))
+            else:
+                importlib.import_module(plugin)
+        except InputError:
+            raise
+        except Exception as error:  # a plugin is foreign code and may fail in any way
+            raise InputError(f"plugin {plugin!r} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def _import_file(path: Path) -> None:
+    path = path.expanduser().resolve()
+    name = f"atrc_plugin_{path.stem}"
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+        return
+    if not path.is_file():
+        raise InputError(f"plugin file {path} does not exist")
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+def _construct(registry: Registry[Any], name: str, options: Mapping[str, Any], *arguments: Any) -> Any:
+    """An entry of a registry called with a config's options; a wrong option is the user's error."""
+    entry = registry[name]
+    try:
+        return entry(*arguments, **options)
+    except TypeError as error:
+        raise InputError(f"{registry.noun} {name!r}: {str(error).split('() ')[-1]}") from None
+
+
+def describe_dataset(config: Config) -> DatasetInfo:
+    """The dataset's facts, without opening it."""
+    dataset = DATASETS[config.dataset.name]
+    try:
+        return dataset.describe(**config.dataset.options)
+    except TypeError as error:
+        raise InputError(f"dataset {config.dataset.name!r}: {str(error).split('() ')[-1]}") from None
+
+
+def build_dataset(config: Config, split: str) -> Dataset:
+    """A split of the config's dataset with the labels of the config's tasks."""
+    dataset: Dataset = _construct(DATASETS, config.dataset.name, config.dataset.options, split, list(config.tasks))
+    return dataset
+
+
+def build_tasks(config: Config, info: DatasetInfo) -> dict[str, Task]:
+    """The config's tasks with the dataset's facts and the config's options."""
+    tasks: dict[str, Task] = {}
+    for name, options in config.tasks.items():
+        TASKS[name]  # an unknown task is that first, and only then one that this dataset lacks
+        if name not in info.tasks:
+            raise UnknownNameError("task", name, info.tasks, f"of dataset {info.name}")
+        tasks[name] = _construct(TASKS, name, {**info.tasks[name], **options})
+    return tasks
+
+
+class _Labels(Sequence[np.ndarray]):
+    """The label maps of one task, read when asked for."""
+
+    def __init__(self, dataset: Dataset, task: str) -> None:
+        self.dataset, self.task = dataset, task
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.dataset[index].labels[self.task]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[i] for i in range(len(self)))
+
+
+def fit_tasks(tasks: Mapping[str, Task], train: Dataset) -> None:
+    """Lets every task learn what it takes from the training labels (normals: centroids)."""
+    for name, task in tasks.items():
+        task.fit(_Labels(train, name), train.info.cache)
+
+
+def build_space(config: Config) -> SearchSpace:
+    """The config's space; the cp space takes the config's tasks."""
+    options = config.space.options
+    if config.space.name == "cp":
+        options.setdefault("tasks", list(config.tasks))
+        if list(options["tasks"]) != list(config.tasks):
+            raise InputError(
+                f"space.tasks must be the config's tasks ({', '.join(config.tasks)}), got {options['tasks']}"
+            )
+    space: SearchSpace = _construct(SPACES, config.space.name, options)
+    return space
+
+
+def cp_space(config: Config) -> CPSpace:
+    """The config's space, which must be the cp space: the networks of this package are built from it."""
+    space = build_space(config)
+    if not isinstance(space, CPSpace):
+        raise InputError(f"this command searches the cp space; the config's space is {config.space.name!r}")
+    return space
+
+
+def build_backbone(
+    config: Config, *, pretrained: bool = True, report: Callable[[LoadReport], None] | None = None
+) -> Backbone:
+    """The config's backbone, with its pretrained weights where the config names a file.
+
+    Args:
+        config: The config.
+        pretrained: False leaves the weights out, for a network whose checkpoint is loaded next.
+        report: Is handed what was loaded.
+    """
+    options = config.backbone.options
+    weights = options.pop("weights", None)
+    backbone: Backbone = _construct(BACKBONES, config.backbone.name, options)
+    if weights and pretrained:
+        loaded = load_weights(backbone, Path(weights))
+        if report:
+            report(loaded)
+    return backbone
+
+
+def build_search_network(config: Config, tasks: Mapping[str, Task], *, pretrained: bool = True) -> SearchNetwork:
+    """The supernet of the config."""
+    return SearchNetwork(
+        lambda: build_backbone(config, pretrained=pretrained),
+        tasks,
+        cp_space(config),
+        hidden=config.model.hidden,
+        contexts=config.model.contexts,
+        dropout=config.model.dropout,
+    )
+
+
+def build_network(
+    config: Config, tasks: Mapping[str, Task], model: str, *, pretrained: bool = True
+) -> MultiTaskNetwork:
+    """A stand-alone network.
+
+    Args:
+        config: The config.
+        tasks: All its tasks.
+        model: ``single-TASK``, ``multi``, ``all-CONTEXT``, or the path of a genotype file.
+        pretrained: See `build_backbone`.
+
+    Raises:
+        InputError: None of these, or a genotype for other tasks.
+    """
+    backbone = build_backbone(config, pretrained=pretrained)
+    if model.startswith("single-"):
+        name = model.removeprefix("single-")
+        if name not in tasks:
+            raise UnknownNameError("task", name, tasks, f"model {model!r}")
+        return MultiTaskNetwork(backbone, {name: tasks[name]}, NoDistillation({}))
+    if model == "multi":
+        return MultiTaskNetwork(backbone, tasks, NoDistillation({}))
+    if not model.startswith("all-") and not model.endswith(".json"):
+        raise InputError(f"model {model!r} is none of {', '.join(MODELS)}")
+    genotype = resolve_genotype(model, cp_space(config))
+    channels = dict.fromkeys(tasks, sum(backbone.channels) // 4)
+    options = config.model
+    atrc = ATRC(channels, genotype, hidden=options.hidden, dropout=options.dropout, contexts=options.contexts)
+    return MultiTaskNetwork(backbone, tasks, atrc)

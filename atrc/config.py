@@ -1,0 +1,259 @@
+"""The configuration of an experiment: typed, read from YAML, overridden from the command line.
+
+A config names everything by its registered name and gives its options beside it; what the presets hold is listed by
+`atrc presets`. Unknown keys are refused with the nearest known one.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from searchspace.errors import InputError, UnknownNameError, did_you_mean
+
+__all__ = ["Augmentation", "Config", "Model", "Named", "Training", "load_config", "preset_names"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Named(BaseModel):
+    """A registered name with its options: ``{name: rooms, size: [96, 128]}``."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything beside the name."""
+        return copy.deepcopy(self.model_extra or {})
+
+
+class Model(_Strict):
+    """The network around the search space.
+
+    Attributes:
+        hidden: d, the attention channels; None for C // 2.
+        dropout: dropout2d of derived networks.
+        contexts: Options per context type, e.g. ``{local: {border: zero}}``.
+    """
+
+    hidden: int | None = Field(None, gt=0)
+    dropout: float = Field(0.05, ge=0, lt=1)
+    contexts: dict[str, dict[str, Any]] = {}
+
+
+class Training(_Strict):
+    """One training, of a supernet or of a network. Defaults are the paper's.
+
+    Attributes:
+        steps: Optimiser steps.
+        batch_size: Samples per step.
+        optimizer: ``sgd`` (with ``momentum``) or ``adamw``.
+        lr: Learning rate at the start; it falls to 0 as ``(1 - step / steps) ** power``, step by step.
+        backbone_lr_factor: Multiplies ``lr`` for the backbone.
+        warmup: Steps of linear warm-up.
+        clip_norm: Largest gradient norm; None does not clip.
+    """
+
+    steps: int = Field(40_000, gt=0)
+    batch_size: int = Field(8, gt=0)
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: float = Field(0.01, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(5e-4, ge=0)
+    power: float = Field(0.9, ge=0)
+    backbone_lr_factor: float = Field(1.0, gt=0)
+    warmup: int = Field(0, ge=0)
+    clip_norm: float | None = Field(None, gt=0)
+
+
+class Augmentation(_Strict):
+    """Training augmentation, in the order of the paper; see `atrc.data.transforms`.
+
+    Attributes:
+        scale: Range of the random scale, or None.
+        crop_dominance: A crop is drawn again while one class covers this share of it.
+        flip: Probability of a horizontal flip.
+        photometric: Whether brightness, contrast, saturation and hue vary.
+    """
+
+    scale: tuple[float, float] | None = (0.5, 2.0)
+    crop_dominance: float = Field(0.75, gt=0, le=1)
+    flip: float = Field(0.5, ge=0, le=1)
+    photometric: bool = True
+
+
+class Config(_Strict):
+    """Everything that a run depends on.
+
+    Attributes:
+        name: Names the folder under ``runs/``.
+        plugins: Modules or ``.py`` files imported first; they register spaces, tasks, strategies, ...
+        dataset: A registered dataset with its options.
+        tasks: Task name -> options that replace the dataset's, e.g. ``{edge: {weight: 20}}``. A list of names is
+            short for no options. The order is that of the genotype's rows.
+        backbone: A registered backbone with its options; ``weights`` is a path to pretrained weights.
+        space: A registered space; ``cp`` takes its tasks from above.
+        strategy: A registered strategy with its knobs.
+        model: The network around the space.
+        search: How the supernet is trained.
+        train: How every stand-alone network is trained.
+        augmentation: Of training samples.
+        seeds: One run each.
+        workers: Processes that prepare batches; 0 prepares them in the training process.
+        device: ``auto`` takes a GPU where there is one.
+        precision: Autocast of the forward pass.
+        checkpoint_every: Steps between checkpoints.
+        log_every: Steps between lines of metrics.jsonl.
+        evaluate_batch: Batch size of evaluation.
+    """
+
+    name: str = Field(min_length=1, pattern=r"^[\w.-]+$")
+    plugins: list[str] = []
+    dataset: Named
+    tasks: dict[str, dict[str, Any]]
+    backbone: Named = Named(name="hrnet18")
+    space: Named = Named(name="cp")
+    strategy: Named = Named(name="gumbel_entropy")
+    model: Model = Model()
+    search: Training = Training(clip_norm=10.0)
+    train: Training = Training()
+    augmentation: Augmentation = Augmentation()
+    seeds: list[int] = Field([0], min_length=1)
+    workers: int = Field(0, ge=0)
+    device: str = "auto"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    checkpoint_every: int = Field(500, gt=0)
+    log_every: int = Field(20, gt=0)
+    evaluate_batch: int = Field(8, gt=0)
+
+    @field_validator("tasks", mode="before")
+    @classmethod
+    def _list_of_tasks(cls, tasks: Any) -> Any:
+        if isinstance(tasks, Sequence) and not isinstance(tasks, str):
+            return {name: {} for name in tasks}
+        if isinstance(tasks, Mapping):
+            return {name: options or {} for name, options in tasks.items()}
+        return tasks
+
+    @field_validator("tasks")
+    @classmethod
+    def _some_tasks(cls, tasks: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        if not tasks:
+            raise ValueError("name at least one task")
+        return tasks
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct_seeds(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) != len(seeds) or min(seeds) < 0:
+            raise ValueError("seeds must be different and not negative")
+        return seeds
+
+    def to_yaml(self) -> str:
+        """The resolved config as YAML that `load_config` reads back to the same."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
+
+
+def preset_names() -> list[str]:
+    """Names of the configs that ship with the package."""
+    folder = resources.files("atrc") / "presets"
+    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml"))
+
+
+def load_config(source: str, overrides: Sequence[str] = ()) -> Config:
+    """A config from a preset's name or a file, with overrides.
+
+    Args:
+        source: Name of a preset, or path of a YAML file.
+        overrides: ``key=value`` with dots for nesting, the value in YAML: ``train.steps=100``, ``seeds=[0,1]``.
+
+    Raises:
+        InputError: Unknown preset, missing or broken file, unknown key, value out of range.
+    """
+    if source.endswith((".yaml", ".yml")) or "/" in source:
+        text, where = _read(Path(source)), source
+    elif source in preset_names():
+        text = (resources.files("atrc") / "presets" / f"{source}.yaml").read_text(encoding="utf-8")
+        where = f"preset {source}"
+    else:
+        raise UnknownNameError("preset", source, preset_names(), "a preset's name or the path of a .yaml file")
+    return parse_config(text, where, overrides)
+
+
+def parse_config(text: str, where: str, overrides: Sequence[str] = ()) -> Config:
+    """`load_config` from the text itself."""
+    data = _yaml(text, where)
+    if not isinstance(data, dict):
+        raise InputError(f"{where} must hold a mapping of keys, got {type(data).__name__}")
+    for override in overrides:
+        _override(data, override)
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise InputError(f"{where}: {describe_validation(error, Config)}") from None
+
+
+def describe_validation(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first complaint of pydantic as one line: where, what, what is allowed, the nearest key."""
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(model, first["loc"][:-1])
+        return f"unknown key {path!r}{did_you_mean(str(first['loc'][-1]), known)}; known: {', '.join(known)}"
+    if first["type"] == "missing":
+        return f"the key {path!r} is missing"
+    message = re.sub("^Value error, ", "", first["msg"])
+    return f"{path}: {message[0].lower()}{message[1:]}, got {first['input']!r}"
+
+
+def _keys_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    for part in path:
+        field = model.model_fields.get(str(part))
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        model = field.annotation
+    return list(model.model_fields)
+
+
+def _override(data: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise InputError(f"override {override!r} is not of the form key=value, e.g. train.steps=100")
+    *path, last = key.split(".")
+    for part in path:
+        if not isinstance(data.get(part), dict):
+            # ``tasks`` may be a list of names in the file; anything else is replaced by what the person asks for
+            names = data.get(part) if isinstance(data.get(part), list) else []
+            data[part] = {name: {} for name in names or []}
+        data = data[part]
+    data[last] = _yaml(value, f"override {override!r}")
+
+
+def _yaml(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(
+            f"config file {path} does not exist{did_you_mean(path.stem, preset_names())}; "
+            f"presets: {', '.join(preset_names())}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"config file {path} cannot be read: {error}") from None
