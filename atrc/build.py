@@ -14,10 +14,10 @@ import numpy as np
 from atrc.backbones import BACKBONES, Backbone, LoadReport, load_weights
 from atrc.config import Config
 from atrc.data import DATASETS, Dataset, DatasetInfo
-from atrc.distillation import ATRC, NoDistillation
-from atrc.network import MultiTaskNetwork, SearchNetwork
+from atrc.distillation import NoDistillation
+from atrc.network import MultiTaskNetwork, SearchNetwork, atrc_network
 from atrc.tasks import TASKS, Task
-from searchspace import SPACES, CPSpace, InputError, Registry, SearchSpace, UnknownNameError
+from searchspace import SPACES, CPSpace, Genotype, InputError, Registry, SearchSpace, UnknownNameError, did_you_mean
 from strategies import resolve_genotype
 
 __all__ = [
@@ -28,9 +28,11 @@ __all__ = [
     "build_search_network",
     "build_space",
     "build_tasks",
+    "cp_space",
     "describe_dataset",
     "fit_tasks",
     "import_plugins",
+    "model_genotype",
 ]
 
 MODELS = ("single-TASK", "multi", "all-CONTEXT", "GENOTYPE.json")
@@ -181,32 +183,58 @@ def build_search_network(config: Config, tasks: Mapping[str, Task], *, pretraine
     )
 
 
+def model_genotype(config: Config, model: str) -> Genotype | None:
+    """The genotype that a model's name stands for, or None for a baseline without contexts.
+
+    Args:
+        config: The config.
+        model: ``single-TASK``, ``multi``, ``all-CONTEXT``, or the path of a genotype file.
+
+    Raises:
+        InputError: None of these, an unknown task, or a genotype for other tasks.
+    """
+    if model.startswith("single-"):
+        name = model.removeprefix("single-")
+        if name not in config.tasks:
+            raise UnknownNameError("task", name, config.tasks, f"model {model!r}")
+        return None
+    if model == "multi":
+        return None
+    if not model.startswith("all-") and not model.endswith(".json"):
+        raise InputError(f"model {model!r} is none of {', '.join(MODELS)}{did_you_mean(model, ['multi'])}")
+    return resolve_genotype(model, cp_space(config))
+
+
 def build_network(
-    config: Config, tasks: Mapping[str, Task], model: str, *, pretrained: bool = True
+    config: Config,
+    tasks: Mapping[str, Task],
+    model: str,
+    genotype: Genotype | None,
+    *,
+    pretrained: bool = True,
 ) -> MultiTaskNetwork:
     """A stand-alone network.
 
     Args:
         config: The config.
         tasks: All its tasks.
-        model: ``single-TASK``, ``multi``, ``all-CONTEXT``, or the path of a genotype file.
+        model: See `model_genotype`; read where there is no genotype.
+        genotype: The contexts.
         pretrained: See `build_backbone`.
-
-    Raises:
-        InputError: None of these, or a genotype for other tasks.
     """
     backbone = build_backbone(config, pretrained=pretrained)
+    if genotype is not None:
+        cp_space(config).validate(genotype)
+        options = config.model
+        return atrc_network(
+            backbone,
+            tasks,
+            genotype,
+            hidden=options.hidden,
+            dropout=options.dropout,
+            contexts=options.contexts,
+        )
     if model.startswith("single-"):
         name = model.removeprefix("single-")
-        if name not in tasks:
-            raise UnknownNameError("task", name, tasks, f"model {model!r}")
-        return MultiTaskNetwork(backbone, {name: tasks[name]}, NoDistillation({}))
-    if model == "multi":
-        return MultiTaskNetwork(backbone, tasks, NoDistillation({}))
-    if not model.startswith("all-") and not model.endswith(".json"):
-        raise InputError(f"model {model!r} is none of {', '.join(MODELS)}")
-    genotype = resolve_genotype(model, cp_space(config))
-    channels = dict.fromkeys(tasks, sum(backbone.channels) // 4)
-    options = config.model
-    atrc = ATRC(channels, genotype, hidden=options.hidden, dropout=options.dropout, contexts=options.contexts)
-    return MultiTaskNetwork(backbone, tasks, atrc)
+        tasks = {name: tasks[name]}
+    return MultiTaskNetwork(backbone, tasks, NoDistillation({}))

@@ -20,7 +20,7 @@ from atrc.heads import AuxiliaryHead, TaskHead, prediction_layer
 from atrc.tasks import Task
 from searchspace import CPSpace, Genotype, Selection
 
-__all__ = ["MultiTaskNetwork", "Predictions", "SearchNetwork", "multi_task_loss"]
+__all__ = ["MultiTaskNetwork", "Predictions", "SearchNetwork", "atrc_network", "multi_task_loss"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class _Trunk(nn.Module):
         self.tasks = dict(tasks)
         self.backbone = backbone
         inputs = sum(backbone.channels)
-        self.channels = dict.fromkeys(tasks, inputs // 4)
+        self.channels = dict.fromkeys(tasks, feature_channels(backbone))
         self.heads = nn.ModuleDict({name: TaskHead(inputs, self.channels[name]) for name in tasks})
         self.auxiliary = nn.ModuleDict(
             {name: AuxiliaryHead(inputs, task.regions) for name, task in tasks.items() if name in region_tasks}
@@ -124,7 +124,20 @@ class SearchNetwork(_Trunk):
 
     def derive(self, genotype: Genotype) -> MultiTaskNetwork:
         """A newly initialised network with the genotype's contexts."""
-        return MultiTaskNetwork(self._backbone_factory(), self.tasks, ATRC(self.channels, genotype, **self._derived))
+        return atrc_network(self._backbone_factory(), self.tasks, genotype, **self._derived)
+
+
+def atrc_network(
+    backbone: Backbone, tasks: Mapping[str, Task], genotype: Genotype, **options: Any
+) -> MultiTaskNetwork:
+    """A stand-alone network with the genotype's contexts; ``options`` are those of `ATRC`."""
+    channels = dict.fromkeys(tasks, feature_channels(backbone))
+    return MultiTaskNetwork(backbone, tasks, ATRC(channels, genotype, **options))
+
+
+def feature_channels(backbone: Backbone) -> int:
+    """C: the channels of every task's features, a quarter of the backbone's stacked maps."""
+    return sum(backbone.channels) // 4
 
 
 def multi_task_loss(

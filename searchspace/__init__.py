@@ -1,7 +1,7 @@
 """What can be chosen: spaces, genotypes, selections. Knows no network, no data, no strategy."""
 
 from searchspace.cp import CONTEXTS, NONE, CPSpace, block
-from searchspace.errors import InputError, UnknownNameError
+from searchspace.errors import InputError, UnknownNameError, did_you_mean
 from searchspace.genotype import Genotype
 from searchspace.registry import Registry
 from searchspace.released import RELEASED, from_codes, load_genotype, parse_released
@@ -28,6 +28,7 @@ __all__ = [
     "Weighted",
     "block",
     "build_space",
+    "did_you_mean",
     "dump_space",
     "from_codes",
     "load_genotype",

@@ -19,7 +19,8 @@ __all__ = ["Categorical", "entropy", "gumbel_noise", "gumbel_softmax"]
 def gumbel_noise(uniform: Tensor) -> Tensor:
     """Gumbel(0, 1) variables from uniform ones: ``-log(-log u)``."""
     tiny = torch.finfo(uniform.dtype).tiny
-    return -torch.log(-torch.log(uniform.clamp_min(tiny)).clamp_min(tiny))
+    exponential = -torch.log(uniform.clamp_min(tiny))
+    return -torch.log(exponential.clamp_min(tiny))
 
 
 def gumbel_softmax(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:

@@ -31,8 +31,7 @@ have similarity 0, value 0, and stay in the softmax (the released kernel), so th
 less than 1 at the border."""
 
 TILE = 8
-"""Side of the square of queries that share one window of keys. 8 x 8 queries against 16 x 16 keys (for a 9 x 9
-neighbourhood) was the fastest of 4, 8 and 16 on a CPU: larger tiles compute more pairs that the mask throws away."""
+"""Side of the square of queries that share their keys: 8 x 8 queries meet 16 x 16 keys for a 9 x 9 neighbourhood."""
 
 
 def linear_attention(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor) -> Tensor:
@@ -55,9 +54,9 @@ def local_attention(
 ) -> Tensor:
     """Eq. 4: every pixel attends to the ``window`` x ``window`` pixels around it, scaled by 1 / sqrt(d).
 
-    Tiles of 8 x 8 queries are multiplied with the (8 + window - 1)^2 keys that any of them can see, and pairs beyond
-    the window are masked. Exact, and the largest intermediate is 256 numbers a pixel (window 9), where an unfolded
-    form holds ``2 * d * 81``.
+    Tiles of 8 x 8 queries are multiplied with the square of key tiles that covers every neighbourhood in them
+    (16 x 16 keys for a window of 9), and pairs beyond the window are masked. Exact, and the largest intermediate is
+    256 numbers a pixel, where an unfolded form holds ``2 * d * 81``.
 
     Args:
         q_BdHW: Queries.
@@ -70,51 +69,56 @@ def local_attention(
         ``(B, e, H, W)``.
     """
     (B, d, H, W), e = q_BdHW.shape, v_BeHW.shape[1]
-    radius = window // 2
     rows, columns = -(-H // TILE), -(-W // TILE)
-    bottom, right = rows * TILE - H, columns * TILE - W
+    extra = _extra_tiles(window)
 
-    def tiles(x: Tensor, size: int) -> Tensor:
-        """(B, c, h, w) -> (B, tiles, c, size * size), tiles starting every 8 pixels."""
-        x = x.unfold(2, size, TILE).unfold(3, size, TILE)
-        return x.permute(0, 2, 3, 1, 4, 5).reshape(B, rows * columns, x.shape[1], size * size)
+    def tiles(x: Tensor, margin: int, more: int) -> Tensor:
+        """(B, c, H, W) -> (B, rows + more, columns + more, TILE, TILE, c), zeros around the image."""
+        bottom, right = (rows + more) * TILE - H - margin, (columns + more) * TILE - W - margin
+        x = F.pad(x, (margin, right, margin, bottom))
+        return x.view(B, -1, rows + more, TILE, columns + more, TILE).permute(0, 2, 4, 3, 5, 1)
 
-    span = TILE + window - 1
-    pad = (radius, radius + right, radius, radius + bottom)
-    q = tiles(F.pad(q_BdHW, (0, right, 0, bottom)), TILE).transpose(2, 3)
-    k = tiles(F.pad(k_BdHW, pad), span)
-    v = tiles(F.pad(v_BeHW, pad), span).transpose(2, 3)
-    similarity = (q @ k) * d**-0.5
-    seen = _tile_mask(H, W, window, border, q_BdHW.device)
-    weights = torch.softmax(similarity.masked_fill(~seen, -torch.inf), dim=-1)
-    out = (weights @ v).view(B, rows, columns, TILE, TILE, e)
-    out = out.permute(0, 5, 1, 3, 2, 4).reshape(B, e, rows * TILE, columns * TILE)
-    return out[..., :H, :W]
+    def windows(x: Tensor) -> Tensor:
+        """(B, c, H, W) -> (B, tiles, keys, c): for every tile of queries, the key tiles that it can see."""
+        x = tiles(x, window // 2, extra)
+        seen = [x[:, i : i + rows, j : j + columns] for i in range(extra + 1) for j in range(extra + 1)]
+        return torch.stack(seen, dim=3).flatten(3, 5).flatten(1, 2)
+
+    q = tiles(q_BdHW, 0, 0).flatten(3, 4).flatten(1, 2)
+    similarity = (q @ windows(k_BdHW).transpose(2, 3)) * d**-0.5
+    mask = _tile_mask(H, W, window, border, q.device, q.dtype)
+    out = torch.softmax(similarity + mask, dim=-1) @ windows(v_BeHW)
+    out = out.view(B, rows, columns, TILE, TILE, e).permute(0, 5, 1, 3, 2, 4)
+    return out.reshape(B, e, rows * TILE, columns * TILE)[..., :H, :W]
+
+
+def _extra_tiles(window: int) -> int:
+    """Key tiles that a tile of queries sees beside its own, along one axis."""
+    return -(-(window - 1) // TILE)
 
 
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)  # a mask made in inference mode could not be used in a later training step
-def _tile_mask(H: int, W: int, window: int, border: str, device: torch.device) -> Tensor:
-    """``(tiles or 1, 64, span * span)`` bool: which keys of its tile's window a query attends to."""
-    span = TILE + window - 1
-    query, key = torch.arange(TILE, device=device), torch.arange(span, device=device)
-    offset = key[None] - query[:, None]
-    near = (offset >= 0) & (offset < window)
-    inside = (near[:, None, :, None] & near[None, :, None, :]).reshape(1, TILE**2, span**2)
-    if border == "zero":
-        return inside
-    rows, columns = -(-H // TILE), -(-W // TILE)
+def _tile_mask(H: int, W: int, window: int, border: str, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """``(tiles, 64, keys)``: 0 where a query attends to a key of its windows, -inf elsewhere."""
+    extra, radius = _extra_tiles(window), window // 2
 
-    def real(tiles: int, extent: int) -> Tensor:
-        """(tiles, span) bool: the key lies inside the image."""
-        at = torch.arange(tiles, device=device)[:, None] * TILE + key - window // 2
-        return (at >= 0) & (at < extent)
+    def axis(extent: int) -> Tensor:
+        """(tiles, TILE queries, extra + 1, TILE keys) bool: key in reach, and in the image where that matters."""
+        start = torch.arange(-(-extent // TILE), device=device)[:, None, None, None] * TILE
+        within = torch.arange(TILE, device=device)
+        query = start + within[:, None, None]
+        key = start + torch.arange(extra + 1, device=device)[:, None] * TILE + within - radius
+        near = (key - query).abs() <= radius
+        return near & (key >= 0) & (key < extent) if border == "mask" else near
 
-    pixels = real(rows, H)[:, None, :, None] & real(columns, W)[None, :, None, :]
-    visible = inside & pixels.reshape(rows * columns, 1, span**2)
+    vertical, horizontal = axis(H), axis(W)
+    seen = vertical[:, None, :, None, :, None, :, None] & horizontal[None, :, None, :, None, :, None, :]
+    seen = seen.reshape(vertical.shape[0] * horizontal.shape[0], TILE**2, ((extra + 1) * TILE) ** 2)
     # Queries that pad the last tiles may see no pixel at all; they are cut off later, and must not become NaN,
     # whose gradient would reach the rest.
-    return visible | ~visible.any(-1, keepdim=True)
+    seen = seen | ~seen.any(-1, keepdim=True)
+    return torch.zeros(seen.shape, device=device, dtype=dtype).masked_fill(~seen, -torch.inf)
 
 
 def local_attention_unfold(

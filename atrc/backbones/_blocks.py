@@ -1,0 +1,83 @@
+"""Convolutional blocks that several backbones share.
+
+Submodule names are those of the ImageNet checkpoints of ResNet and HRNet (``conv1``, ``bn1``,
+``downsample``).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+__all__ = ["BasicBlock", "Bottleneck", "conv_bn", "conv_bn_relu", "init_from_scratch"]
+
+
+def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
+    """Bias-free convolution, padded so that only the stride shrinks the map, and batch norm."""
+    return [
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+    ]
+
+
+def conv_bn_relu(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """`conv_bn` followed by ReLU."""
+    return nn.Sequential(*conv_bn(inputs, outputs, kernel, stride), nn.ReLU(inplace=True))
+
+
+def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
+    if stride == 1 and inputs == outputs:
+        return nn.Identity()
+    return nn.Sequential(*conv_bn(inputs, outputs, 1, stride))
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions with a shortcut (He et al., CVPR 2016): ``(B, inputs, H, W)`` to
+    ``(B, outputs, ceil(H / stride), ceil(W / stride))``.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = conv_bn(inputs, outputs, 3, stride)
+        self.conv2, self.bn2 = conv_bn(outputs, outputs)
+        self.downsample = _shortcut(inputs, outputs, stride)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        return self.relu(y + self.downsample(x))
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions with a shortcut (He et al., CVPR 2016): ``(B, inputs, H, W)`` to
+    ``(B, 4 * width, H, W)``.
+    """
+
+    expansion = 4
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        outputs = self.expansion * width
+        self.conv1, self.bn1 = conv_bn(inputs, width, 1)
+        self.conv2, self.bn2 = conv_bn(width, width)
+        self.conv3, self.bn3 = conv_bn(width, outputs, 1)
+        self.downsample = _shortcut(inputs, outputs, 1)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        return self.relu(y + self.downsample(x))
+
+
+def init_from_scratch(network: nn.Module) -> None:
+    """Kaiming-normal convolutions (fan out, ReLU), batch norms with weight 1 and bias 0, drawn from torch's
+    global generator.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)

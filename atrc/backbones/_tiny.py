@@ -1,0 +1,77 @@
+"""A small backbone for laptops, continuous integration and first experiments.
+
+A residual encoder (He et al., CVPR 2016) with a top-down path (Lin et al., "Feature Pyramid Networks for
+Object Detection", CVPR 2017): a coarse map sees the whole image after a few layers, and the top-down path
+carries what it saw to stride 4, where the heads work. Made to learn from random weights within a few hundred
+steps on images of about 100 pixels, on two CPU cores.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from atrc.backbones._base import BACKBONES, Backbone, check_image, resize
+from atrc.backbones._blocks import BasicBlock, conv_bn, conv_bn_relu, init_from_scratch
+from searchspace.errors import InputError
+
+__all__ = ["Tiny"]
+
+STEM_WIDTH = 16
+WIDTHS = (24, 32, 48, 64)
+# Most of the time goes into stride 4 and most of the reach comes from stride 32: the second block is there.
+BLOCKS = (1, 1, 1, 2)
+
+
+@BACKBONES.register("tiny")
+class Tiny(Backbone):
+    """Residual encoder with a top-down path: 250 784 parameters, 24 + 32 + 48 + 64 = 168 channels at width 1.
+
+    Weights are drawn as `init_from_scratch` says.
+
+    Args:
+        width: Multiplies every channel count (rounded, at least 1); parameters grow with its square.
+
+    Raises:
+        InputError: ``width`` is not a positive finite number.
+    """
+
+    name = "tiny"
+
+    def __init__(self, width: float = 1.0) -> None:
+        super().__init__()
+        if not (width > 0 and math.isfinite(width)):
+            raise InputError(f"the tiny backbone needs a positive, finite width, but got {width=}")
+        stem, *widths = (max(1, round(width * channels)) for channels in (STEM_WIDTH, *WIDTHS))
+        self.channels = tuple(widths)
+        self.stem = nn.Sequential(conv_bn_relu(3, stem, stride=2), conv_bn_relu(stem, widths[0], stride=2))
+        self.stages = nn.ModuleList(
+            _stage(inputs, outputs, stride, blocks)
+            for (inputs, outputs), stride, blocks in zip(
+                pairwise([widths[0], *widths]), (1, 2, 2, 2), BLOCKS, strict=True
+            )
+        )
+        self.laterals = nn.ModuleList(nn.Sequential(*conv_bn(coarse, fine, 1)) for fine, coarse in pairwise(widths))
+        self.merges = nn.ModuleList(conv_bn_relu(fine, fine) for fine in widths[:-1])
+        init_from_scratch(self)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        check_image(image)
+        # Channels last is a quarter faster on a CPU at these widths; the function is the same.
+        x = self.stem(image.contiguous(memory_format=torch.channels_last))
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        for i in reversed(range(len(self.merges))):
+            coarse = resize(self.laterals[i](maps[i + 1]), maps[i].shape[-2:])
+            maps[i] = self.merges[i](maps[i] + coarse)
+        return maps
+
+
+def _stage(inputs: int, outputs: int, stride: int, blocks: int) -> nn.Sequential:
+    rest = (BasicBlock(outputs, outputs) for _ in range(blocks - 1))
+    return nn.Sequential(BasicBlock(inputs, outputs, stride), *rest)

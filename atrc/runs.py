@@ -1,0 +1,260 @@
+"""Run directories: one training each, readable without this software.
+
+::
+
+    config.yaml          the resolved config
+    run.json             what this run is: kind, model, seed
+    environment.json     versions, machine, revision
+    genotype.json        what was found (search) or trained (a genotype's network)
+    metrics.jsonl        a line per logged step: step, loss, lr, seconds
+    architecture.jsonl   a line per logged step of a search: probabilities, entropy, frozen choices
+    checkpoints/         last.pt and previous.pt
+    result.json          written last: metrics on the validation split, cost; a run without it is unfinished
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from atrc.config import Config, parse_config
+from atrc.data.cache import atomic_folder
+from atrc.files import write_json, write_text
+from searchspace import Genotype, InputError, load_genotype
+
+__all__ = ["Result", "RunDirectory", "RunSpec", "find_runs"]
+
+Kind = Literal["search", "train"]
+RESULT_FORMAT = "atrc-result/1"
+LIBRARIES = ("atrc", "torch", "numpy", "optuna", "nni", "pandas", "torchmetrics")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What one run is, beside its config.
+
+    Attributes:
+        kind: ``search`` trains a supernet, ``train`` a stand-alone network.
+        model: What tables call it: ``search``, ``retrain``, ``multi``, ``single-TASK``, ``all-CONTEXT``, ...
+        seed: Seeds initialisation, data order, augmentation and strategy.
+        source: For a retrained genotype: the run that found it.
+    """
+
+    kind: Kind
+    model: str
+    seed: int
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run came to.
+
+    Attributes:
+        metrics: Task -> metric on the validation split, in the task's unit. For a search: of the supernet at its
+            argmax genotype.
+        steps: Optimiser steps.
+        samples: Training samples seen.
+        seconds: Of training, over all its parts if it was resumed; evaluation not counted.
+        parameters: Learned parameters, the architecture's included.
+        multiply_adds: Of one validation image; for a search, of the network it found.
+    """
+
+    metrics: Mapping[str, float]
+    steps: int
+    samples: int
+    seconds: float
+    parameters: int
+    multiply_adds: int
+
+
+class RunDirectory:
+    """One run on disk. `create` makes it, `open` finds it again."""
+
+    def __init__(self, path: Path, spec: RunSpec, config: Config) -> None:
+        self.path = path
+        self.spec = spec
+        self.config = config
+
+    @classmethod
+    def create(cls, path: Path, spec: RunSpec, config: Config, genotype: Genotype | None = None) -> RunDirectory:
+        """Makes a new run directory with everything that is known before the first step.
+
+        Raises:
+            InputError: The path exists.
+        """
+        if path.exists():
+            hint = "continue it with: atrc resume" if (path / "run.json").exists() else "it holds no run:"
+            raise InputError(f"run directory {path} already exists; {hint} {path}, or give another --out")
+        with atomic_folder(path) as folder:
+            write_text(folder / "config.yaml", config.to_yaml())
+            write_json(folder / "environment.json", environment())
+            if genotype is not None:
+                write_json(folder / "genotype.json", genotype.to_json())
+            write_json(folder / "run.json", asdict(spec))
+        return cls(path, spec, config)
+
+    @classmethod
+    def open(cls, path: Path) -> RunDirectory:
+        """An existing run.
+
+        Raises:
+            InputError: Not a run directory, or one whose files are broken; the message names the file.
+        """
+        if not (path / "run.json").is_file():
+            what = "holds no run.json" if path.is_dir() else "does not exist"
+            raise InputError(f"{path} is not a run directory: it {what}")
+        spec = _read_json(path / "run.json")
+        try:
+            run = RunSpec(**spec)
+        except TypeError as error:
+            raise InputError(f"{path / 'run.json'} is not a run's: {str(error).split('() ')[-1]}") from None
+        return cls(path, run, read_config(path / "config.yaml"))
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the result is written, which is the last thing that happens."""
+        return (self.path / "result.json").is_file()
+
+    def genotype(self) -> Genotype | None:
+        """What was found or trained, or None (baselines, unfinished searches)."""
+        path = self.path / "genotype.json"
+        return load_genotype(path) if path.exists() else None
+
+    def result(self) -> Result:
+        """The result of a finished run.
+
+        Raises:
+            InputError: The run is unfinished.
+        """
+        if not self.finished:
+            raise InputError(f"run {self.path} is not finished; continue it with: atrc resume {self.path}")
+        data = _read_json(self.path / "result.json")
+        return Result(**{key: data[key] for key in Result.__dataclass_fields__})
+
+    def write_genotype(self, genotype: Genotype) -> None:
+        """Writes genotype.json."""
+        write_json(self.path / "genotype.json", genotype.to_json())
+
+    def write_result(self, result: Result) -> None:
+        """Writes result.json, which marks the run finished."""
+        finished = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        write_json(self.path / "result.json", {"format": RESULT_FORMAT, **asdict(result), "finished": finished})
+
+    def append(self, name: str, line: Mapping[str, Any]) -> None:
+        """Adds a line to ``name`` (metrics.jsonl, architecture.jsonl)."""
+        with (self.path / name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def lines(self, name: str) -> Iterator[dict[str, Any]]:
+        """Lines of a JSONL file; one that a killed process left half-written ends it."""
+        path = self.path / name
+        if path.exists():
+            for text in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    yield json.loads(text)
+                except json.JSONDecodeError:
+                    return
+
+    def rewind(self, step: int) -> None:
+        """Drops logged lines after ``step``, which a resumed run will write again."""
+        for name in ("metrics.jsonl", "architecture.jsonl"):
+            if (self.path / name).exists():
+                kept = [json.dumps(line) for line in self.lines(name) if line["step"] <= step]
+                write_text(self.path / name, "".join(line + "\n" for line in kept))
+
+
+def find_runs(paths: list[Path]) -> list[RunDirectory]:
+    """Every run in the given directories and below them, sorted by path.
+
+    Raises:
+        InputError: A path does not exist, or none of them holds a run.
+    """
+    found: set[Path] = set()
+    for path in paths:
+        if not path.is_dir():
+            raise InputError(f"{path} is not a directory of runs: it does not exist")
+        found.update(file.parent for file in path.rglob("run.json"))
+    if not found:
+        raise InputError(f"no runs found below {', '.join(map(str, paths))}; make some with: atrc experiment demo")
+    return [RunDirectory.open(path) for path in sorted(found)]
+
+
+def read_config(path: Path) -> Config:
+    """The config of a run."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"config {path} cannot be read: {error.strerror}") from None
+    return parse_config(text, str(path))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} cannot be read as JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise InputError(f"{path} must hold a JSON object")
+    return data
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine and revision, for environment.json."""
+    versions: dict[str, str | None] = {}
+    for library in LIBRARIES:
+        try:
+            versions[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            versions[library] = None
+    return {
+        "python": platform.python_version(),
+        "versions": versions,
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "revision": _revision(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return f"{line.partition(':')[2].strip()}, {os.cpu_count()} cores"
+    return f"{platform.processor()}, {os.cpu_count()} cores"
+
+
+def _revision() -> str | None:
+    """The commit of this software, where it runs from a checkout."""
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None

@@ -1,0 +1,63 @@
+"""Checkpoints: all state of a run, read back with weights-only loading."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from atrc.files import sync, writing
+from searchspace import InputError
+
+__all__ = ["FORMAT", "latest", "load_checkpoint", "save_checkpoint"]
+
+FORMAT = "atrc-checkpoint/1"
+LAST, PREVIOUS = "last.pt", "previous.pt"
+
+
+def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
+    """Writes ``last.pt``; what it was becomes ``previous.pt``.
+
+    Args:
+        folder: Made if missing.
+        state: Tensors, numbers, strings, and lists and dicts of them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    last = folder / LAST
+    fresh = folder / "next.pt"
+    with writing(fresh) as file:
+        torch.save({"format": FORMAT, **state}, file)
+    # A process killed between the two renames leaves no last.pt, and `latest` falls back on the previous one.
+    if last.exists():
+        last.replace(folder / PREVIOUS)
+    fresh.replace(last)
+    sync(folder)
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest checkpoint of a run, or None."""
+    return next((folder / name for name in (LAST, PREVIOUS) if (folder / name).exists()), None)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """The state of a checkpoint, on the CPU.
+
+    Raises:
+        InputError: Missing, truncated, or not a checkpoint of this software; the message names the file.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"checkpoint {path} does not exist") from None
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        reason = " ".join(str(error).split())[:120]
+        older = path.with_name(PREVIOUS)
+        hint = f"; the one before it is {older}" if path.name == LAST and older.exists() else ""
+        raise InputError(f"checkpoint {path} is truncated or damaged ({reason}){hint}") from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        found = state.get("format") if isinstance(state, dict) else type(state).__name__
+        raise InputError(f"{path} is not a checkpoint of this software: format {found!r}, expected {FORMAT!r}")
+    return state

@@ -1,0 +1,48 @@
+"""Evaluation on a split: every task's metric, at the labels' resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import torch
+import torch.nn.functional as F
+
+from atrc.data import Batch
+from atrc.network import Predictions
+from atrc.tasks import Task
+
+__all__ = ["decode_predictions", "evaluate"]
+
+
+@torch.no_grad()
+def evaluate(
+    predict: Callable[[Batch], Predictions],
+    batches: Iterable[Batch],
+    tasks: Mapping[str, Task],
+    device: torch.device,
+) -> dict[str, float]:
+    """Task -> metric in the task's unit.
+
+    Args:
+        predict: The network, already in evaluation mode.
+        batches: The split, in any order.
+        tasks: What is measured.
+        device: Where ``predict`` computes.
+    """
+    metrics = {name: task.metric().to(device) for name, task in tasks.items()}
+    for cpu_batch in batches:
+        batch = cpu_batch.to(device)
+        decoded = decode_predictions(predict(batch), tasks, tuple(batch.image.shape[2:]))
+        for name, metric in metrics.items():
+            metric.update(decoded[name], batch.labels[name])
+    return {name: float(metric.compute()) for name, metric in metrics.items()}
+
+
+def decode_predictions(
+    predictions: Predictions, tasks: Mapping[str, Task], size: tuple[int, ...]
+) -> dict[str, torch.Tensor]:
+    """Final predictions, resized bilinearly to ``size`` (H, W) and decoded into maps of the labels' form."""
+    return {
+        name: task.decode(F.interpolate(predictions.final[name].float(), size, mode="bilinear", align_corners=False))
+        for name, task in tasks.items()
+    }

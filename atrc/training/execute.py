@@ -1,0 +1,308 @@
+"""Executing a run: from its directory to its result, from wherever it was left.
+
+A run is defined by its directory alone, so a new run, a resumed one and one that was killed take the same path. On a
+CPU the result is the same to the last bit however often it was interrupted: the state covers weights, optimiser,
+strategy and random generators, and the data order follows from the seed and the step.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from atrc.build import (
+    build_dataset,
+    build_network,
+    build_search_network,
+    build_tasks,
+    cp_space,
+    describe_dataset,
+    fit_tasks,
+    import_plugins,
+)
+from atrc.config import Augmentation, Config, Training
+from atrc.data import (
+    BatchLoader,
+    Compose,
+    Photometric,
+    RandomScale,
+    eval_transform,
+    evaluation_batches,
+    train_transform,
+)
+from atrc.resources import count_multiply_adds, count_parameters
+from atrc.runs import Result, RunDirectory
+from atrc.training.allocator import keep_memory
+from atrc.training.checkpoint import latest, load_checkpoint, save_checkpoint
+from atrc.training.evaluation import evaluate
+from atrc.training.learner import Learner, SearchLearner, WeightLearner
+from searchspace import InputError
+from strategies import OneShotStrategy, build_strategy
+
+__all__ = ["Interrupted", "execute", "pick_device", "training_transform"]
+
+
+class Interrupted(Exception):
+    """The run was asked to stop, and can be resumed."""
+
+
+def execute(run: RunDirectory, *, quiet: bool = False) -> Result:
+    """Runs to the end, starting from the newest checkpoint if there is one.
+
+    Args:
+        run: A finished run gives its result at once.
+        quiet: No progress bars.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM came; a checkpoint was written.
+        InputError: The config names something that does not exist or does not fit.
+    """
+    if run.finished:
+        return run.result()
+    keep_memory()
+    config = run.config
+    import_plugins(config)
+    device = pick_device(config.device)
+    # Initialisation and dropout draw from torch's global generator, which is seeded here and saved in checkpoints.
+    torch.manual_seed(run.spec.seed)
+    learner, training = _build_learner(run, device)
+    used = config.model_copy(update={"tasks": {name: config.tasks[name] for name in learner.tasks}})
+    train = build_dataset(used, "train")
+    loader = BatchLoader(
+        train,
+        learner.tasks,
+        training_transform(config.augmentation, train.info.size),
+        batch_size=training.batch_size,
+        seed=run.spec.seed,
+        workers=config.workers,
+        pin=device.type == "cuda",
+    )
+    state = _State()
+    checkpoint = latest(run.checkpoints)
+    if checkpoint is None:
+        fit_tasks(learner.tasks, train)
+    else:
+        _restore(load_checkpoint(checkpoint), learner, state)
+    run.rewind(state.step)
+    with _stop_requests() as stop:
+        _train(run, learner, training, loader, state, stop, device, quiet=quiet)
+        metrics = evaluate_split(used, learner, "val", device, stop=stop, quiet=quiet)
+    genotype = learner.genotype()
+    if genotype is not None:
+        run.write_genotype(genotype)
+    result = Result(
+        metrics=metrics,
+        steps=training.steps,
+        samples=training.steps * training.batch_size,
+        seconds=round(state.seconds, 3),
+        parameters=count_parameters(learner.network) + _architecture_parameters(learner),
+        multiply_adds=count_multiply_adds(_deployed(learner), train.info.size),
+    )
+    run.write_result(result)
+    return result
+
+
+def pick_device(name: str) -> torch.device:
+    """``auto`` is the GPU where there is one.
+
+    Raises:
+        InputError: No such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {name!r} cannot be used: {' '.join(str(error).split())[:100]}") from None
+    return device
+
+
+def training_transform(augmentation: Augmentation, size: tuple[int, int]) -> Compose:
+    """The augmentation that a config asks for."""
+    return train_transform(
+        size,
+        scale=RandomScale(*augmentation.scale) if augmentation.scale else None,
+        crop_dominance=augmentation.crop_dominance,
+        flip=augmentation.flip,
+        photometric=Photometric() if augmentation.photometric else None,
+    )
+
+
+@dataclass
+class _State:
+    """How far a run is."""
+
+    step: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class _Stop:
+    """Whether somebody asked the process to stop."""
+
+    requested: bool = False
+
+
+def _build_learner(run: RunDirectory, device: torch.device) -> tuple[Learner, Training]:
+    config = run.config
+    tasks = build_tasks(config, describe_dataset(config))
+    autocast = config.precision == "bfloat16"
+    if run.spec.kind == "search":
+        options = config.strategy.options
+        strategy = build_strategy(config.strategy.name, cp_space(config), seed=run.spec.seed, **options)
+        if not isinstance(strategy, OneShotStrategy):
+            raise InputError(f"strategy {config.strategy.name!r} does not search within a supernet")
+        supernet = build_search_network(config, tasks).to(device)
+        return SearchLearner(supernet, strategy, config.search, autocast=autocast), config.search
+    network = build_network(config, tasks, run.spec.model, run.genotype()).to(device)
+    return WeightLearner(network, config.train, autocast=autocast), config.train
+
+
+def _train(
+    run: RunDirectory,
+    learner: Learner,
+    training: Training,
+    loader: BatchLoader,
+    state: _State,
+    stop: _Stop,
+    device: torch.device,
+    *,
+    quiet: bool,
+) -> None:
+    config = run.config
+    bar = tqdm(
+        total=training.steps,
+        initial=state.step,
+        desc=f"{run.spec.model} seed {run.spec.seed}",
+        unit="step",
+        disable=quiet,
+        dynamic_ncols=True,
+    )
+    started, before = time.perf_counter(), state.seconds
+    with bar:
+        for step, batch in enumerate(loader.iterate(state.step, training.steps), state.step):
+            parts = learner.step(batch.to(device), step)
+            state.step = step + 1
+            state.seconds = before + time.perf_counter() - started
+            bar.update()
+            if state.step % config.log_every == 0 or state.step == training.steps:
+                numbers = {name: float(value) for name, value in parts.items()}
+                if not all(map(_finite, numbers.values())):
+                    raise InputError(
+                        f"the loss of {run.path} became {numbers['loss']} at step {step}; "
+                        f"lower the learning rate ({training.lr}) or set clip_norm"
+                    )
+                lr = learner.optimizer.param_groups[-1]["lr"]
+                run.append(
+                    "metrics.jsonl",
+                    {"step": state.step, "seconds": round(state.seconds, 3), "lr": lr, **numbers},
+                )
+                report = learner.report()
+                if report is not None:
+                    run.append("architecture.jsonl", {"step": state.step, **report})
+                bar.set_postfix(loss=f"{numbers['loss']:.3f}", refresh=False)
+            if state.step % config.checkpoint_every == 0 or state.step == training.steps or stop.requested:
+                save_checkpoint(run.checkpoints, _all_state(learner, state))
+            if stop.requested:
+                raise Interrupted(
+                    f"stopped at step {state.step} of {training.steps}; continue: atrc resume {run.path}"
+                )
+
+
+def evaluate_split(
+    config: Config,
+    learner: Learner,
+    split: str,
+    device: torch.device,
+    *,
+    stop: _Stop | None = None,
+    quiet: bool = False,
+) -> dict[str, float]:
+    """Metrics of a learner on a split of the config's dataset."""
+    dataset = build_dataset(config, split)
+    batches = evaluation_batches(
+        dataset,
+        learner.tasks,
+        eval_transform(dataset.info.size),
+        batch_size=config.evaluate_batch,
+        workers=config.workers,
+    )
+    total = -(-len(dataset) // config.evaluate_batch)
+
+    def watched() -> Iterator[Any]:
+        for batch in tqdm(batches, total=total, desc="evaluate", unit="batch", disable=quiet, leave=False):
+            if stop is not None and stop.requested:
+                raise Interrupted("stopped during evaluation; a resumed run starts it again")
+            yield batch
+
+    learner.network.eval()
+    return evaluate(learner.predict, watched(), learner.tasks, device)
+
+
+def _all_state(learner: Learner, state: _State) -> dict[str, Any]:
+    generators = {"cpu": torch.get_rng_state()}
+    if learner.device.type == "cuda":
+        generators["cuda"] = torch.cuda.get_rng_state(learner.device)
+    return {
+        "step": state.step,
+        "seconds": state.seconds,
+        "learner": learner.state_dict(),
+        "generators": generators,
+    }
+
+
+def _restore(saved: dict[str, Any], learner: Learner, state: _State) -> None:
+    learner.load_state_dict(saved["learner"])
+    torch.set_rng_state(saved["generators"]["cpu"])
+    if "cuda" in saved["generators"] and learner.device.type == "cuda":
+        torch.cuda.set_rng_state(saved["generators"]["cuda"], learner.device)
+    state.step, state.seconds = saved["step"], saved["seconds"]
+
+
+def _architecture_parameters(learner: Learner) -> int:
+    return learner.strategy.num_parameters() if isinstance(learner, SearchLearner) else 0
+
+
+def _deployed(learner: Learner) -> nn.Module:
+    """The network whose cost counts: of a search, the one it found."""
+    if isinstance(learner, SearchLearner):
+        return learner.network.derive(learner.genotype())
+    return learner.network
+
+
+@contextmanager
+def _stop_requests() -> Iterator[_Stop]:
+    """Turns SIGINT and SIGTERM into a request that is met between two steps; a second one acts at once."""
+    stop = _Stop()
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        yield stop
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if stop.requested:
+            raise KeyboardInterrupt
+        stop.requested = True
+
+    try:
+        for number in before:
+            signal.signal(number, ask)
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _finite(value: float) -> bool:
+    return value - value == 0

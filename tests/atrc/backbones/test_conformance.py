@@ -1,0 +1,95 @@
+"""What every registered backbone must do."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from atrc.backbones import BACKBONES, Backbone, resize, stack_scales
+from searchspace.errors import InputError
+
+# Those of the HRNet trunks are the authors' counts.
+PARAMETERS = {"hrnet18": 3_860_720, "hrnet48": 65_325_120, "tiny": 250_784}
+
+
+@pytest.fixture(scope="module", params=sorted(BACKBONES))
+def backbone(request: pytest.FixtureRequest) -> Backbone:
+    return seeded(request.param)
+
+
+def seeded(name: str) -> Backbone:
+    torch.manual_seed(0)
+    return BACKBONES[name]()
+
+
+def image(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
+
+
+def test_parameter_count(backbone: Backbone) -> None:
+    if backbone.name not in PARAMETERS:
+        pytest.skip(f"no count is published for {backbone.name}")
+    count = sum(p.numel() for p in backbone.parameters())
+    assert count == PARAMETERS[backbone.name]
+    assert f"{count:,}".replace(",", " ") in str(BACKBONES[backbone.name].__doc__)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (47, 65)])
+def test_four_maps_of_the_declared_shape(backbone: Backbone, size: tuple[int, int]) -> None:
+    with torch.no_grad():
+        maps = backbone.eval()(image(2, 3, *size))
+    assert isinstance(maps, list)
+    assert backbone.strides == (4, 8, 16, 32)
+    expected = [
+        (2, channels, *(-(-length // stride) for length in size))
+        for channels, stride in zip(backbone.channels, backbone.strides, strict=True)
+    ]
+    assert [tuple(x.shape) for x in maps] == expected
+    assert stack_scales(maps).shape == (2, sum(backbone.channels), *expected[0][2:])
+
+
+def test_gradient_reaches_every_parameter(backbone: Backbone) -> None:
+    backbone.train().zero_grad()
+    maps = backbone(image(2, 3, 64, 64))
+    torch.autograd.backward(maps, [torch.randn_like(x) for x in maps])
+    dead = [n for n, p in backbone.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
+    assert dead == []
+    backbone.zero_grad()
+
+
+def test_the_finest_map_alone_reaches_the_coarsest_layers(backbone: Backbone) -> None:
+    x = image(1, 3, 64, 64).requires_grad_()
+    backbone.eval()(x)[0][0, :, 0, 0].sum().backward()
+    assert x.grad is not None
+    assert x.grad[0, :, -8:, -8:].abs().max() > 0
+
+
+@pytest.mark.parametrize("name", sorted(set(BACKBONES) - {"hrnet48"}))
+def test_a_seed_fixes_weights_and_values(name: str) -> None:
+    first, second = seeded(name), seeded(name)
+    x = image(2, 3, 33, 40)
+    for a, b in zip(first(x), second(x), strict=True):
+        assert torch.equal(a, b)
+    assert first.state_dict().keys() == second.state_dict().keys()
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 31, 64), (1, 1, 64, 64), (3, 64, 64)])
+def test_other_images_are_refused(backbone: Backbone, shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError) as caught:
+        backbone(torch.zeros(shape))
+    assert str(shape) in str(caught.value)
+
+
+def test_stack_scales_puts_each_scale_at_its_place() -> None:
+    maps = [image(1, 2, 7, 9), image(1, 3, 4, 5), image(1, 4, 2, 3), image(1, 5, 1, 2)]
+    stacked = stack_scales(maps)
+    assert stacked.shape == (1, 14, 7, 9)
+    assert torch.equal(stacked[:, :2], maps[0])
+    assert torch.equal(stacked[:, 5:9], resize(maps[2], (7, 9)))
+
+
+def test_resize_interpolates_between_pixel_centres() -> None:
+    # Centres of 4 outputs over 2 inputs lie at 1/4 steps: 0, 1/4, 3/4 and 1 of the way from 0 to 1.
+    row = resize(torch.tensor([[[[0.0, 1.0]]]]), (1, 4))
+    assert row.flatten().tolist() == [0.0, 0.25, 0.75, 1.0]
