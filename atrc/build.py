@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +91,10 @@ def describe_dataset(config: Config) -> DatasetInfo:
         raise InputError(f"dataset {config.dataset.name!r}: {str(error).split('() ')[-1]}") from None
 
 
-def build_dataset(config: Config, split: str) -> Dataset:
-    """A split of the config's dataset with the labels of the config's tasks."""
-    dataset: Dataset = _construct(DATASETS, config.dataset.name, config.dataset.options, split, list(config.tasks))
+def build_dataset(config: Config, split: str, tasks: Iterable[str] | None = None) -> Dataset:
+    """A split of the config's dataset with the labels of ``tasks``, by default all of the config's."""
+    names = list(config.tasks if tasks is None else tasks)
+    dataset: Dataset = _construct(DATASETS, config.dataset.name, config.dataset.options, split, names)
     return dataset
 
 

@@ -1,0 +1,53 @@
+"""Datasets, augmentation and batches."""
+
+from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample
+from atrc.data.batch import Batch, collate
+from atrc.data.check import DatasetReport, Problem, check_dataset, inspect_dataset
+from atrc.data.folder import Folder
+from atrc.data.loader import BatchLoader, evaluation_batches
+from atrc.data.preview import contact_sheet
+from atrc.data.rooms import Rooms
+from atrc.data.transforms import (
+    Compose,
+    Flip,
+    Normalize,
+    Pad,
+    Photometric,
+    RandomCrop,
+    RandomScale,
+    ScaledCrop,
+    Transform,
+    View,
+    eval_transform,
+    train_transform,
+)
+
+__all__ = [
+    "DATASETS",
+    "Batch",
+    "BatchLoader",
+    "Compose",
+    "Dataset",
+    "DatasetInfo",
+    "DatasetReport",
+    "Flip",
+    "Folder",
+    "Normalize",
+    "Pad",
+    "Photometric",
+    "Problem",
+    "RandomCrop",
+    "RandomScale",
+    "Rooms",
+    "Sample",
+    "ScaledCrop",
+    "Transform",
+    "View",
+    "check_dataset",
+    "collate",
+    "contact_sheet",
+    "eval_transform",
+    "evaluation_batches",
+    "inspect_dataset",
+    "train_transform",
+]

@@ -1,5 +1,21 @@
 """Dense-prediction tasks, one file each."""
 
 from atrc.tasks._base import IGNORE, TASKS, Task
+from atrc.tasks._depth import Depth
+from atrc.tasks._edge import Edge
+from atrc.tasks._human_parts import HumanParts
+from atrc.tasks._normals import Normals
+from atrc.tasks._saliency import Saliency
+from atrc.tasks._semseg import SemSeg
 
-__all__ = ["IGNORE", "TASKS", "Task"]
+__all__ = [
+    "IGNORE",
+    "TASKS",
+    "Depth",
+    "Edge",
+    "HumanParts",
+    "Normals",
+    "Saliency",
+    "SemSeg",
+    "Task",
+]

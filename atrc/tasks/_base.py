@@ -10,7 +10,7 @@ batch they are channel-first tensors.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,6 +18,7 @@ import numpy as np
 from torch import Tensor
 from torchmetrics import Metric
 
+from searchspace.errors import InputError
 from searchspace.registry import Registry
 
 __all__ = ["IGNORE", "TASKS", "Task"]
@@ -75,18 +76,29 @@ class Task(ABC):
 
     @abstractmethod
     def metric(self) -> Metric:
-        """A fresh metric whose ``update(prediction, label)`` takes what `loss` takes.
+        """A fresh metric over decoded maps: ``metric.update(task.decode(prediction), label)``.
 
-        ``compute()`` returns a scalar tensor in `metric_unit` (percentages as 0..100).
+        ``compute()`` returns a scalar tensor in `metric_unit` (percentages as 0..100). The metrics of
+        `atrc.metrics` know no network output; what turns it into a map is `decode` alone.
         """
 
     @abstractmethod
     def draw(self, label: np.ndarray) -> np.ndarray:
-        """A label or decoded prediction as an ``(H, W, 3)`` uint8 picture."""
+        """A label or decoded prediction as an ``(H, W, 3)`` uint8 picture.
+
+        Args:
+            label: ``(H, W)`` or, channel-last, ``(H, W, C)``: one map of `decode`'s batch, as an array, has its
+                channels moved to the end first.
+        """
 
     @abstractmethod
     def decode(self, prediction: Tensor) -> Tensor:
-        """Raw network output ``(B, channels, H, W)`` as a map in the label's own form and units."""
+        """Raw network output ``(B, channels, H, W)`` as a map in the label's own form and units.
+
+        Returns:
+            ``(B, H, W)``, or ``(B, C, H, W)`` for a task whose label has channels. Where the label is a 0 / 1
+            map that is scored at many thresholds (saliency, edges), this is the probability of 1.
+        """
 
     def rescale_label(self, label: np.ndarray, scale: float) -> np.ndarray:
         """The label's values after the image grew by ``scale`` (depth shrinks; most tasks do not change)."""
@@ -97,10 +109,14 @@ class Task(ABC):
         return label[:, ::-1]
 
     def check_label(self, label: np.ndarray) -> str | None:
-        """What is wrong with a label's values, in a few words, or None."""
+        """What is wrong with a label's shape or values, in a few words, or None.
+
+        Args:
+            label: ``(H, W)`` or ``(H, W, C)``, as a dataset gives it.
+        """
         return None
 
-    def fit(self, labels: Iterable[np.ndarray], cache: Path) -> None:
+    def fit(self, labels: Iterable[np.ndarray], cache: Path) -> None:  # noqa: B027 - optional on purpose
         """Learns what the task takes from the training split (normals: the k-means centroids).
 
         Called once before training, evaluation or prediction. Most tasks learn nothing.
@@ -109,3 +125,16 @@ class Task(ABC):
             labels: Label arrays of the training split, read lazily.
             cache: The folder of the dataset's cache; what was fitted is kept there.
         """
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What `fit` learnt, for checkpoints; empty for a task that learns nothing."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Takes back what `state_dict` gave, in place of `fit`.
+
+        Raises:
+            InputError: The state is not of this task.
+        """
+        if state:
+            raise InputError(f"task {self.name!r} keeps no state, but was given {', '.join(sorted(state))}")

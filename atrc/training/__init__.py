@@ -1,0 +1,22 @@
+"""Training, evaluation and checkpoints."""
+
+from atrc.training.checkpoint import load_checkpoint, save_checkpoint
+from atrc.training.evaluation import decode_predictions, evaluate
+from atrc.training.execute import Interrupted, evaluate_split, execute, load_learner, pick_device
+from atrc.training.learner import Learner, SearchLearner, WeightLearner, learning_rate
+
+__all__ = [
+    "Interrupted",
+    "Learner",
+    "SearchLearner",
+    "WeightLearner",
+    "decode_predictions",
+    "evaluate",
+    "evaluate_split",
+    "execute",
+    "learning_rate",
+    "load_checkpoint",
+    "load_learner",
+    "pick_device",
+    "save_checkpoint",
+]

@@ -49,19 +49,20 @@ from atrc.training.learner import Learner, SearchLearner, WeightLearner
 from searchspace import InputError
 from strategies import OneShotStrategy, build_strategy
 
-__all__ = ["Interrupted", "execute", "pick_device", "training_transform"]
+__all__ = ["Interrupted", "evaluate_split", "execute", "load_learner", "pick_device", "training_transform"]
 
 
 class Interrupted(Exception):
     """The run was asked to stop, and can be resumed."""
 
 
-def execute(run: RunDirectory, *, quiet: bool = False) -> Result:
+def execute(run: RunDirectory, *, quiet: bool = False, position: int = 0) -> Result:
     """Runs to the end, starting from the newest checkpoint if there is one.
 
     Args:
         run: A finished run gives its result at once.
         quiet: No progress bars.
+        position: Line of the progress bar, where several runs share a screen.
 
     Raises:
         Interrupted: SIGINT or SIGTERM came; a checkpoint was written.
@@ -76,8 +77,7 @@ def execute(run: RunDirectory, *, quiet: bool = False) -> Result:
     # Initialisation and dropout draw from torch's global generator, which is seeded here and saved in checkpoints.
     torch.manual_seed(run.spec.seed)
     learner, training = _build_learner(run, device)
-    used = config.model_copy(update={"tasks": {name: config.tasks[name] for name in learner.tasks}})
-    train = build_dataset(used, "train")
+    train = build_dataset(config, "train", learner.tasks)
     loader = BatchLoader(
         train,
         learner.tasks,
@@ -95,8 +95,8 @@ def execute(run: RunDirectory, *, quiet: bool = False) -> Result:
         _restore(load_checkpoint(checkpoint), learner, state)
     run.rewind(state.step)
     with _stop_requests() as stop:
-        _train(run, learner, training, loader, state, stop, device, quiet=quiet)
-        metrics = evaluate_split(used, learner, "val", device, stop=stop, quiet=quiet)
+        _train(run, learner, training, loader, state, stop, device, quiet=quiet, position=position)
+        metrics = evaluate_split(config, learner, "val", device, stop=stop, quiet=quiet, position=position)
     genotype = learner.genotype()
     if genotype is not None:
         run.write_genotype(genotype)
@@ -110,6 +110,22 @@ def execute(run: RunDirectory, *, quiet: bool = False) -> Result:
     )
     run.write_result(result)
     return result
+
+
+def load_learner(run: RunDirectory, device: torch.device) -> Learner:
+    """The trained network of a run, in evaluation mode.
+
+    Raises:
+        InputError: The run has no checkpoint yet, or a damaged one.
+    """
+    import_plugins(run.config)
+    learner, _ = _build_learner(run, device, pretrained=False)
+    checkpoint = latest(run.checkpoints)
+    if checkpoint is None:
+        raise InputError(f"run {run.path} has no checkpoint yet; start it with: atrc resume {run.path}")
+    learner.load_state_dict(load_checkpoint(checkpoint)["learner"])
+    learner.network.eval()
+    return learner
 
 
 def pick_device(name: str) -> torch.device:
@@ -154,7 +170,9 @@ class _Stop:
     requested: bool = False
 
 
-def _build_learner(run: RunDirectory, device: torch.device) -> tuple[Learner, Training]:
+def _build_learner(
+    run: RunDirectory, device: torch.device, *, pretrained: bool = True
+) -> tuple[Learner, Training]:
     config = run.config
     tasks = build_tasks(config, describe_dataset(config))
     autocast = config.precision == "bfloat16"
@@ -163,9 +181,9 @@ def _build_learner(run: RunDirectory, device: torch.device) -> tuple[Learner, Tr
         strategy = build_strategy(config.strategy.name, cp_space(config), seed=run.spec.seed, **options)
         if not isinstance(strategy, OneShotStrategy):
             raise InputError(f"strategy {config.strategy.name!r} does not search within a supernet")
-        supernet = build_search_network(config, tasks).to(device)
+        supernet = build_search_network(config, tasks, pretrained=pretrained).to(device)
         return SearchLearner(supernet, strategy, config.search, autocast=autocast), config.search
-    network = build_network(config, tasks, run.spec.model, run.genotype()).to(device)
+    network = build_network(config, tasks, run.spec.model, run.genotype(), pretrained=pretrained).to(device)
     return WeightLearner(network, config.train, autocast=autocast), config.train
 
 
@@ -179,6 +197,7 @@ def _train(
     device: torch.device,
     *,
     quiet: bool,
+    position: int,
 ) -> None:
     config = run.config
     bar = tqdm(
@@ -187,6 +206,8 @@ def _train(
         desc=f"{run.spec.model} seed {run.spec.seed}",
         unit="step",
         disable=quiet,
+        position=position,
+        leave=position == 0,
         dynamic_ncols=True,
     )
     started, before = time.perf_counter(), state.seconds
@@ -228,9 +249,10 @@ def evaluate_split(
     *,
     stop: _Stop | None = None,
     quiet: bool = False,
+    position: int = 0,
 ) -> dict[str, float]:
     """Metrics of a learner on a split of the config's dataset."""
-    dataset = build_dataset(config, split)
+    dataset = build_dataset(config, split, learner.tasks)
     batches = evaluation_batches(
         dataset,
         learner.tasks,
@@ -241,7 +263,9 @@ def evaluate_split(
     total = -(-len(dataset) // config.evaluate_batch)
 
     def watched() -> Iterator[Any]:
-        for batch in tqdm(batches, total=total, desc="evaluate", unit="batch", disable=quiet, leave=False):
+        for batch in tqdm(
+            batches, total=total, desc="evaluate", unit="batch", disable=quiet, position=position, leave=False
+        ):
             if stop is not None and stop.requested:
                 raise Interrupted("stopped during evaluation; a resumed run starts it again")
             yield batch

@@ -1,0 +1,72 @@
+"""The genotype of every run as a matrix of tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from analysis.figures.style import (
+    context_colours,
+    context_titles,
+    new_figure,
+    paper_style,
+    short_labels,
+    text_colour,
+)
+
+__all__ = ["draw_genotypes"]
+
+PER_ROW = 4
+TILE = 0.29
+
+
+def draw_genotypes(table: pd.DataFrame, contexts: Sequence[str]) -> Figure:
+    """One panel per run, targets in rows and sources in columns.
+
+    Args:
+        table: What `analysis.genotypes.matrices` returns.
+        contexts: All candidates of the space, for the legend.
+    """
+    runs = list(dict.fromkeys(table["run"]))
+    tasks = list(dict.fromkeys(table["target"]))
+    colours, titles, short = context_colours(contexts), context_titles(contexts), short_labels(contexts)
+    columns = min(PER_ROW, len(runs))
+    lines = -(-len(runs) // columns)
+    with paper_style():
+        side = TILE * len(tasks)
+        figure = new_figure(max(3.6, 0.95 + columns * (side + 0.22)), 0.75 + lines * (side + 0.32) + 0.6)
+        axes = figure.subplots(lines, columns, squeeze=False)
+        for index, ax in enumerate(axes.flat):
+            if index >= len(runs):
+                ax.set_axis_off()
+                continue
+            rows = table[table["run"] == runs[index]]
+            for target, source, context in zip(rows["target"], rows["source"], rows["context"], strict=True):
+                _tile(ax, tasks.index(source), tasks.index(target), colours[context], short[context])
+            ax.set_title(runs[index], weight="normal", loc="center")
+            last = index + columns >= len(runs)
+            _frame(ax, [task.replace("_", " ") for task in tasks], left=index % columns == 0, bottom=last)
+        figure.supxlabel("Source task", size=8)
+        figure.supylabel("Target task", size=8)
+        handles = [Patch(facecolor=colours[c], label=f"{short[c]}  {titles[c]}") for c in contexts]
+        figure.legend(handles=handles, loc="outside upper center", ncols=3 if columns < 3 else 6, handlelength=1)
+    return figure
+
+
+def _tile(ax: Axes, column: int, row: int, colour: str, label: str) -> None:
+    ax.add_patch(Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, facecolor=colour, linewidth=0))
+    ax.text(column, row, label, ha="center", va="center_baseline", size=7, color=text_colour(colour))
+
+
+def _frame(ax: Axes, titles: Sequence[str], *, left: bool, bottom: bool) -> None:
+    n = len(titles)
+    ax.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5), aspect="equal")
+    ax.set_xticks(range(n), titles if bottom else [""] * n, rotation=40, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(n), titles if left else [""] * n)
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)

@@ -1,0 +1,50 @@
+"""Fig. 7: proportions of context types, one bar per condition and group of blocks."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.figures.style import PAGE, context_colours, context_titles, new_figure, paper_style, text_colour
+
+__all__ = ["draw_proportions"]
+
+LEAST_LABELLED = 0.05
+
+
+def draw_proportions(table: pd.DataFrame) -> Figure:
+    """Stacked bars of `analysis.genotypes.proportions`.
+
+    Args:
+        table: That table with a column ``condition``: what the searches of a bar have in common.
+    """
+    contexts = list(dict.fromkeys(table["context"]))
+    colours, titles = context_colours(contexts), context_titles(contexts)
+    shown = table[table["total"] > 0]
+    bars = list(dict.fromkeys(zip(shown["condition"], shown["blocks"], strict=True)))
+    conditions = list(dict.fromkeys(shown["condition"]))
+    with paper_style():
+        figure = new_figure(PAGE * 0.72, 0.75 + 0.29 * len(bars) + 0.2 * len(conditions))
+        ax = figure.subplots()
+        places = [row + 0.45 * conditions.index(condition) for row, (condition, _) in enumerate(bars)]
+        for place, (condition, blocks) in zip(places, bars, strict=True):
+            rows = shown[(shown["condition"] == condition) & (shown["blocks"] == blocks)]
+            left = 0.0
+            for context, share in zip(rows["context"], rows["share"], strict=True):
+                ax.barh(place, 100 * share, left=left, height=0.78, color=colours[context], edgecolor="white", lw=0.8)
+                if share >= LEAST_LABELLED:
+                    ink = text_colour(colours[context])
+                    ax.text(left + 50 * share, place, f"{100 * share:.0f}", ha="center", va="center", color=ink)
+                left += 100 * share
+        ax.set_yticks(places, [_bar_label(condition, blocks, conditions) for condition, blocks in bars])
+        ax.invert_yaxis()
+        ax.tick_params(axis="y", length=0)
+        ax.spines["left"].set_visible(False)
+        ax.set(xlim=(0, 100), xlabel="Share of blocks [%]")
+        handles = [ax.barh([0], [0], color=colours[context], label=titles[context]) for context in contexts]
+        figure.legend(handles=handles, loc="outside upper center", ncols=min(len(contexts), 6), handlelength=1)
+    return figure
+
+
+def _bar_label(condition: str, blocks: str, conditions: list[str]) -> str:
+    return f"{blocks} blocks" if len(conditions) == 1 else f"{condition}: {blocks}"

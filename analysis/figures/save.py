@@ -1,0 +1,26 @@
+"""Writes a figure as PDF and PNG, whole or not at all, and the same bytes for the same figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from analysis.figures.style import paper_style
+from atrc.files import writing
+
+__all__ = ["save_figure"]
+
+DPI = 220
+# A date, or the version of the library, would make equal figures differ.
+_METADATA = {"pdf": {"CreationDate": None, "Producer": None, "Creator": "atrc"}, "png": {"Software": "atrc"}}
+
+
+def save_figure(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
+    """Writes ``name.pdf`` and ``name.png`` (220 dots per inch) into the folder and returns their paths."""
+    paths = folder / f"{name}.pdf", folder / f"{name}.png"
+    for path in paths:
+        form = path.suffix.removeprefix(".")
+        with paper_style(), writing(path) as file:
+            figure.savefig(file, format=form, dpi=DPI, metadata=_METADATA[form])
+    return paths

@@ -1,0 +1,133 @@
+"""One look for all figures: sizes, fonts, and colours that colour-blind readers can tell apart.
+
+Drawing functions wrap themselves in ``paper_style()`` and make their own `Figure`; nothing touches pyplot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+
+import matplotlib
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from searchspace import NONE
+
+__all__ = [
+    "COLUMN",
+    "INK",
+    "PAGE",
+    "context_colours",
+    "context_titles",
+    "letter_axes",
+    "model_colours",
+    "new_figure",
+    "paper_style",
+    "short_labels",
+    "text_colour",
+]
+
+COLUMN = 3.45
+"""Width in inches of a figure in one column of a two-column paper."""
+PAGE = 7.1
+"""Width in inches of a figure over both columns."""
+INK = "#262626"
+MUTED = "#8A8A8A"
+
+# Okabe and Ito's palette, with a light grey for the block that passes nothing on.
+_CONTEXTS = {NONE: "#D9D9D9", "global": "#0072B2", "local": "#E69F00", "t_label": "#009E73", "s_label": "#CC79A7"}
+_FURTHER = ("#D55E00", "#56B4E9", "#F0E442", "#000000")
+_TITLES = {NONE: "none", "t_label": "T-label", "s_label": "S-label"}
+_SHORT = {NONE: "–", "global": "G", "local": "L", "t_label": "T", "s_label": "S"}
+
+_MODELS = {"single": MUTED, "multi": "#56B4E9", "search": "#E69F00", "retrain": "#D55E00"}
+
+
+def paper_style() -> AbstractContextManager[None]:
+    """The settings under which a figure is drawn and saved; they end with the block."""
+    return matplotlib.rc_context(
+        {
+            "font.family": "sans-serif",
+            "font.sans-serif": ["DejaVu Sans"],
+            "font.size": 8,
+            "axes.titlesize": 8.5,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.labelsize": 8,
+            "axes.labelcolor": INK,
+            "axes.edgecolor": INK,
+            "axes.linewidth": 0.7,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.axisbelow": True,
+            "axes.grid": False,
+            "grid.color": "#E4E4E4",
+            "grid.linewidth": 0.6,
+            "xtick.labelsize": 7.5,
+            "ytick.labelsize": 7.5,
+            "xtick.major.width": 0.7,
+            "ytick.major.width": 0.7,
+            "xtick.major.size": 3,
+            "ytick.major.size": 3,
+            "legend.fontsize": 7.5,
+            "legend.frameon": False,
+            "lines.linewidth": 1.3,
+            "pdf.fonttype": 42,
+            "svg.hashsalt": "atrc",
+        }
+    )
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A white figure, in inches, that keeps its labels apart."""
+    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+
+
+def context_colours(contexts: Iterable[str]) -> dict[str, str]:
+    """Context type -> colour. The paper's five always have the same; others take further ones by name."""
+    names = list(dict.fromkeys(contexts))
+    others = sorted(set(names) - set(_CONTEXTS))
+    spare = [*_FURTHER, *sns.husl_palette(max(0, len(others) - len(_FURTHER)), l=0.45).as_hex()]
+    further = dict(zip(others, spare, strict=False))
+    return {name: _CONTEXTS.get(name) or further[name] for name in names}
+
+
+def context_titles(contexts: Iterable[str]) -> dict[str, str]:
+    """Context type -> its name in legends."""
+    return {name: _TITLES.get(name, name.replace("_", " ")) for name in contexts}
+
+
+def short_labels(contexts: Iterable[str]) -> dict[str, str]:
+    """Context type -> a letter or a few that fit on a tile; as many as tell further types apart."""
+    names = list(dict.fromkeys(contexts))
+    labels = {name: _SHORT[name] for name in names if name in _SHORT}
+    taken = set(_SHORT.values())
+    for name in sorted(set(names) - set(_SHORT)):
+        label = next((name[:n].capitalize() for n in range(1, len(name)) if name[:n].capitalize() not in taken), name)
+        labels[name] = label
+        taken.add(label)
+    return {name: labels[name] for name in names}
+
+
+def model_colours(models: Sequence[str]) -> dict[str, str]:
+    """Model -> colour: the same for the named ones in every figure, distinct ones for the others."""
+    colours = dict(_MODELS)
+    colours |= {f"all-{context}": colour for context, colour in _CONTEXTS.items() if context != NONE}
+    others = sorted(set(models) - set(colours))
+    colours |= dict(zip(others, sns.husl_palette(len(others), l=0.45).as_hex() if others else [], strict=True))
+    return {model: colours[model] for model in models}
+
+
+def text_colour(background: str) -> str:
+    """Black or white, whichever reads better on the colour."""
+    red, green, blue = to_rgb(background)
+    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.52 else "white"
+
+
+def letter_axes(axes: Iterable[Axes], titles: Iterable[str]) -> None:
+    """Titles ``(a) ...``, ``(b) ...``."""
+    for letter, ax, title in zip("abcdefghijkl", axes, titles, strict=False):
+        ax.set_title(f"({letter}) {title}")

@@ -1,0 +1,95 @@
+"""What searches found: matrices, shares of context types (Fig. 7), and the genotype that most runs agree on.
+
+All functions take genotypes of one context-pooling space (`searchspace.CPSpace`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from searchspace import CPSpace, Genotype, InputError, block, build_space
+
+__all__ = ["PARTS", "consensus", "context_space", "matrices", "matrix", "proportions"]
+
+PARTS = ("all", "diagonal", "off-diagonal")
+"""Groups of blocks: all, those of a task with itself (target = source), those between tasks."""
+
+
+def context_space(genotypes: Sequence[Genotype]) -> CPSpace:
+    """The space that the genotypes come from.
+
+    Raises:
+        InputError: None given, another kind of space, or different spaces.
+    """
+    if not genotypes:
+        raise InputError("no genotype given, so there is nothing to analyse")
+    first = genotypes[0]
+    for genotype in genotypes:
+        if genotype.space != first.space or dict(genotype.parameters) != dict(first.parameters):
+            raise InputError(
+                "genotypes of different spaces cannot be analysed together: "
+                f"{first.space} {dict(first.parameters)} and {genotype.space} {dict(genotype.parameters)}"
+            )
+    space = build_space(first.space, **first.parameters)
+    if not isinstance(space, CPSpace):
+        raise InputError(f"this analysis reads genotypes of the cp space, got one of {first.space!r}")
+    return space
+
+
+def matrix(genotype: Genotype) -> pd.DataFrame:
+    """The genotype as a table of context names: target rows x source columns."""
+    rows = context_space([genotype]).matrix(genotype)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index="target", columns="source")
+
+
+def matrices(genotypes: Mapping[str, Genotype]) -> pd.DataFrame:
+    """Several genotypes in one long table: ``run``, ``target``, ``source``, ``context``."""
+    return pd.DataFrame(
+        [
+            {"run": run, "target": target, "source": source, "context": genotype[block(target, source)]}
+            for run, genotype in genotypes.items()
+            for target, source in context_space([genotype]).pairs()
+        ],
+        columns=["run", "target", "source", "context"],
+    )
+
+
+def proportions(genotypes: Sequence[Genotype]) -> pd.DataFrame:
+    """Share of each context type over all blocks of all runs (Fig. 7).
+
+    Returns:
+        ``blocks`` (of `PARTS`), ``context``, ``count``, ``total``, ``share`` in 0..1, for every context type of the
+        space, chosen or not. ``s_label`` is not offered on the diagonal, so its share there is 0 by construction.
+    """
+    space = context_space(genotypes)
+    rows = []
+    for part in PARTS:
+        chosen = [
+            genotype[block(target, source)]
+            for genotype in genotypes
+            for target, source in space.pairs()
+            if part == "all" or (target == source) is (part == "diagonal")
+        ]
+        counts = Counter(chosen)
+        rows += [
+            {
+                "blocks": part,
+                "context": context,
+                "count": counts[context],
+                "total": len(chosen),
+                # a single task has no block off the diagonal
+                "share": counts[context] / len(chosen) if chosen else float("nan"),
+            }
+            for context in space.contexts
+        ]
+    return pd.DataFrame(rows)
+
+
+def consensus(genotypes: Sequence[Genotype]) -> Genotype:
+    """The context that most runs picked, block by block; of equally frequent ones the first in the space's order."""
+    space = context_space(genotypes)
+    counts = {choice: Counter(genotype[choice] for genotype in genotypes) for choice in space}
+    return space.genotype({choice: max(options, key=counts[choice].__getitem__) for choice, options in space.items()})

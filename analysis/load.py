@@ -1,0 +1,208 @@
+"""Run directories as one table: a row per finished run.
+
+Everything else in this package starts from `load_runs`. Unfinished runs are counted and named, never used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from atrc.build import import_plugins
+from atrc.runs import Result, RunDirectory, find_runs
+from atrc.tasks import TASKS
+from searchspace import Genotype, InputError
+
+__all__ = ["FACTS", "SINGLE", "Runs", "TaskInfo", "load_runs", "model_rank"]
+
+FACTS = ("experiment", "kind", "model", "seed", "path")
+"""Columns that say what a run is."""
+
+COSTS = ("steps", "samples", "seconds", "parameters", "multiply_adds")
+"""Columns that say what a run took; `atrc.runs.Result` defines them."""
+
+SINGLE = "single-"
+"""Prefix of the single-task baselines' names."""
+
+_RANKS = {"multi": 1, "search": 4, "retrain": 5}
+_PREFIX_RANKS = {SINGLE: 0, "all-": 2}
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """What tables and axes say of a task; the values are the task class's own.
+
+    Attributes:
+        name: The registered name.
+        metric: Short name of the metric, e.g. ``"mIoU"``.
+        unit: Unit of the metric, e.g. ``"%"``; may be empty.
+        higher_is_better: The metric's direction.
+    """
+
+    name: str
+    metric: str
+    unit: str
+    higher_is_better: bool
+
+    @property
+    def title(self) -> str:
+        """The name as a person writes it."""
+        return self.name.replace("_", " ")
+
+    @property
+    def label(self) -> str:
+        """Metric, unit and direction, e.g. ``"mIoU [%] ↑"``."""
+        unit = f" [{self.unit}]" if self.unit else ""
+        return f"{self.metric}{unit} {'↑' if self.higher_is_better else '↓'}"
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of one or several experiments on the same tasks.
+
+    Attributes:
+        frame: One row per finished run: ``experiment``, ``kind``, ``model``, ``seed``, ``path``, one column per task
+            with its validation metric in the task's unit (missing where a run has none, as single-task runs do),
+            ``steps``, ``samples``, ``seconds``, ``parameters``, ``multiply_adds``. Sorted by experiment, kind of
+            model (single-task, multi-task, uniform contexts, others, search, retrain) and seed.
+        tasks: Task name -> what is known of it, in the config's order.
+        genotypes: ``path`` -> genotype, for the runs that have one.
+        directories: ``path`` -> run directory.
+        configs: ``experiment`` -> the name of its config.
+        unfinished: Paths of the runs without a result.
+    """
+
+    frame: pd.DataFrame
+    tasks: Mapping[str, TaskInfo]
+    genotypes: Mapping[str, Genotype]
+    directories: Mapping[str, RunDirectory]
+    configs: Mapping[str, str]
+    unfinished: tuple[Path, ...] = ()
+
+    @property
+    def experiments(self) -> list[str]:
+        """Names of the experiments, in the frame's order."""
+        return list(dict.fromkeys(self.frame["experiment"]))
+
+    @property
+    def multi_task(self) -> pd.DataFrame:
+        """The rows of all runs but the single-task ones."""
+        return self.frame[~self.frame["model"].str.startswith(SINGLE)]
+
+    def searches(self, experiment: str) -> pd.DataFrame:
+        """The rows of an experiment's searches that name a genotype, by seed."""
+        rows = self.frame[(self.frame["experiment"] == experiment) & (self.frame["kind"] == "search")]
+        return rows[rows["path"].isin(list(self.genotypes))]
+
+    def found(self, experiment: str) -> dict[str, Genotype]:
+        """What an experiment's searches found: ``"seed 0"`` -> genotype; the model's name is added where several
+        kinds of search are in one experiment."""
+        rows = self.searches(experiment)
+        several = rows["model"].nunique() > 1
+        return {
+            f"{row['model']} seed {row['seed']}" if several else f"seed {row['seed']}": self.genotypes[row["path"]]
+            for row in rows.to_dict("records")
+        }
+
+
+def load_runs(paths: Iterable[Path | str]) -> Runs:
+    """Reads every run in the given directories and below them.
+
+    Args:
+        paths: Run directories, or directories that hold some at any depth. A run that is reached twice counts once.
+
+    Raises:
+        InputError: A path does not exist, holds no run, or no finished one; runs of different tasks; a seed of one
+            model that was run twice in one experiment; a plugin or a file that cannot be read.
+    """
+    given = [Path(path) for path in paths]
+    directories = list({run.path.resolve(): run for run in find_runs(given)}.values())
+    for plugins in {tuple(run.config.plugins): run for run in directories}.values():
+        import_plugins(plugins.config)
+    tasks = _common_tasks(directories)
+    names = _experiment_names(directories)
+    finished = [(run, name) for run, name in zip(directories, names, strict=True) if run.finished]
+    unfinished = tuple(run.path for run in directories if not run.finished)
+    if not finished:
+        raise InputError(
+            f"none of the {len(unfinished)} runs found is finished; continue the first with: "
+            f"atrc resume {unfinished[0]}"
+        )
+    _refuse_twice(finished)
+    rows = [_row(run, name, run.result(), tasks) for run, name in finished]
+    rows.sort(key=lambda row: (row["experiment"], *model_rank(str(row["model"])), row["seed"], row["path"]))
+    found = {str(run.path): run.genotype() for run, _ in finished}
+    return Runs(
+        frame=pd.DataFrame(rows, columns=[*FACTS, *tasks, *COSTS]),
+        tasks=tasks,
+        genotypes={path: genotype for path, genotype in found.items() if genotype is not None},
+        directories={str(run.path): run for run, _ in finished},
+        configs={name: run.config.name for run, name in finished},
+        unfinished=unfinished,
+    )
+
+
+def model_rank(model: str) -> tuple[int, str]:
+    """Sorting key that brings models into the order of the paper's tables: baselines first, ours last."""
+    prefixed = (rank for prefix, rank in _PREFIX_RANKS.items() if model.startswith(prefix))
+    return _RANKS.get(model, next(prefixed, 3)), model
+
+
+def _common_tasks(directories: Sequence[RunDirectory]) -> dict[str, TaskInfo]:
+    first = directories[0]
+    for run in directories:
+        if set(run.config.tasks) != set(first.config.tasks):
+            raise InputError(
+                f"runs of different tasks cannot be analysed together: {first.path} has "
+                f"{', '.join(first.config.tasks)}; {run.path} has {', '.join(run.config.tasks)}; "
+                "analyse them one by one"
+            )
+    tasks = {name: _task_info(name) for name in first.config.tasks}
+    if taken := sorted(set(tasks) & {*FACTS, *COSTS}):
+        raise InputError(f"a task must not have the name of a column of the runs' table: {', '.join(taken)}")
+    return tasks
+
+
+def _task_info(name: str) -> TaskInfo:
+    task = TASKS[name]
+    return TaskInfo(name, task.metric_name, task.metric_unit, task.higher_is_better)
+
+
+def _experiment_names(directories: Sequence[RunDirectory]) -> list[str]:
+    """The config's name; with its folder where the same name is in several folders, whose runs must not be mixed."""
+    roots = [_root(run) for run in directories]
+    folders: dict[str, set[Path]] = {}
+    for run, root in zip(directories, roots, strict=True):
+        folders.setdefault(run.config.name, set()).add(root.resolve())
+    return [
+        run.config.name if len(folders[run.config.name]) == 1 else f"{run.config.name} ({root})"
+        for run, root in zip(directories, roots, strict=True)
+    ]
+
+
+def _root(run: RunDirectory) -> Path:
+    """The experiment's folder: ``NAME`` of ``NAME/MODEL/seedK``, else the folder that the run is in."""
+    return run.path.parent.parent if run.path.parent.name == run.spec.model else run.path.parent
+
+
+def _refuse_twice(finished: Iterable[tuple[RunDirectory, str]]) -> None:
+    seen: dict[tuple[object, ...], Path] = {}
+    for run, name in finished:
+        key = (name, run.spec.model, run.spec.seed, run.spec.source)
+        if key in seen:
+            raise InputError(
+                f"{seen[key]} and {run.path} are both {run.spec.model!r} with seed {run.spec.seed} of {name!r}; "
+                "a run that counts twice makes error bars too small: leave one out"
+            )
+        seen[key] = run.path
+
+
+def _row(run: RunDirectory, name: str, result: Result, tasks: Iterable[str]) -> dict[str, object]:
+    spec = run.spec
+    facts = dict(zip(FACTS, (name, spec.kind, spec.model, spec.seed, str(run.path)), strict=True))
+    metrics = {task: result.metrics.get(task, math.nan) for task in tasks}
+    return {**facts, **metrics, **{cost: getattr(result, cost) for cost in COSTS}}

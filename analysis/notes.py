@@ -1,0 +1,88 @@
+"""What is missing from a set of runs, and what helps: one line each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from analysis.load import SINGLE, Runs
+from analysis.multitask import missing_baselines
+from searchspace import CPSpace, InputError, build_space
+
+__all__ = ["has_context_genotypes", "notes"]
+
+NAMED = 3
+
+
+def notes(runs: Runs, *, paired: bool = False) -> list[str]:
+    """Everything that a reader of the tables should know before trusting them, most serious first."""
+    found = [*_unfinished(runs.unfinished), *missing_baselines(runs, paired=paired)]
+    for experiment in runs.experiments:
+        found += [*_missing_metrics(runs, experiment), *_budgets(runs, experiment), *_seeds(runs, experiment)]
+        found += _searches(runs, experiment)
+    return found
+
+
+def has_context_genotypes(runs: Runs, experiment: str) -> bool:
+    """Whether the experiment's searches found genotypes of a context-pooling space."""
+    genotypes = list(runs.found(experiment).values())
+    if not genotypes:
+        return False
+    try:
+        return isinstance(build_space(genotypes[0].space, **genotypes[0].parameters), CPSpace)
+    except InputError:  # a space that is not registered
+        return False
+
+
+def _unfinished(paths: tuple[Path, ...]) -> list[str]:
+    if not paths:
+        return []
+    named = ", ".join(map(str, paths[:NAMED])) + (f" and {len(paths) - NAMED} more" if len(paths) > NAMED else "")
+    return [f"{_count(len(paths), 'unfinished run')} left out: {named}; continue one with: atrc resume {paths[0]}"]
+
+
+def _missing_metrics(runs: Runs, experiment: str) -> list[str]:
+    found = []
+    for row in runs.frame[runs.frame["experiment"] == experiment].to_dict("records"):
+        model = str(row["model"])
+        expected = [model.removeprefix(SINGLE)] if model.startswith(SINGLE) else list(runs.tasks)
+        lacking = [task for task in expected if task in runs.tasks and row[task] != row[task]]
+        if lacking:
+            found.append(f"{row['path']}: no metric of {', '.join(lacking)}; means of this model are missing")
+    return found
+
+
+def _budgets(runs: Runs, experiment: str) -> list[str]:
+    """Models that saw different numbers of samples; a search has its own budget by design."""
+    rows = runs.frame[(runs.frame["experiment"] == experiment) & (runs.frame["kind"] != "search")]
+    if rows["samples"].nunique() < 2:
+        return []
+    ranges = {model: sorted(set(group["samples"])) for model, group in rows.groupby("model", sort=False)}
+    listed = "; ".join(f"{model} {' / '.join(map(str, seen))}" for model, seen in ranges.items())
+    return [f"{experiment}: models were trained for different numbers of samples, so they do not compare: {listed}"]
+
+
+def _seeds(runs: Runs, experiment: str) -> list[str]:
+    sizes = runs.frame[runs.frame["experiment"] == experiment].groupby("model", sort=False).size()
+    alone = [str(model) for model, size in sizes.items() if size == 1]
+    if not alone:
+        return []
+    return [f"{experiment}: one run only, so no standard deviation, of: {', '.join(alone)}"]
+
+
+def _searches(runs: Runs, experiment: str) -> list[str]:
+    found = runs.found(experiment)
+    name = runs.configs[experiment]
+    if not found:
+        return [f"{experiment}: no finished search, so no genotypes; make some with: atrc search {name}"]
+    if not has_context_genotypes(runs, experiment):
+        return [f"{experiment}: its genotypes are not of the cp space, which the analysis of context types reads"]
+    if len(found) == 1:
+        return [
+            f"{experiment}: one search only, so agreement between searches is missing; make more with: "
+            f"atrc search {name} --set seeds=[0,1,2]"
+        ]
+    return []
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'s' if n != 1 else ''}"

@@ -1,0 +1,40 @@
+"""Fig. 4: how good the model sampled from the supergraph is, next to the same architecture after retraining."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from analysis.load import Runs
+from analysis.multitask import gains, spread
+
+__all__ = ["STAGES", "sampled_against_retrained"]
+
+STAGES = ("search", "retrain")
+"""Models compared: as sampled from the supergraph at its argmax genotype, and trained again from scratch."""
+
+
+def sampled_against_retrained(runs: Runs, stages: Sequence[str] = STAGES, *, paired: bool = False) -> pd.DataFrame:
+    """Relative improvement over the single-task models, task by task (Fig. 4).
+
+    Args:
+        runs: The runs.
+        stages: Models, in the order of the bars.
+        paired: Which single-task runs are the baseline; see `analysis.multitask`.
+
+    Returns:
+        ``experiment``, ``model``, ``task``, ``mean``, ``std``, ``n``: of (M_m - M_ST) / M_ST in percent, signed so
+        that up is better. ``std`` is the sample standard deviation over runs (missing for one run). Tasks without
+        a baseline are left out.
+    """
+    table = gains(runs, paired=paired).dropna(subset=["gain"])
+    rows = []
+    for experiment in runs.experiments:
+        for stage in stages:
+            for task in runs.tasks:
+                chosen = (table["experiment"] == experiment) & (table["model"] == stage) & (table["task"] == task)
+                mean, std, n = spread(table[chosen]["gain"])
+                rows.append((experiment, stage, task, mean, std, n))
+    frame = pd.DataFrame(rows, columns=["experiment", "model", "task", "mean", "std", "n"])
+    return frame[frame["n"] > 0].reset_index(drop=True)

@@ -1,0 +1,140 @@
+"""The summary of a set of runs for a terminal, as rich renderables.
+
+All text from runs (names, paths) goes through `rich.text.Text`, which reads no markup in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+from rich.columns import Columns
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from analysis.agreement import agreement
+from analysis.comparison import compare
+from analysis.figures.style import context_colours, context_titles, short_labels, text_colour
+from analysis.genotypes import consensus, context_space
+from analysis.load import Runs
+from analysis.multitask import summarize
+from analysis.notes import has_context_genotypes, notes
+from searchspace import Genotype, block
+
+__all__ = ["summary"]
+
+DASH = "–"
+
+
+def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
+    """For every experiment: metrics and Delta_m per model, the multi-task baseline against the retrained ATRC, and the
+    genotypes with their agreement; then the notes on what is missing.
+
+    Args:
+        runs: From `analysis.load.load_runs`.
+        paired: See `analysis.multitask`.
+
+    Returns:
+        What ``rich.console.Console.print`` takes, one after the other.
+    """
+    parts: list[RenderableType] = []
+    table = summarize(runs, paired=paired)
+    comparisons = compare(runs, paired=paired)
+    for experiment in runs.experiments:
+        parts.append(_models(table[table["experiment"] == experiment], runs, experiment))
+        sentences = [c.sentence for c in comparisons if c.experiment == experiment]
+        if sentences:
+            parts.append(_section("Does the retrained ATRC beat the multi-task baseline?", sentences))
+        if has_context_genotypes(runs, experiment):
+            parts += _genotypes(runs.found(experiment))
+    remarks = notes(runs, paired=paired)
+    if remarks:
+        parts.append(_section("Notes", remarks))
+    return parts
+
+
+def _section(title: str, lines: Sequence[str]) -> Group:
+    return Group(Text(f"\n{title}", style="bold"), *(Text(f"- {line}") for line in lines))
+
+
+def _models(rows: pd.DataFrame, runs: Runs, experiment: str) -> Table:
+    table = Table(
+        title=Text(f"{experiment}: mean ± std over runs", style="bold"),
+        title_justify="left",
+        caption=Text("std: sample standard deviation of one run (ddof = 1). Δm: against the single-task models."),
+        caption_justify="left",
+    )
+    table.add_column("model", no_wrap=True)
+    table.add_column("runs", justify="right")
+    for task in runs.tasks.values():
+        table.add_column(Text(f"{task.title}\n{task.label}"), justify="right", no_wrap=True)
+    for head in ("Δm\n[%] ↑", "params\n[M]", "MAdds\n[G]", "training\n[s]"):
+        table.add_column(Text(head), justify="right", no_wrap=True)
+    digits = {name: _digits(rows[f"{name}_mean"]) for name in runs.tasks}
+    for row in rows.to_dict("records"):
+        cells = [_plus_minus(row[f"{name}_mean"], row[f"{name}_std"], digits[name]) for name in runs.tasks]
+        table.add_row(
+            Text(str(row["model"])),
+            str(int(row["n"])),
+            *cells,
+            _plus_minus(row["delta_m_mean"], row["delta_m_std"], 2, sign=True),
+            _number(row["parameters"] / 1e6, 3),
+            _number(row["multiply_adds"] / 1e9, 3),
+            _plus_minus(row["seconds_mean"], row["seconds_std"], 0),
+        )
+    return table
+
+
+def _digits(values: pd.Series) -> int:
+    """Decimals that show about four digits of the largest mean."""
+    largest = float(values.abs().max())
+    return 2 if math.isnan(largest) or largest == 0 else min(4, max(0, 3 - math.floor(math.log10(largest))))
+
+
+def _number(value: float, digits: int, *, sign: bool = False) -> str:
+    return DASH if math.isnan(value) else f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def _plus_minus(mean: float, std: float, digits: int, *, sign: bool = False) -> str:
+    if math.isnan(mean):
+        return DASH
+    signed = sign and round(mean, digits) != 0
+    return f"{_number(mean, digits, sign=signed)} ± {_number(std, digits)}"
+
+
+def _genotypes(found: dict[str, Genotype]) -> list[RenderableType]:
+    genotypes = list(found.values())
+    contexts = context_space(genotypes).contexts
+    titles, short = context_titles(contexts), short_labels(contexts)
+    legend = ", ".join(f"{short[context]} {titles[context]}" for context in contexts)
+    parts: list[RenderableType] = [Text(f"\nGenotypes (rows: target, columns: source; {legend})", style="bold")]
+    panels = [_matrix(run, genotype) for run, genotype in found.items()]
+    if len(genotypes) > 1:
+        panels.append(_matrix("consensus", consensus(genotypes)))
+    parts.append(Columns(panels, padding=(0, 3)))
+    if len(genotypes) > 1:
+        result = agreement(genotypes)
+        kappa = DASH if math.isnan(result.kappa) else f"{result.kappa:.2f}"
+        parts.append(
+            Text(
+                f"Agreement of {result.runs} searches: {100 * result.mean:.0f} % of run pairs pick the same context "
+                f"(mean over blocks); beyond chance, Fleiss' kappa {kappa}"
+            )
+        )
+    return parts
+
+
+def _matrix(title: str, genotype: Genotype) -> Table:
+    space = context_space([genotype])
+    short, colours = short_labels(space.contexts), context_colours(space.contexts)
+    table = Table(title=Text(title), box=None, padding=(0, 0), show_header=False, title_justify="left")
+    for target in space.tasks:
+        cells = []
+        for source in space.tasks:
+            context = genotype[block(target, source)]
+            style = f"{text_colour(colours[context])} on {colours[context]}"
+            cells.append(Text(f" {short[context]:^2}", style=style))
+        table.add_row(Text(f"{target.replace('_', ' ')} "), *cells)
+    return table

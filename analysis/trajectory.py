@@ -1,0 +1,104 @@
+"""How searches and trainings went: architecture.jsonl and metrics.jsonl as tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.load import Runs
+
+__all__ = ["block_probabilities", "search_trajectory", "training_curves"]
+
+POINTS = 400
+"""Most points of a curve: more than a figure can show, few enough for a CSV of forty thousand steps."""
+
+SCALARS = ("temperature", "entropy_weight")
+"""Schedules that a strategy may report; one that has none leaves the column empty."""
+
+
+def search_trajectory(runs: Runs, experiment: str) -> pd.DataFrame:
+    """An experiment's searches over their steps.
+
+    Returns:
+        ``run``, ``step``, ``entropy`` (mean over blocks of the entropy of their candidates' probabilities, in nats),
+        ``temperature``, ``entropy_weight`` (missing where the strategy has none), ``frozen`` (share of blocks, in
+        0..1, that have stopped sampling).
+    """
+    rows = []
+    for run, line in _lines(runs, experiment):
+        probabilities = [list(options.values()) for options in line["probabilities"].values()]
+        rows.append(
+            {
+                "run": run,
+                "step": line["step"],
+                "entropy": float(np.mean([_entropy(p) for p in probabilities])),
+                **{name: line.get(name, math.nan) for name in SCALARS},
+                "frozen": len(line.get("frozen", ())) / len(probabilities),
+            }
+        )
+    return pd.DataFrame(rows, columns=["run", "step", "entropy", *SCALARS, "frozen"])
+
+
+def block_probabilities(runs: Runs, experiment: str) -> pd.DataFrame:
+    """The leading candidate of every block over a search's steps.
+
+    Returns:
+        ``run``, ``step``, ``block``, ``context`` (the most probable candidate at that step), ``probability`` (its
+        probability, 0..1), ``final`` (the most probable candidate at the last logged step).
+    """
+    rows = []
+    for run, line in _lines(runs, experiment):
+        for choice, options in line["probabilities"].items():
+            leader = max(options, key=options.__getitem__)
+            rows.append((run, line["step"], choice, leader, options[leader]))
+    frame = pd.DataFrame(rows, columns=["run", "step", "block", "context", "probability"])
+    return frame.assign(final=frame.groupby(["run", "block"])["context"].transform("last"))
+
+
+def training_curves(runs: Runs, experiment: str) -> pd.DataFrame:
+    """Training loss of an experiment's runs over their steps.
+
+    Neighbouring logged steps are averaged, so that a curve has at most 400 points.
+
+    Returns:
+        ``model``, ``seed``, ``step`` (the last of those averaged), ``seconds``, ``lr``, ``loss``.
+    """
+    columns = ["model", "seed", "step", "seconds", "lr", "loss"]
+    parts = []
+    for row in runs.frame[runs.frame["experiment"] == experiment].to_dict("records"):
+        lines = pd.DataFrame(list(runs.directories[row["path"]].lines("metrics.jsonl")))
+        if lines.empty:
+            continue
+        lines = lines.reindex(columns=columns[2:])
+        group = np.arange(len(lines)) // -(-len(lines) // POINTS)
+        means = lines.groupby(group).agg({"step": "last", "seconds": "last", "lr": "mean", "loss": "mean"})
+        parts.append(means.assign(model=row["model"], seed=row["seed"])[columns])
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def _lines(runs: Runs, experiment: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Name of the run and line, for at most 400 lines of each of an experiment's searches, the last included."""
+    rows = runs.frame[(runs.frame["experiment"] == experiment) & (runs.frame["kind"] == "search")]
+    several = rows["model"].nunique() > 1
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    for row in rows.to_dict("records"):
+        name = f"{row['model']} seed {row['seed']}" if several else f"seed {row['seed']}"
+        lines = [
+            line for line in runs.directories[row["path"]].lines("architecture.jsonl") if "probabilities" in line
+        ]
+        found += [(name, line) for line in _thin(lines)]
+    return found
+
+
+def _thin(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    kept = np.unique(np.linspace(0, len(lines) - 1, min(len(lines), POINTS)).round().astype(int))
+    return [lines[i] for i in kept]
+
+
+def _entropy(probabilities: Sequence[float]) -> float:
+    p = np.asarray(probabilities, dtype=float)
+    return float(-(p[p > 0] * np.log(p[p > 0])).sum())

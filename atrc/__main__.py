@@ -1,0 +1,5 @@
+"""``python -m atrc``."""
+
+from atrc.cli import main
+
+main()

@@ -1,0 +1,46 @@
+"""The command line ``atrc``. Every command prints what it made; bad input is one line and exit status 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from rich.console import Console
+from typer.exceptions import TyperException
+
+from atrc.cli import _analysis, _data, _lists, _models, _runs
+from atrc.cli._app import app
+from atrc.training import Interrupted
+from searchspace import InputError
+
+__all__ = ["app", "main"]
+
+_COMMANDS = (_runs, _models, _data, _analysis, _lists)
+"""Importing a module adds its commands; the order is that of ``atrc --help``."""
+
+
+def main() -> None:
+    """Entry point: runs a command, and turns what a user did wrong into one line on stderr."""
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except InputError as error:
+        _complain(str(error))
+        sys.exit(2)
+    except TyperException as error:  # a wrong option or argument
+        _complain(error.format_message())
+        sys.exit(2)
+    except Interrupted as stopped:
+        _complain(str(stopped), style="yellow")
+        sys.exit(130)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    except BrokenPipeError:  # `atrc ... | head` closed its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _complain(message: str, style: str = "red") -> None:
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print("atrc:", style=style, end=" ")
+    console.print(" ".join(message.split()), markup=False)

@@ -1,0 +1,36 @@
+"""The command that reads runs: analyze."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atrc.cli._app import RunsArgument, app, console
+
+__all__ = ["show_analysis"]
+
+
+@app.command(rich_help_panel="Use")
+def analyze(
+    runs: RunsArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the tables and figures.")] = Path("analysis"),
+) -> None:
+    """Tables and figures from runs: metrics and Delta_m, genotypes, agreement, sampled against retrained."""
+    show_analysis(runs, out)
+
+
+def show_analysis(runs: Sequence[Path], out: Path) -> None:
+    """Makes the tables and figures, and shows the summary on the screen."""
+    from analysis import analyze as make  # matplotlib and seaborn take a second that other commands need not wait
+    from analysis import load_runs, summary
+
+    loaded = load_runs(list(runs))
+    made = make(loaded, out)
+    for part in summary(loaded):
+        console.print(part)
+    for note in made.notes:
+        console.print(note, markup=False, style="yellow")
+    console.print(f"{len(made.files)} tables and figures in {out}")

@@ -1,0 +1,71 @@
+"""The application that the command modules add to, and the options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from atrc.config import Config, load_config
+
+__all__ = [
+    "ConfigArgument",
+    "ExperimentFolder",
+    "Jobs",
+    "Json",
+    "OverrideOption",
+    "Quiet",
+    "RunsArgument",
+    "Seeds",
+    "app",
+    "console",
+    "experiment_folder",
+    "read_config",
+]
+
+app = typer.Typer(
+    name="atrc",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "Search which context every task of a multi-task network should take from every other, "
+        "train what was found, and see what it is worth.\n\n"
+        "[bold]Start here:[/bold]  atrc experiment demo   (minutes on two CPU cores, no download)"
+    ),
+)
+
+console = Console(highlight=False)
+
+ConfigArgument = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="A preset ([cyan]atrc presets[/cyan] lists them) or a YAML file.")
+]
+OverrideOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a key, e.g. [cyan]-s train.steps=100[/cyan]."),
+]
+Seeds = Annotated[str | None, typer.Option(metavar="0,1,2", help="Seeds, one run each; default: the config's.")]
+ExperimentFolder = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Folder of the experiment; default: runs/NAME of the config.")
+]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Runs at a time; default: one per CPU core, one on a GPU.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUNS...", help="Run directories, or folders of them.")]
+
+
+def read_config(source: str, overrides: list[str] | None, seeds: str | None = None) -> Config:
+    """The config that a command was given, with its overrides."""
+    extra = [f"seeds=[{seeds}]"] if seeds is not None else []
+    return load_config(source, [*(overrides or []), *extra])
+
+
+def experiment_folder(config: Config, out: Path | None) -> Path:
+    """Where the experiment's runs go."""
+    return out if out is not None else Path("runs") / config.name

@@ -1,0 +1,76 @@
+"""Commands on datasets: ``atrc data preview`` and ``atrc data check``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from atrc.build import build_dataset, build_tasks, describe_dataset, import_plugins
+from atrc.cli._app import ConfigArgument, Json, OverrideOption, app, console, read_config
+from atrc.data.check import inspect_dataset
+from atrc.data.preview import contact_sheet
+from atrc.files import writing
+from searchspace import InputError
+
+__all__: list[str] = []
+
+data = typer.Typer(no_args_is_help=True, help="Look at a dataset, and find what is wrong with it.")
+app.add_typer(data, name="data", rich_help_panel="Use")
+
+
+@data.command()
+def preview(
+    config: ConfigArgument,
+    override: OverrideOption = None,
+    split: Annotated[str, typer.Option(help="Which split.")] = "train",
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many samples, evenly spaced.")] = 8,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write, a PNG.")] = Path("preview.png"),
+) -> None:
+    """Draw a contact sheet: images with every label map."""
+    settings = read_config(config, override)
+    import_plugins(settings)
+    dataset = build_dataset(settings, split)
+    tasks = build_tasks(settings, dataset.info)
+    count = min(count, len(dataset))
+    indices = [i * len(dataset) // count for i in range(count)]
+    sheet = contact_sheet(dataset, tasks, indices, None)
+    with writing(out) as file:
+        sheet.save(file, format="PNG")
+    console.print(f"{count} of {len(dataset)} samples of {dataset.info.name} ({split}) in {out}")
+
+
+@data.command()
+def check(config: ConfigArgument, override: OverrideOption = None, json_: Json = False) -> None:
+    """Go through every sample of every split; name each bad file; show what the labels hold."""
+    settings = read_config(config, override)
+    import_plugins(settings)
+    info = describe_dataset(settings)
+    report = inspect_dataset(settings.dataset.name, **settings.dataset.options)
+    errors = [problem for problem in report.problems if problem.severity == "error"]
+    if json_:
+        problems = [
+            {"split": p.split, "id": p.id, "severity": p.severity, "message": p.message} for p in report.problems
+        ]
+        console.print_json(json.dumps({"samples": dict(report.samples), "problems": problems}))
+    else:
+        table = Table("split", "task", "class", "share of labelled pixels", "samples", box=None, pad_edge=False)
+        for row in report.statistics.to_dict("records"):
+            share = row.get("share")
+            table.add_row(
+                str(row["split"]),
+                str(row["task"]),
+                str(row["name"] or ""),
+                f"{share:.2%}" if isinstance(share, float) and share == share else "",
+                str(row["images"]),
+            )
+        console.print(table)
+        for problem in report.problems:
+            console.print(str(problem), style="red" if problem.severity == "error" else "yellow", markup=False)
+        total = ", ".join(f"{n} {split}" for split, n in report.samples.items())
+        console.print(f"{info.name}: {total} samples can be read; {len(errors)} errors")
+    if errors:
+        raise InputError(f"{info.name}: {len(errors)} samples cannot be used; the first: {errors[0].message}")

@@ -1,0 +1,74 @@
+"""Commands that list what there is: presets, strategies, and every other registry."""
+
+from __future__ import annotations
+
+import json
+
+from rich.table import Table
+
+from atrc.backbones import BACKBONES
+from atrc.cli._app import Json, app, console
+from atrc.config import load_config, preset_names
+from atrc.contexts import CONTEXTS
+from atrc.data import DATASETS
+from atrc.distillation import DISTILLATIONS
+from atrc.tasks import TASKS
+from searchspace import SPACES
+from strategies import STRATEGIES, OneShotStrategy
+
+__all__: list[str] = []
+
+LISTS = "Look up"
+
+
+@app.command(rich_help_panel=LISTS)
+def presets() -> None:
+    """List the configs that ship with the package."""
+    table = Table(box=None, pad_edge=False)
+    for head in ("preset", "dataset", "tasks", "backbone", "search steps", "seeds"):
+        table.add_column(head)
+    for name in preset_names():
+        config = load_config(name)
+        table.add_row(
+            name,
+            config.dataset.name,
+            ", ".join(config.tasks),
+            config.backbone.name,
+            f"{config.search.steps:,}",
+            str(len(config.seeds)),
+        )
+    console.print(table)
+
+
+@app.command(rich_help_panel=LISTS)
+def strategies(json_: Json = False) -> None:
+    """List the search strategies."""
+    rows = [
+        {
+            "name": name,
+            "kind": "one-shot" if issubclass(entry, OneShotStrategy) else "multi-trial",
+            "summary": entry.summary,
+            "paper": entry.paper,
+        }
+        for name, entry in sorted(STRATEGIES.items())
+    ]
+    if json_:
+        console.print_json(json.dumps(rows))
+        return
+    table = Table(box=None, pad_edge=False)
+    for head in ("strategy", "kind", "what it does", "source"):
+        table.add_column(head)
+    for row in rows:
+        table.add_row(*row.values())
+    console.print(table)
+
+
+@app.command(rich_help_panel=LISTS)
+def registry() -> None:
+    """List every registered name, and the entry-point group that adds one from a package of your own."""
+    table = Table(box=None, pad_edge=False)
+    for head in ("what", "entry-point group", "names"):
+        table.add_column(head)
+    for entries in (SPACES, STRATEGIES, TASKS, DATASETS, BACKBONES, CONTEXTS, DISTILLATIONS):
+        table.add_row(entries.noun, entries.group, ", ".join(sorted(entries)))
+    console.print(table)

@@ -1,0 +1,179 @@
+"""Commands that train: experiment, search, train, retrain, resume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from atrc.build import import_plugins
+from atrc.cli._analysis import show_analysis
+from atrc.cli._app import (
+    ConfigArgument,
+    ExperimentFolder,
+    Jobs,
+    OverrideOption,
+    Quiet,
+    RunsArgument,
+    Seeds,
+    app,
+    console,
+    experiment_folder,
+    read_config,
+)
+from atrc.config import Config
+from atrc.experiment import create_retrain, create_search, create_train, default_jobs, execute_all, expand_models
+from atrc.runs import RunDirectory, find_runs
+from atrc.tasks import TASKS
+from searchspace import InputError
+
+__all__: list[str] = []
+
+TRAINING = "Train"
+
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help=(
+            "[cyan]single[/cyan] (one network per task), [cyan]multi[/cyan], [cyan]baselines[/cyan] (both), "
+            "[cyan]all-global[/cyan], [cyan]all-local[/cyan], [cyan]all-t_label[/cyan], [cyan]all-s_label[/cyan], "
+            "[cyan]all-none[/cyan], [cyan]single-TASK[/cyan], or a genotype file. Repeat for several."
+        ),
+    ),
+]
+
+
+@app.command(rich_help_panel=TRAINING)
+def experiment(
+    config: ConfigArgument,
+    model: Models = None,
+    override: OverrideOption = None,
+    seeds: Seeds = None,
+    out: ExperimentFolder = None,
+    jobs: Jobs = None,
+    quiet: Quiet = False,
+) -> None:
+    """Everything: search, retrain what was found, train the baselines, and show what came out.
+
+    Stopped or killed, the same command goes on where it was.
+    """
+    settings = read_config(config, override, seeds)
+    folder = experiment_folder(settings, out)
+    models = expand_models(settings, model or ["baselines"])
+    at_once = jobs or default_jobs(settings)
+    searches = _existing_or_new(settings, folder, "search")
+    trained = [run for name in models for run in _existing_or_new(settings, folder, name)]
+    execute_all([*searches, *trained], jobs=at_once, quiet=quiet)
+    missing = [run for run in searches if not _sibling(run, "retrain").exists()]
+    found = [RunDirectory.open(_sibling(run, "retrain")) for run in searches if run not in missing]
+    execute_all([*found, *create_retrain(missing)], jobs=at_once, quiet=quiet)
+    show_analysis([folder], folder / "analysis")
+
+
+def _sibling(search: RunDirectory, group: str) -> Path:
+    return search.path.parent.parent / group / search.path.name
+
+
+def _existing_or_new(config: Config, folder: Path, model: str) -> list[RunDirectory]:
+    """One run per seed: those that are there, made with the same config, and new ones for the rest."""
+    runs = []
+    for seed in config.seeds:
+        path = folder / Path(model).stem / f"seed{seed}"
+        if path.exists():
+            run = RunDirectory.open(path)
+            changed = _differences(run.config, config)
+            if changed:
+                raise InputError(
+                    f"run {path} was made with another config ({', '.join(changed)} changed); "
+                    "give another --out, or remove it"
+                )
+            runs.append(run)
+        else:
+            one = config.model_copy(update={"seeds": [seed]})
+            made = create_search(one, folder) if model == "search" else create_train(one, [model], folder)
+            runs += made
+    return runs
+
+
+def _differences(a: Config, b: Config) -> list[str]:
+    """Keys in which two configs differ, apart from which seeds were asked for."""
+    one, other = a.model_dump(), b.model_dump()
+    return [key for key in one if key != "seeds" and one[key] != other[key]]
+
+
+@app.command(rich_help_panel=TRAINING)
+def search(
+    config: ConfigArgument,
+    override: OverrideOption = None,
+    seeds: Seeds = None,
+    out: ExperimentFolder = None,
+    jobs: Jobs = None,
+    quiet: Quiet = False,
+) -> None:
+    """Search a genotype, once per seed; the supernet is evaluated at what it found."""
+    settings = read_config(config, override, seeds)
+    import_plugins(settings)
+    runs = create_search(settings, experiment_folder(settings, out))
+    _execute(runs, jobs, quiet)
+    console.print(f"Train what was found:  atrc retrain {' '.join(str(run.path) for run in runs)}")
+
+
+@app.command(rich_help_panel=TRAINING)
+def train(
+    config: ConfigArgument,
+    model: Models = None,
+    override: OverrideOption = None,
+    seeds: Seeds = None,
+    out: ExperimentFolder = None,
+    jobs: Jobs = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train stand-alone networks: baselines, one context everywhere, or a genotype file."""
+    settings = read_config(config, override, seeds)
+    _execute(create_train(settings, model or ["baselines"], experiment_folder(settings, out)), jobs, quiet)
+
+
+@app.command(rich_help_panel=TRAINING)
+def retrain(runs: RunsArgument, out: ExperimentFolder = None, jobs: Jobs = None, quiet: Quiet = False) -> None:
+    """Train the genotypes that searches found, from scratch."""
+    searches = [run for run in find_runs(runs) if run.spec.kind == "search"]
+    if not searches:
+        raise InputError(f"no search among the runs in {', '.join(map(str, runs))}; make one with: atrc search")
+    _execute(create_retrain(searches, out), jobs, quiet)
+
+
+@app.command(rich_help_panel=TRAINING)
+def resume(runs: RunsArgument, jobs: Jobs = None, quiet: Quiet = False) -> None:
+    """Continue unfinished runs from their last checkpoint."""
+    unfinished = [run for run in find_runs(runs) if not run.finished]
+    if not unfinished:
+        console.print("Nothing to do: every run there is finished.")
+        return
+    _execute(unfinished, jobs, quiet)
+
+
+def _execute(runs: Sequence[RunDirectory], jobs: int | None, quiet: bool) -> None:
+    execute_all(runs, jobs=jobs or default_jobs(runs[0].config), quiet=quiet)
+    console.print(results_table(runs))
+
+
+def results_table(runs: Sequence[RunDirectory]) -> Table:
+    """A row per finished run with its metrics."""
+    tasks = list(runs[0].config.tasks)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("run")
+    for task in tasks:
+        kind = TASKS[task]
+        table.add_column(f"{task}\n{kind.metric_name} {'↑' if kind.higher_is_better else '↓'}", justify="right")
+    table.add_column("params\n(M)", justify="right")
+    table.add_column("training\n(s)", justify="right")
+    for run in runs:
+        result = run.result()
+        cells = [f"{result.metrics[task]:.4g}" if task in result.metrics else "" for task in tasks]
+        table.add_row(str(run.path), *cells, f"{result.parameters / 1e6:.3f}", f"{result.seconds:.0f}")
+    return table

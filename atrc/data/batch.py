@@ -1,0 +1,89 @@
+"""Batch: what the networks, losses and metrics take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atrc.data.transforms import View
+from searchspace.errors import InputError
+
+__all__ = ["Batch", "collate"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B samples of one size.
+
+    Attributes:
+        image: ``(B, 3, H, W)`` float32, normalised.
+        labels: Task name -> ``(B, H, W)`` int64 class map (255 = ignore), ``(B, H, W)`` float32 map (depth), or
+            ``(B, C, H, W)`` float32 (normals).
+        valid: ``(B, 1, H, W)`` bool, False where padding stands in for the image.
+        ids: The samples' ids.
+    """
+
+    image: Tensor
+    labels: Mapping[str, Tensor]
+    valid: Tensor
+    ids: list[str]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The batch on ``device``; does not wait for the copy if the batch is in pinned memory."""
+        pinned = self.image.device.type == "cpu" and self.image.is_pinned()
+        return replace(
+            self,
+            image=self.image.to(device, non_blocking=pinned),
+            labels={name: label.to(device, non_blocking=pinned) for name, label in self.labels.items()},
+            valid=self.valid.to(device, non_blocking=pinned),
+        )
+
+    def pin_memory(self) -> Batch:
+        """The batch in page-locked memory, from which a GPU copies while it computes."""
+        return replace(
+            self,
+            image=self.image.pin_memory(),
+            labels={name: label.pin_memory() for name, label in self.labels.items()},
+            valid=self.valid.pin_memory(),
+        )
+
+
+def collate(views: Sequence[View]) -> Batch:
+    """Views of one size and with the same tasks as one batch.
+
+    Raises:
+        InputError: The sizes differ; the message names the two samples.
+    """
+    first = views[0]
+    for view in views[1:]:
+        if view.image.shape != first.image.shape:
+            raise InputError(
+                f"samples of one batch must have one size, but {first.id!r} is {_size(first)} "
+                f"and {view.id!r} is {_size(view)}: set the dataset's size, or let the transform pad"
+            )
+    return Batch(
+        image=torch.from_numpy(
+            np.stack([view.image.transpose(2, 0, 1) for view in views]).astype(np.float32, copy=False)
+        ),
+        labels={name: _label_tensor([view.labels[name] for view in views]) for name in first.labels},
+        valid=torch.from_numpy(np.stack([view.valid for view in views]))[:, None],
+        ids=[view.id for view in views],
+    )
+
+
+def _label_tensor(labels: Sequence[np.ndarray]) -> Tensor:
+    """Label maps ``(H, W)`` or ``(H, W, C)`` stacked, channels first: whole numbers as int64, others as float32."""
+    stacked = np.stack([label if label.ndim == 2 else label.transpose(2, 0, 1) for label in labels])
+    dtype = np.float32 if np.issubdtype(stacked.dtype, np.floating) else np.int64
+    return torch.from_numpy(stacked.astype(dtype, copy=False))
+
+
+def _size(view: View) -> str:
+    return " x ".join(str(side) for side in view.image.shape[:2])

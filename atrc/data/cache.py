@@ -1,0 +1,71 @@
+"""Where derived data is kept, and how a folder of it appears all at once or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["atomic_folder", "cache_root"]
+
+
+def cache_root() -> Path:
+    """``$ATRC_CACHE`` if set, else ``$XDG_CACHE_HOME/atrc``, else ``~/.cache/atrc``. It need not exist yet."""
+    own = os.environ.get("ATRC_CACHE")
+    if own:
+        return Path(own).expanduser()
+    shared = os.environ.get("XDG_CACHE_HOME")
+    return (Path(shared).expanduser() if shared else Path.home() / ".cache") / "atrc"
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A temporary sibling of ``path`` to fill, which becomes ``path`` when the block ends without an error.
+
+    Every file is on the disk before the rename, so whoever finds ``path`` finds all of it, also after a power cut.
+    Where somebody else made ``path`` in the meantime, theirs stays and ours is thrown away.
+
+    Raises:
+        OSError: The folder cannot be made, written or renamed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        yield temporary
+        # mkdtemp's folders are private; a cache on a shared disk should be as readable as any other folder
+        temporary.chmod(0o777 & ~_umask())
+        for folder, _, files in os.walk(temporary, topdown=False):
+            for name in files:
+                _sync(Path(folder) / name)
+            _sync(Path(folder))
+        try:
+            temporary.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+        else:
+            _sync(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file or folder is on the disk; folders cannot be opened on every platform."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

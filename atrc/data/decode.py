@@ -1,0 +1,99 @@
+"""Image and label files as arrays, with an error that names the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from searchspace.errors import InputError
+
+__all__ = ["LABEL_SUFFIXES", "image_size", "read_image", "read_label", "resize_image"]
+
+T = TypeVar("T")
+
+_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow and NumPy raise for a file that is cut off, or is not what its name says."""
+
+_DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})
+"""Pillow modes with more than 8 bits, which it would clip to white when it makes them RGB."""
+
+
+def read_image(path: Path) -> np.ndarray:
+    """A photograph as ``(H, W, 3)`` uint8 RGB; grey and palette images are widened, transparency is dropped.
+
+    Raises:
+        InputError: There is no such file, or it is no complete 8-bit image.
+    """
+
+    def read() -> np.ndarray:
+        with Image.open(path) as image:
+            if image.mode in _DEEP_MODES:
+                raise ValueError(f"pixels of mode {image.mode}, expected 8 bits per channel")
+            return np.array(image.convert("RGB"))
+
+    return _guarded(path, "image", read)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """``(H, W)`` of an image file; reads its header only."""
+
+    def read() -> tuple[int, int]:
+        with Image.open(path) as image:
+            return image.height, image.width
+
+    return _guarded(path, "image", read)
+
+
+def read_label(path: Path) -> np.ndarray:
+    """A label file's values as they are: ``(H, W)``, or ``(H, W, C)`` with C > 1.
+
+    A PNG gives whole numbers (of a palette image, the indices and not the colours), an NPY file what it holds.
+
+    Raises:
+        InputError: There is no such file, it is no complete image or array, or of another type.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"{path}: labels are read from {' or '.join(LABEL_SUFFIXES)}, not {path.suffix!r}")
+    label = _guarded(path, "label", lambda: reader(path))
+    if label.ndim == 3 and label.shape[2] == 1:
+        label = label[..., 0]
+    if label.ndim not in (2, 3) or label.dtype.kind not in "buif":
+        raise InputError(f"{path}: expected numbers as H x W or H x W x C, got {label.dtype} {label.shape}")
+    return label
+
+
+def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """``(H, W, 3)`` uint8 resampled to ``size`` = (rows, columns), bilinearly and without aliasing."""
+    if image.shape[:2] == size:
+        return image
+    return np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
+
+
+def _read_png(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    return np.load(path, allow_pickle=False)
+
+
+_READERS: dict[str, Callable[[Path], np.ndarray]] = {".png": _read_png, ".npy": _read_npy}
+
+LABEL_SUFFIXES = tuple(_READERS)
+"""File types that labels may have."""
+
+
+def _guarded(path: Path, noun: str, read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file ({noun})") from None
+    except _UNREADABLE as error:
+        reason = " ".join(str(error).replace(str(path), "the file").split())
+        raise InputError(f"{path}: not readable as {noun} ({reason})") from None

@@ -1,0 +1,244 @@
+"""A user's own dataset: a folder of images and labels, and a short YAML that says what is what.
+
+See `atrc.data.spec` for the YAML and `atrc.data.derive` for labels that are made from other labels. Decoded and
+resized arrays are kept on the disk (`atrc.data.cache`), so that training reads no image file twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample
+from atrc.data.cache import atomic_folder, cache_root
+from atrc.data.reader import FolderReader, read_ids, task_options
+from atrc.data.spec import FolderSpec, load_spec, shipped_specs
+from searchspace.errors import InputError, UnknownNameError
+
+__all__ = ["Folder"]
+
+_VERSION = 1
+"""Part of every cache key; raised when the same files give other arrays than before."""
+
+_IMAGE = "image"
+"""What the images are called among the cached arrays."""
+
+
+@DATASETS.register("folder")
+class Folder(Dataset):
+    """A split of a dataset in a folder.
+
+    Example::
+
+        train = Folder("train", ["semseg", "edge"], root="~/photos", spec="photos.yaml", size=(96, 64))
+
+    Args:
+        split: A split of the spec.
+        tasks: Names of the tasks whose labels are wanted; may be empty.
+        root: The folder that the spec's paths are relative to.
+        spec: Path of the YAML, the name of a shipped one (``"ccp"``, ``"nyud"``), or its content as a mapping.
+        size: ``(H, W)`` of images and labels, instead of the spec's.
+        cached: Keep decoded, resized arrays on the disk. They take ``H * W`` times 3 bytes per image, 1 per class
+            map, 4 per depth map and 12 per map of normals. Without, files are decoded whenever a sample is asked for.
+
+    Attributes:
+        info: Facts of the dataset; all tasks of the spec, wanted or not.
+        ids: Ids of the samples, in the order of the split file.
+
+    Raises:
+        InputError: The spec, the root, a split file or, if `cached`, any image or label cannot be used. The message
+            names the file.
+    """
+
+    def __init__(
+        self,
+        split: str,
+        tasks: Iterable[str],
+        *,
+        root: str | Path | None = None,
+        spec: str | Path | Mapping[str, Any] | None = None,
+        size: Sequence[int] | None = None,
+        cached: bool = True,
+        **unknown: Any,
+    ) -> None:
+        description = _load(spec, unknown)
+        if root is None:
+            raise InputError(f"dataset folder: give 'root', the folder of {description.name}'s files")
+        self.info = _info(description, root, size)
+        self.tasks = tuple(tasks)
+        for task in self.tasks:
+            if task not in description.tasks:
+                raise UnknownNameError("task", task, description.tasks, f"dataset {self.info.name}")
+        if split not in description.splits:
+            raise UnknownNameError("split", split, description.splits, f"dataset {self.info.name}")
+        self.split = split
+        self.reader = FolderReader(description, Path(root).expanduser(), self.info.size)
+        self.ids = read_ids(description, self.reader.root, split)
+        self._arrays = self._cached_arrays() if cached else None
+
+    @classmethod
+    def describe(
+        cls,
+        *,
+        root: str | Path | None = None,
+        spec: str | Path | Mapping[str, Any] | None = None,
+        size: Sequence[int] | None = None,
+        cached: bool = True,
+        **unknown: Any,
+    ) -> DatasetInfo:
+        """The dataset's facts from the spec alone; the root matters only if class names are in a JSON file of it."""
+        return _info(_load(spec, unknown), root, size)
+
+    @classmethod
+    def splits(cls, *, spec: str | Path | Mapping[str, Any], **_: Any) -> tuple[str, ...]:
+        """The names of all splits of a spec; takes the options of the class."""
+        return tuple(load_spec(spec).splits)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        entry = self.ids[index]
+        if self._arrays is not None:
+            labels = {task: self._arrays[task][index] for task in self.tasks}
+            return Sample(entry, self._arrays[_IMAGE][index], labels)
+        labels = self.reader.labels(entry, self.tasks)
+        return Sample(entry, self.reader.image(entry), labels)
+
+    def _cached_arrays(self) -> dict[str, np.ndarray]:
+        """Array name -> ``(N, H, W)`` or ``(N, H, W, C)`` memory-map, made first where there is none."""
+        folders = {name: self._cache_folder(name) for name in (_IMAGE, *self.tasks)}
+        missing = {name: folder for name, folder in folders.items() if not folder.is_dir()}
+        if missing:
+            self._build(missing)
+        # A plain ndarray over the map: indexing an np.memmap costs more than reading a small image.
+        return {name: np.asarray(np.load(folder / "array.npy", mmap_mode="r")) for name, folder in folders.items()}
+
+    def _cache_folder(self, name: str) -> Path:
+        """Where array ``name`` of this split is kept; the name holds hashes of all that decides its content."""
+        if name == _IMAGE:
+            files = [self.reader.image_file(entry) for entry in self.ids]
+            facts: Any = None
+        else:
+            files = [self.reader.label_file(entry, name) for entry in self.ids]
+            facts = self.reader.rules[name].facts
+        rule = _hash([_VERSION, facts, self.info.size, self.ids])
+        content = _hash([_fingerprint(file) for file in files])
+        return self.info.cache / f"{self.split}-{name}-{rule}-{content}"
+
+    def _build(self, folders: Mapping[str, Path]) -> None:
+        """Decodes every sample once and writes the arrays; a folder appears only when it is complete."""
+        try:
+            with ExitStack() as stack:
+                writers = {
+                    name: _ArrayWriter(stack.enter_context(atomic_folder(folder)), len(self), stack)
+                    for name, folder in folders.items()
+                }
+                for entry in tqdm(self.ids, desc=f"{self.info.name}, {self.split}: decoding", unit="image"):
+                    arrays = self.reader.labels(entry, [name for name in writers if name != _IMAGE])
+                    if _IMAGE in writers:
+                        arrays[_IMAGE] = self.reader.image(entry)
+                    for name, array in arrays.items():
+                        complaint = writers[name].append(array)
+                        if complaint is not None:
+                            raise InputError(f"{self.reader.label_file(entry, name)} ({name}): {complaint}")
+                for writer in writers.values():
+                    writer.close()
+        except OSError as error:
+            raise InputError(
+                f"{self.info.cache}: cannot write decoded images ({error.strerror or error}); "
+                f"set ATRC_CACHE to another folder, or cached: false"
+            ) from None
+        for folder in folders.values():
+            _remove_outdated(folder)
+
+
+class _ArrayWriter:
+    """Writes ``array.npy`` item by item. (Through a memory-map, a full disk would kill the process.)"""
+
+    def __init__(self, folder: Path, length: int, stack: ExitStack) -> None:
+        self.folder = folder
+        self.length = length
+        self.file: IO[bytes] = stack.enter_context((folder / "array.npy").open("wb"))
+        self.kind: tuple[np.dtype[Any], tuple[int, ...]] | None = None
+
+    def append(self, array: np.ndarray) -> str | None:
+        """Writes one item; says what is wrong if it is of another type or shape than those before."""
+        if self.kind is None:
+            self._start(array)
+        if self.kind != (array.dtype, array.shape):
+            return f"{array.dtype} {array.shape}, but the labels before are {self.kind}"
+        self.file.write(np.ascontiguousarray(array).tobytes())
+        return None
+
+    def close(self) -> None:
+        self.file.close()
+
+    def _start(self, array: np.ndarray) -> None:
+        self.kind = (array.dtype, array.shape)
+        needed, free = array.nbytes * self.length, shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise OSError(f"{needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free")
+        header = {
+            "descr": np.lib.format.dtype_to_descr(array.dtype),
+            "fortran_order": False,
+            "shape": (self.length, *array.shape),
+        }
+        np.lib.format.write_array_header_1_0(self.file, header)
+
+
+def _load(spec: str | Path | Mapping[str, Any] | None, unknown: Mapping[str, Any]) -> FolderSpec:
+    for name in unknown:
+        raise UnknownNameError("option", name, ("root", "spec", "size", "cached"), "dataset folder")
+    if spec is None:
+        raise InputError(f"dataset folder: give 'spec', a YAML file or one of {', '.join(shipped_specs())}")
+    return load_spec(spec)
+
+
+def _info(spec: FolderSpec, root: str | Path | None, size: Sequence[int] | None) -> DatasetInfo:
+    chosen = spec.size if size is None else tuple(size)
+    if chosen is None:
+        raise InputError(f"dataset {spec.name}: give a size, [height, width], in its spec or as an option")
+    if len(chosen) != 2 or any(not isinstance(side, int) or side < 1 for side in chosen):
+        raise InputError(f"size must be [height, width], both at least 1, but got {list(chosen)}")
+    folder = None if root is None else Path(root).expanduser()
+    place = "" if folder is None else str(folder.resolve())
+    slug = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")
+    return DatasetInfo(
+        name=spec.name,
+        tasks=task_options(spec, folder),
+        size=(chosen[0], chosen[1]),
+        cache=cache_root() / "folder" / f"{slug}-{chosen[0]}x{chosen[1]}-{_hash([place])}",
+    )
+
+
+def _fingerprint(file: Path) -> tuple[str, int, int]:
+    """Name, bytes and modification time, which change when the content does."""
+    try:
+        facts = file.stat()
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        raise InputError(f"{file}: {reason}; `cached: false` or a check of the dataset lists all") from None
+    return file.name, facts.st_size, facts.st_mtime_ns
+
+
+def _hash(facts: Any) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _remove_outdated(folder: Path) -> None:
+    """Removes earlier versions of an array: same rule and samples, made of files that have changed since."""
+    for other in folder.parent.glob(f"{folder.name.rpartition('-')[0]}-*"):
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)

@@ -1,0 +1,288 @@
+"""Reads images and labels of a `FolderSpec` from their files, at the size of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from atrc.data.decode import LABEL_SUFFIXES, image_size, read_image, read_label, resize_image
+from atrc.data.derive import boundaries, class_map, looked_up, measured_map, positives, resize_any
+from atrc.data.resample import resize_nearest
+from atrc.data.spec import RESIZE_OF_TASK, FolderSpec, InJson, LabelSpec, as_lookup
+from atrc.tasks import IGNORE, TASKS, Task
+from searchspace.errors import InputError
+
+__all__ = ["FolderReader", "LabelRule", "read_ids", "task_options"]
+
+
+def task_options(spec: FolderSpec, root: Path | None) -> dict[str, dict[str, Any]]:
+    """Task name -> keyword arguments of its class, as a spec states them.
+
+    Raises:
+        InputError: The class names are in a JSON file, and there is no such file or no root.
+    """
+    return {name: {**_classes(name, label, root), **label.options} for name, label in spec.tasks.items()}
+
+
+def _classes(name: str, label: LabelSpec, root: Path | None) -> dict[str, Any]:
+    if label.classes is None:
+        return {}
+    if not isinstance(label.classes, InJson):
+        return {"classes": label.classes}
+    names = label.classes.read(root)
+    if not isinstance(names, list) or not all(isinstance(entry, str) for entry in names):
+        raise InputError(f"{label.classes.json_file}: {label.classes.key!r} is not a list of names (task {name!r})")
+    return {"classes": names}
+
+
+def read_ids(spec: FolderSpec, root: Path, split: str) -> list[str]:
+    """The ids of a split in the order of its file, without the excluded ones; blank lines do not count.
+
+    Raises:
+        InputError: The file is missing, lists nothing (that is not excluded), or lists an id twice.
+    """
+    path = root / spec.splits[split]
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; it should list the ids of split {split!r}, one per line") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as a list of ids ({error})") from None
+    ids = [line.strip() for line in lines if line.strip()]
+    if not ids:
+        raise InputError(f"{path}: empty; it should list the ids of split {split!r}, one per line")
+    seen: set[str] = set()
+    for entry in ids:
+        if entry in seen:
+            raise InputError(f"{path}: lists id {entry!r} twice")
+        seen.add(entry)
+    kept = [entry for entry in ids if entry not in spec.exclude]
+    if not kept:
+        raise InputError(f"{path}: every id of split {split!r} is excluded")
+    return kept
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """A `LabelSpec` with everything looked up that it refers to.
+
+    Attributes:
+        task: Checks the values.
+        spec: What the YAML says.
+        lookup: The lookup table, if there is one.
+        source: The rule of the task that this one is made from, if it is.
+    """
+
+    task: Task
+    spec: LabelSpec
+    lookup: Mapping[int, int] | None = None
+    source: LabelRule | None = None
+
+    @property
+    def is_class_map(self) -> bool:
+        """Whether labels are classes; then an unlabelled pixel is 255, as the task's ``fill`` tells."""
+        return self.task.fill == IGNORE
+
+    @property
+    def pattern(self) -> str:
+        """The pattern of the file that the label comes from in the end."""
+        return self.source.pattern if self.source is not None else str(self.spec.file)
+
+    @property
+    def facts(self) -> list[Any]:
+        """All that decides what label a file gives; JSON-ready."""
+        own = self.spec.model_dump(exclude={"options", "classes", "lookup"})
+        return [own, sorted((self.lookup or {}).items()), self.source.facts if self.source is not None else None]
+
+    def from_values(self, values: np.ndarray) -> np.ndarray:
+        """The label of a file's values at the file's size; with `boundaries`, what they are to be found in."""
+        spec = self.spec
+        if self.source is not None:
+            values, ignore = self.source.from_values(values), [IGNORE]
+        else:
+            # A mask is often stored as 0 and 255; 255 is then as positive as anything.
+            ignore = spec.ignore if spec.ignore is not None else [] if spec.positive else [IGNORE]
+        if not self.is_class_map:
+            return measured_map(
+                values,
+                scale=spec.scale,
+                offset=spec.offset,
+                invalid=spec.invalid,
+                signs=spec.signs,
+                unit=spec.unit,
+            )
+        if spec.positive is not None:
+            return positives(values, spec.positive, ignore=ignore)
+        if self.lookup is not None:
+            return looked_up(values, self.lookup, ignore=ignore)
+        return class_map(values, ignore=ignore, offset=spec.offset)
+
+    def resized(self, label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """A label of `from_values` at ``size``, and the boundaries in it where those are the label."""
+        if self.spec.boundaries:
+            # After resizing: a line found at full size would break where the label shrinks a lot.
+            return boundaries(resize_nearest(label, size))
+        is_file = self.source is None
+        resize = self.spec.resize or (RESIZE_OF_TASK.get(self.task.name, "nearest") if is_file else "nearest")
+        return resize_any(label, size) if resize == "any" else resize_nearest(label, size)
+
+
+@dataclass
+class FolderReader:
+    """Reads what a spec describes.
+
+    Args:
+        spec: What is what.
+        root: The dataset's folder.
+        size: ``(H, W)`` of what is read.
+
+    Raises:
+        InputError: The root or a file that the spec reads values from is missing, or a task's section says what
+            does not fit its kind of label.
+    """
+
+    spec: FolderSpec
+    root: Path
+    size: tuple[int, int]
+    rules: dict[str, LabelRule] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not self.root.is_dir():
+            wanted = ", ".join([self.spec.images, *self.spec.splits.values()])
+            raise InputError(f"{self.root}: no such folder; the root of {self.spec.name} should hold {wanted}")
+        self._options = task_options(self.spec, self.root)
+        self.rules = {name: self._rule(name) for name in self.spec.tasks}
+
+    def image_file(self, entry: str) -> Path:
+        """Where the image of id ``entry`` is."""
+        return self.root / self.spec.images.format(id=entry)
+
+    def label_file(self, entry: str, task: str) -> Path:
+        """Where the file is that the label of id ``entry`` comes from."""
+        return self.root / self.rules[task].pattern.format(id=entry)
+
+    def image(self, entry: str) -> np.ndarray:
+        """``(H, W, 3)`` uint8.
+
+        Raises:
+            InputError: The file is missing or unreadable.
+        """
+        return resize_image(read_image(self.image_file(entry)), self.size)
+
+    def labels(self, entry: str, tasks: Iterable[str]) -> dict[str, np.ndarray]:
+        """Task name -> ``(H, W)`` or ``(H, W, C)``, see `atrc.data.Sample`.
+
+        Raises:
+            InputError: A file is missing or unreadable, the label's size is not the image's, or a value is not
+                allowed; the message names the file.
+        """
+        read = cache(read_label)  # several labels may come from one file
+        image = self.image_file(entry)
+        size = image_size(image)
+        return {task: self._label(self.label_file(entry, task), task, read, image, size) for task in tasks}
+
+    def _label(
+        self, file: Path, task: str, read: Callable[[Path], np.ndarray], image: Path, size: tuple[int, int]
+    ) -> np.ndarray:
+        rule = self.rules[task]
+        with _named(file, task):
+            values = read(file)
+            if values.shape[:2] != size:
+                raise InputError(f"label is {_times(values.shape[:2])}, but its image {image} is {_times(size)}")
+            if values.dtype == np.uint8 and rule.is_class_map:
+                label = _by_value(values, rule.from_values)
+            else:
+                label = rule.from_values(values)
+            if not rule.spec.boundaries:
+                _check(rule.task, label)
+            return rule.resized(label, self.size)
+
+    def _rule(self, name: str) -> LabelRule:
+        spec = self.spec.tasks[name]
+        try:
+            task = TASKS[name](**self._options[name])
+        except (TypeError, ValueError) as error:
+            raise InputError(f"tasks.{name} of {self.spec.name}: {error}") from None
+        lookup = spec.lookup
+        if isinstance(lookup, InJson):
+            try:
+                lookup = as_lookup(lookup.read(self.root))
+            except InputError:
+                raise
+            except ValueError as error:
+                raise InputError(f"{self.root / spec.lookup.json_file}: {spec.lookup.key!r}: {error}") from None  # type: ignore[union-attr]
+        source = self._rule(spec.source) if spec.source is not None else None
+        rule = LabelRule(task, spec, lookup, source)
+        self._check_kind(name, rule)
+        return rule
+
+    def _check_kind(self, name: str, rule: LabelRule) -> None:
+        """Refuses what does not fit the kind of label, rather than ignoring it."""
+        spec, where = rule.spec, f"tasks.{name} of {self.spec.name}"
+        suffix = Path(rule.pattern).suffix.lower()
+        if suffix not in LABEL_SUFFIXES:
+            raise InputError(f"{where}: {rule.pattern}: labels are read from {' or '.join(LABEL_SUFFIXES)}")
+        if rule.source is not None and not rule.source.is_class_map:
+            raise InputError(f"{where}: 'from' needs a task with classes, and {spec.source!r} is measured")
+        foreign = (
+            {"scale": spec.scale != 1, "invalid": spec.invalid is not None, "signs": spec.signs, "unit": spec.unit}
+            if rule.is_class_map
+            else {
+                "from": spec.source,
+                "classes": spec.classes,
+                "ignore": spec.ignore,
+                "lookup": spec.lookup,
+                "positive": spec.positive,
+                "boundaries": spec.boundaries,
+                "resize: any": spec.resize == "any",
+            }
+        )
+        for key, given in foreign.items():
+            if given:
+                kind = "class map" if rule.is_class_map else "measured map"
+                raise InputError(f"{where}: {key!r} does not apply, the labels of {name!r} are a {kind}")
+        if rule.is_class_map and not spec.offset.is_integer():
+            raise InputError(f"{where}: 'offset' must be a whole number for a class map, got {spec.offset}")
+        if spec.offset and (spec.lookup or spec.positive or spec.source):
+            raise InputError(f"{where}: 'offset' goes with none of 'from', 'lookup' and 'positive'")
+
+
+def _by_value(values: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """``function(values)`` for uint8 values and a pixel-wise function, computed once per value that occurs."""
+    if values.ndim != 2:
+        return function(values)
+    present = np.flatnonzero(np.bincount(values.ravel(), minlength=256))
+    table = np.zeros(256, np.uint8)
+    table[present] = function(present[None].astype(np.uint8))[0]
+    return table[values]
+
+
+def _check(task: Task, label: np.ndarray) -> None:
+    """Refuses a label that the task does not take."""
+    if label.dtype == np.uint8 and label.ndim == 2:
+        present = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
+        if task.check_label(present[None].astype(np.uint8)) is None:
+            return
+    complaint = task.check_label(label)
+    if complaint is not None:
+        raise InputError(complaint)
+
+
+@contextmanager
+def _named(file: Path, task: str) -> Iterator[None]:
+    """Puts the file and the task in front of an error that does not name the file yet."""
+    try:
+        yield
+    except InputError as error:
+        message = str(error)
+        raise InputError(message if str(file) in message else f"{file} ({task}): {message}") from None
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(side) for side in shape)

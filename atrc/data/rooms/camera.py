@@ -1,0 +1,62 @@
+"""The pinhole camera."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Camera", "aim"]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera.
+
+    Attributes:
+        position: ``(3,)`` metres.
+        axes: ``(3, 3)``, rows are right, up and forward in the world.
+        tangent: Half the image's width at distance 1.
+    """
+
+    position: np.ndarray
+    axes: np.ndarray
+    tangent: float
+
+    def grid(self, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Where the rays through the middles of the pixels cross the plane at distance 1.
+
+        Args:
+            size: ``(H, W)`` in pixels.
+
+        Returns:
+            The columns' coordinates to the right ``(W,)``, ascending, and the rows' upwards ``(H,)``, descending,
+            float32.
+        """
+        height, width = size
+        pixel = 2 * self.tangent / width
+        columns = (np.arange(width) + 0.5 - width / 2) * pixel
+        rows = (height / 2 - np.arange(height) - 0.5) * pixel
+        return columns.astype(np.float32), rows.astype(np.float32)
+
+
+def aim(
+    position: tuple[float, float, float], target: tuple[float, float, float], roll: float, field_of_view: float
+) -> Camera:
+    """A camera that looks from ``position`` at ``target``.
+
+    Args:
+        position, target: Metres; one must not be straight above the other.
+        roll: Turn about the line of sight, radians.
+        field_of_view: Horizontal, degrees.
+    """
+    start = np.array(position)
+    forward = np.array(target) - start
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, (0.0, 0.0, 1.0))
+    right /= np.linalg.norm(right)
+    up = np.cross(right, forward)
+    cosine, sine = math.cos(roll), math.sin(roll)
+    axes = np.stack([cosine * right + sine * up, cosine * up - sine * right, forward])
+    return Camera(start, axes, math.tan(math.radians(field_of_view) / 2))

@@ -1,0 +1,86 @@
+"""The classes of the rooms, and the label maps that follow from the instance map."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["CLASSES", "CLASS_INDEX", "FREE_STANDING", "PARTS", "PERSON", "instance_edges", "salient"]
+
+CLASSES = (
+    "wall",
+    "floor",
+    "ceiling",
+    "door",
+    "window",
+    "picture",
+    "rug",
+    "bed",
+    "sofa",
+    "chair",
+    "table",
+    "cabinet",
+    "tv",
+    "lamp",
+    "plant",
+    "box",
+    "ball",
+    "person",
+)
+"""Names of the semseg classes; the index is the label."""
+
+CLASS_INDEX = {name: index for index, name in enumerate(CLASSES)}
+
+PERSON = CLASS_INDEX["person"]
+
+PARTS = ("background", "head", "torso", "upper arms", "lower arms", "upper legs", "lower legs")
+"""Names of the human_parts classes: the six groups of PASCAL-Part. Hands count as lower arms, feet as lower legs."""
+
+FREE_STANDING = tuple(
+    CLASS_INDEX[name] for name in ("bed", "sofa", "chair", "table", "cabinet", "tv", "lamp", "plant", "box", "ball")
+)
+"""Classes of the solids that may be salient where nobody is in view."""
+
+
+def instance_edges(instances: np.ndarray) -> np.ndarray:
+    """Instance boundaries, one pixel thin.
+
+    A pixel is an edge if its instance differs from that of its right or of its lower neighbour (the upper left
+    side of every boundary). The last column has no right neighbour, the last row no lower one.
+
+    Args:
+        instances: ``(H, W)`` integers.
+
+    Returns:
+        ``(H, W)`` uint8, 1 = edge.
+    """
+    edge = np.zeros(instances.shape, np.uint8)
+    edge[:, :-1] |= instances[:, :-1] != instances[:, 1:]
+    edge[:-1] |= instances[:-1] != instances[1:]
+    return edge
+
+
+def salient(semseg: np.ndarray, instances: np.ndarray) -> np.ndarray:
+    """What the eye goes to: all persons, or else the most prominent free-standing solid.
+
+    Prominence is the visible area, where a pixel counts ``exp(-2 r^2)``, r being its distance from the centre of
+    the image (1 = half the image's side, for each axis). Without persons and solids the map is empty.
+
+    Args:
+        semseg: ``(H, W)`` class map.
+        instances: ``(H, W)`` instance ids, none negative.
+
+    Returns:
+        ``(H, W)`` uint8, 1 = salient.
+    """
+    persons = semseg == PERSON
+    if persons.any():
+        return persons.astype(np.uint8)
+    height, width = semseg.shape
+    rows, columns = np.linspace(-1, 1, height), np.linspace(-1, 1, width)
+    weights = np.exp(-2 * rows**2)[:, None] * np.exp(-2 * columns**2)
+    free = np.isin(np.arange(len(CLASSES)), FREE_STANDING)
+    prominence = np.bincount(instances.ravel(), (weights * free[semseg]).ravel())
+    best = int(prominence.argmax())
+    if prominence[best] == 0:
+        return np.zeros(semseg.shape, np.uint8)
+    return (instances == best).astype(np.uint8)

@@ -1,0 +1,91 @@
+"""Mean intersection over union, from the confusion matrix of the whole data set."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from searchspace.errors import InputError
+
+__all__ = ["AbsentClasses", "MeanIoU"]
+
+AbsentClasses = Literal["skip", "zero"]
+"""What a class that is neither predicted nor labelled anywhere does to the mean: left out, or counted as 0."""
+
+
+class MeanIoU(Metric):
+    """mIoU in percent (Sec. 4.1).
+
+    Intersections and unions are summed over the data set before they are divided. A class whose union is empty has
+    no IoU; ``absent="skip"`` means over the others, ``absent="zero"`` counts it as 0, as the authors' released
+    code does, so that a perfect prediction of a split without that class stays below 100.
+
+    Args:
+        classes: The number of classes.
+        absent: The rule for classes with an empty union.
+        ignore: Label value of pixels that do not count.
+
+    `compute` gives NaN where no class has a union (no valid pixel yet), unless ``absent="zero"``.
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+
+    confusion: Tensor
+
+    def __init__(self, classes: int, absent: AbsentClasses = "skip", ignore: int = 255) -> None:
+        super().__init__()
+        if classes < 2:
+            raise InputError(f"mean IoU needs at least 2 classes, got {classes}")
+        if absent not in ("skip", "zero"):
+            raise InputError(f"absent must be 'skip' or 'zero', got {absent!r}")
+        self.classes = classes
+        self.absent = absent
+        self.ignore = ignore
+        zeros = torch.zeros(classes, classes, dtype=torch.int64)
+        self.add_state("confusion", zeros, dist_reduce_fx="sum")
+
+    def update(self, prediction: Tensor, label: Tensor) -> None:
+        """Counts one batch.
+
+        Args:
+            prediction: ``(B, H, W)`` class indices.
+            label: ``(B, H, W)`` class indices or `ignore`.
+
+        Raises:
+            InputError: A class index is out of range, or the shapes differ.
+        """
+        if prediction.shape != label.shape:
+            raise InputError(f"prediction {tuple(prediction.shape)} and label {tuple(label.shape)} differ in shape")
+        valid = label != self.ignore
+        truth, guess = label[valid].long(), prediction[valid].long()
+        if truth.numel() == 0:
+            return
+        low, high = torch.stack((truth, guess)).aminmax()
+        if low < 0 or high >= self.classes:
+            raise InputError(
+                f"class {int(low if low < 0 else high)} is out of range: classes are 0..{self.classes - 1} "
+                f"or {self.ignore} (ignored)"
+            )
+        pairs = torch.bincount(truth * self.classes + guess, minlength=self.classes**2)
+        self.confusion += pairs.view(self.classes, self.classes)
+
+    def per_class(self) -> Tensor:
+        """``(classes,)`` IoU in percent of what this process has seen, NaN where the union is empty."""
+        return _iou(self.confusion)
+
+    def compute(self) -> Tensor:
+        """The mean IoU in percent, a scalar."""
+        iou = _iou(self.confusion)
+        return iou.nan_to_num(0.0).mean() if self.absent == "zero" else iou.nanmean()
+
+
+def _iou(confusion: Tensor) -> Tensor:
+    """``(C,)`` IoU in percent from a ``(C, C)`` confusion matrix (rows truth, columns prediction)."""
+    hits = confusion.diagonal()
+    unions = confusion.sum(0) + confusion.sum(1) - hits
+    return 100 * hits.double() / unions.double()

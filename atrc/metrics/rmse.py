@@ -1,0 +1,51 @@
+"""Root mean square error of depth over all valid pixels of the data set."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from searchspace.errors import InputError
+
+__all__ = ["RootMeanSquareError"]
+
+
+class RootMeanSquareError(Metric):
+    """RMSE in the label's unit (Sec. 4.1): one mean over all valid pixels, not a mean of images.
+
+    A pixel is valid where the label is finite and greater than 0. `compute` gives NaN while no pixel was.
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+
+    squared_error: Tensor
+    pixels: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("squared_error", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("pixels", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, prediction: Tensor, label: Tensor) -> None:
+        """Adds one batch.
+
+        Args:
+            prediction: ``(B, H, W)`` depth.
+            label: ``(B, H, W)`` depth; 0, negative and non-finite pixels do not count.
+
+        Raises:
+            InputError: The shapes differ.
+        """
+        if prediction.shape != label.shape:
+            raise InputError(f"prediction {tuple(prediction.shape)} and label {tuple(label.shape)} differ in shape")
+        valid = label.isfinite() & (label > 0)
+        error = prediction[valid].double() - label[valid].double()
+        self.squared_error += error.square().sum()
+        self.pixels += valid.sum()
+
+    def compute(self) -> Tensor:
+        """The RMSE, a scalar."""
+        return (self.squared_error / self.pixels).sqrt()

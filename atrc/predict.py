@@ -1,0 +1,77 @@
+"""Predictions for image files: a trained run in, drawn maps out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from atrc.data import Batch, Normalize, Sample, View
+from atrc.files import writing
+from atrc.tasks import Task
+from atrc.training import Learner, decode_predictions
+from searchspace import InputError
+
+__all__ = ["draw_maps", "predict_image", "read_image", "save_drawings"]
+
+
+def read_image(path: Path) -> np.ndarray:
+    """An image file as ``(H, W, 3)`` uint8.
+
+    Raises:
+        InputError: Missing or unreadable; the message names the file.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except FileNotFoundError:
+        raise InputError(f"image {path} does not exist") from None
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise InputError(f"image {path} cannot be read: {str(error)[:100]}") from None
+
+
+@torch.no_grad()
+def predict_image(learner: Learner, image: np.ndarray, size: tuple[int, int]) -> dict[str, Tensor]:
+    """Decoded maps of one image at its own resolution.
+
+    Args:
+        learner: A trained run, in evaluation mode.
+        image: ``(H, W, 3)`` uint8, of any size.
+        size: (h, w) at which the network was trained; the image is shrunk or grown to fit into it, aspect kept.
+
+    Returns:
+        Task -> ``(H, W)``, or ``(C, H, W)`` for a task whose map has channels.
+    """
+    height, width = image.shape[:2]
+    scale = min(size[0] / height, size[1] / width)
+    fitted = (max(32, round(height * scale)), max(32, round(width * scale)))
+    small = np.asarray(Image.fromarray(image).resize(fitted[::-1], Image.Resampling.BILINEAR))
+    view = Normalize()(View.of(Sample("", small, {})), {}, np.random.default_rng(0))
+    tensor = torch.from_numpy(view.image.transpose(2, 0, 1).astype(np.float32))[None].to(learner.device)
+    valid = torch.ones_like(tensor[:, :1], dtype=torch.bool)
+    predictions = learner.predict(Batch(tensor, {}, valid, [""]))
+    # Maps whose values depend on scale (depth) are those of the image as the network saw it.
+    decoded = decode_predictions(predictions, learner.tasks, (height, width))
+    return {name: maps[0].cpu() for name, maps in decoded.items()}
+
+
+def draw_maps(maps: Mapping[str, Tensor], tasks: Mapping[str, Task]) -> dict[str, np.ndarray]:
+    """Task -> ``(H, W, 3)`` uint8 picture."""
+    pictures = {}
+    for name, array in maps.items():
+        channel_last = array.movedim(0, -1) if array.ndim == 3 else array
+        pictures[name] = tasks[name].draw(channel_last.numpy())
+    return pictures
+
+
+def save_drawings(pictures: Mapping[str, np.ndarray], out: Path, stem: str) -> Iterator[Path]:
+    """Writes ``out/stem_TASK.png`` for every picture, and gives the paths."""
+    for name, picture in pictures.items():
+        path = out / f"{stem}_{name}.png"
+        with writing(path) as file:
+            Image.fromarray(picture).save(file, format="PNG")
+        yield path

@@ -1,0 +1,79 @@
+"""What semantic segmentation and human parts share: one of several classes at every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from atrc.metrics import MeanIoU
+from atrc.metrics.mean_iou import AbsentClasses
+from atrc.tasks._base import IGNORE, Task
+from atrc.tasks._labels import check_class_map, check_weight
+from atrc.tasks._losses import cross_entropy
+from atrc.tasks._palette import paint_classes
+from searchspace.errors import InputError
+
+__all__ = ["ClassMapTask"]
+
+
+class ClassMapTask(Task):
+    """One of C classes at every pixel: cross entropy, final and auxiliary, and mean IoU.
+
+    Labels are ``(B, H, W)`` class indices with 255 = ignored.
+
+    Args:
+        classes: Class names in the order of their indices, or how many there are (2..255).
+        weight: Weight in the total loss.
+        absent: What a class without any pixel does to the mean IoU, see `atrc.metrics.MeanIoU`.
+
+    Attributes:
+        classes: Class names.
+
+    Raises:
+        InputError: There are too few or too many classes, a name twice, or a weight that is not > 0.
+    """
+
+    metric_name = "mIoU"
+    metric_unit = "%"
+    higher_is_better = True
+    fill = IGNORE
+
+    def __init__(self, classes: Sequence[str] | int, weight: float, absent: AbsentClasses = "skip") -> None:
+        self.classes = _class_names(classes)
+        self.channels = self.regions = len(self.classes)
+        self.weight = check_weight("weight", weight)
+        self.absent = absent
+        self.metric()  # refuses a wrong rule now, not after an epoch
+
+    def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
+        return cross_entropy(prediction, label)
+
+    def aux_loss(self, regions: Tensor, label: Tensor) -> Tensor:
+        return cross_entropy(regions, label)
+
+    def metric(self) -> MeanIoU:
+        return MeanIoU(len(self.classes), absent=self.absent, ignore=IGNORE)
+
+    def decode(self, prediction: Tensor) -> Tensor:
+        """``(B, C, H, W)`` logits as ``(B, H, W)`` class indices, int64."""
+        return prediction.argmax(1)
+
+    def draw(self, label: np.ndarray) -> np.ndarray:
+        return paint_classes(label, len(self.classes))
+
+    def check_label(self, label: np.ndarray) -> str | None:
+        return check_class_map(label, len(self.classes))
+
+
+def _class_names(classes: Sequence[str] | int) -> tuple[str, ...]:
+    """Names of the classes; numbered ones where only their count is known."""
+    if isinstance(classes, str):
+        raise InputError(f"classes must be a list of names or a count, got the text {classes!r}")
+    names = tuple(f"class {index}" for index in range(classes)) if isinstance(classes, int) else tuple(classes)
+    if not 2 <= len(names) <= IGNORE:
+        raise InputError(f"classes must be 2..{IGNORE} in number, got {len(names)}")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"classes must have different names, but these come twice: {', '.join(twice)}")
+    return names

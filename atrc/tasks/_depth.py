@@ -1,0 +1,115 @@
+"""Monocular depth in metres."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atrc.metrics import RootMeanSquareError
+from atrc.tasks._base import IGNORE, TASKS, Task
+from atrc.tasks._labels import check_weight, first_bad_pixel
+from atrc.tasks._losses import cross_entropy, expect_shape, full_precision, mean_over
+from searchspace.errors import InputError
+
+__all__ = ["Depth", "log_bins"]
+
+
+def log_bins(depth: Tensor, bins: int, minimum: float, maximum: float) -> Tensor:
+    """Bin of every depth, equally wide in log depth: ``floor(n ln(d / lo) / ln(hi / lo))`` clamped to 0..n-1.
+
+    Args:
+        depth: Metres, > 0, any shape.
+        bins: n.
+        minimum: lo, metres.
+        maximum: hi, metres.
+
+    Returns:
+        int64 of the same shape.
+    """
+    position = bins * torch.log(depth / minimum) / math.log(maximum / minimum)
+    return position.floor().clamp(0, bins - 1).long()
+
+
+@TASKS.register("depth")
+class Depth(Task):
+    """Depth by L1; the auxiliary map is a classification into bins of log depth.
+
+    Labels are ``(B, H, W)`` float metres. A pixel is valid where its label is finite and greater than 0.
+
+    Args:
+        weight: Weight in the total loss.
+        minimum: Lower end of the first bin in metres, and of the colour scale of `draw`.
+        maximum: Upper end of the last bin in metres, and of the colour scale of `draw`.
+        bins: Number of bins; the regions of the auxiliary map.
+
+    Raises:
+        InputError: A weight is not > 0, the range is empty, or there are fewer than 2 bins.
+    """
+
+    name = "depth"
+    metric_name = "RMSE"
+    metric_unit = "m"
+    higher_is_better = False
+    fill = 0.0
+    channels = 1
+
+    def __init__(self, weight: float = 1.0, minimum: float = 0.7, maximum: float = 10.0, bins: int = 40) -> None:
+        self.weight = check_weight("weight", weight)
+        if not 0 < minimum < maximum < math.inf:
+            raise InputError(f"0 < minimum < maximum must hold, got {minimum=}, {maximum=}")
+        if not 2 <= bins <= IGNORE:
+            raise InputError(f"bins must be 2..{IGNORE}, got {bins}")
+        self.minimum = float(minimum)
+        self.maximum = float(maximum)
+        self.regions = bins
+
+    def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
+        depth = full_precision(prediction).squeeze(1)
+        expect_shape(depth, label)
+        valid = _valid(label)
+        return mean_over(valid, (depth - torch.where(valid, label, 0)).abs())
+
+    def aux_loss(self, regions: Tensor, label: Tensor) -> Tensor:
+        valid = _valid(label)
+        bins = log_bins(torch.where(valid, label, self.minimum), self.regions, self.minimum, self.maximum)
+        return cross_entropy(regions, torch.where(valid, bins, IGNORE))
+
+    def metric(self) -> RootMeanSquareError:
+        return RootMeanSquareError()
+
+    def decode(self, prediction: Tensor) -> Tensor:
+        """``(B, 1, H, W)`` output as ``(B, H, W)`` metres, negative ones as 0."""
+        return full_precision(prediction).squeeze(1).clamp(min=0)
+
+    def draw(self, label: np.ndarray) -> np.ndarray:
+        """Near bright, far dark, in equal steps of log depth from `minimum` to `maximum`; invalid pixels black.
+
+        The scale is fixed, so that pictures of different images and of label and prediction compare.
+        """
+        from matplotlib import colormaps  # deferred: only pictures need it
+
+        valid = np.isfinite(label) & (label > 0)
+        metres = np.where(valid, label, self.maximum).clip(self.minimum, self.maximum)
+        far = np.log(metres / self.minimum) / math.log(self.maximum / self.minimum)
+        picture = colormaps["viridis"](1 - far, bytes=True)[..., :3]
+        return np.where(valid[..., None], picture, 0).astype(np.uint8)
+
+    def rescale_label(self, label: np.ndarray, scale: float) -> np.ndarray:
+        """Depth in an image enlarged by ``scale``, as if the camera had come that much closer."""
+        return label / label.dtype.type(scale)
+
+    def check_label(self, label: np.ndarray) -> str | None:
+        if label.ndim != 2:
+            return f"shape is {label.shape}, expected (H, W)"
+        if not np.issubdtype(label.dtype, np.floating):
+            return f"values are {label.dtype}, expected floating-point metres"
+        if (at := first_bad_pixel(~np.isfinite(label) | (label < 0))) is None:
+            return None
+        return f"depth {label[at]} at row {at[0]}, column {at[1]}, must be finite metres >= 0 (0 = invalid)"
+
+
+def _valid(label: Tensor) -> Tensor:
+    return label.isfinite() & (label > 0)

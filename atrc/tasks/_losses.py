@@ -1,0 +1,67 @@
+"""Losses over valid pixels, shared by the tasks.
+
+All are sums divided by the number of valid pixels (not by the sum of class weights), computed in at least single
+precision, and exactly 0 with a zero gradient where no pixel is valid.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from atrc.tasks._base import IGNORE
+from searchspace.errors import InputError
+
+__all__ = ["cross_entropy", "expect_shape", "full_precision", "mean_over", "two_class_cross_entropy"]
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """``x`` in single precision if it was in less: half-precision sums over an image lose most digits."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def expect_shape(prediction: Tensor, label: Tensor) -> None:
+    """Refuses shapes that PyTorch would broadcast into a loss over B x B image pairs.
+
+    Raises:
+        InputError: The shapes differ.
+    """
+    if prediction.shape != label.shape:
+        raise InputError(f"prediction {tuple(prediction.shape)} and label {tuple(label.shape)} differ in shape")
+
+
+def mean_over(valid: Tensor, loss: Tensor) -> Tensor:
+    """Sum of ``loss`` where ``valid`` / number of valid pixels.
+
+    Args:
+        valid: ``(B, H, W)`` bool.
+        loss: ``(B, H, W)``, finite everywhere, so that masked pixels pass no NaN into the gradient.
+    """
+    return torch.where(valid, loss, 0).sum() / valid.sum().clamp(min=1)
+
+
+def cross_entropy(logits: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Cross entropy, summed with class weights / number of valid pixels.
+
+    Args:
+        logits: ``(B, C, H, W)``.
+        label: ``(B, H, W)`` class indices or `IGNORE`.
+        weight: ``(C,)``, optional.
+    """
+    label = label.long()
+    total = functional.cross_entropy(full_precision(logits), label, weight, ignore_index=IGNORE, reduction="sum")
+    return total / (label != IGNORE).sum().clamp(min=1)
+
+
+def two_class_cross_entropy(logits: Tensor, label: Tensor, positive_weight: Tensor | float) -> Tensor:
+    """Cross entropy with class weights ``(1 - w, w)``, summed / number of valid pixels.
+
+    Args:
+        logits: ``(B, 2, H, W)``.
+        label: ``(B, H, W)`` 0, 1 or `IGNORE`.
+        positive_weight: w, 0..1.
+    """
+    logits = full_precision(logits)
+    positive = torch.as_tensor(positive_weight, dtype=logits.dtype, device=logits.device)
+    return cross_entropy(logits, label, torch.stack((1 - positive, positive)))

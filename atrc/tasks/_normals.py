@@ -1,0 +1,188 @@
+"""Surface normals."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from atrc.metrics import MeanAngle
+from atrc.tasks._base import IGNORE, TASKS, Task
+from atrc.tasks._labels import check_weight, first_bad_pixel
+from atrc.tasks._losses import cross_entropy, expect_shape, full_precision, mean_over
+from atrc.tasks._spherical_kmeans import fibonacci_hemisphere, spherical_kmeans
+from searchspace.errors import InputError
+
+__all__ = ["Normals"]
+
+_IMAGES = 256
+_NORMALS_PER_IMAGE = 400
+_NORM_TOLERANCE = 0.05  # normals stored as 8-bit colours are off by up to 0.007
+
+
+@TASKS.register("normals")
+class Normals(Task):
+    """Normals by L1 of the unit prediction; the auxiliary map is a classification into the nearest of R centroids.
+
+    Labels are ``(B, 3, H, W)`` unit vectors in the image's axes (x right, y up, z towards the camera). A pixel is
+    valid where its label is finite and not the zero vector.
+
+    Args:
+        weight: Weight in the total loss.
+        centroids: R, how many directions the auxiliary map tells apart.
+        seed: Of the k-means in `fit`.
+
+    Attributes:
+        centroids: ``(R, 3)`` float32 unit vectors. Until `fit` or `load_state_dict` they are spread evenly over the
+            half sphere that faces the camera, which is enough to build models and count their resources.
+
+    Raises:
+        InputError: A weight is not > 0, or there are fewer than 2 or more than 255 centroids.
+    """
+
+    name = "normals"
+    metric_name = "mErr"
+    metric_unit = "deg"
+    higher_is_better = False
+    fill = 0.0
+    channels = 3
+
+    centroids: Tensor
+
+    def __init__(self, weight: float = 10.0, centroids: int = 40, seed: int = 0) -> None:
+        self.weight = check_weight("weight", weight)
+        if not 2 <= centroids <= IGNORE:
+            raise InputError(f"centroids must be 2..{IGNORE}, got {centroids}")
+        self.regions = centroids
+        self.seed = seed
+        self.centroids = torch.from_numpy(fibonacci_hemisphere(centroids)).float()
+
+    def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
+        expect_shape(prediction, label)
+        valid = _valid(label)
+        unit = normalize(full_precision(prediction), dim=1)
+        return mean_over(valid, (unit - torch.where(valid[:, None], label, 0)).abs().sum(1))
+
+    def aux_loss(self, regions: Tensor, label: Tensor) -> Tensor:
+        return cross_entropy(regions, self.nearest_centroid(label))
+
+    def nearest_centroid(self, label: Tensor) -> Tensor:
+        """``(B, H, W)`` int64: the centroid nearest in angle to a ``(B, 3, H, W)`` label, 255 where invalid."""
+        cosine = torch.einsum("kc,bchw->bkhw", self.centroids.to(label), label)
+        return torch.where(_valid(label), cosine.argmax(1), IGNORE)
+
+    def metric(self) -> MeanAngle:
+        return MeanAngle()
+
+    def decode(self, prediction: Tensor) -> Tensor:
+        """``(B, 3, H, W)`` output as unit vectors."""
+        return normalize(full_precision(prediction), dim=1)
+
+    def draw(self, label: np.ndarray) -> np.ndarray:
+        """``(n + 1) / 2`` as red, green, blue; invalid pixels black. Takes ``(H, W, 3)``."""
+        valid = np.isfinite(label).all(-1) & (label != 0).any(-1)
+        colour = (np.where(valid[..., None], label, 0).clip(-1, 1) + 1) * 127.5
+        return np.where(valid[..., None], colour, 0).round().astype(np.uint8)
+
+    def flip_label(self, label: np.ndarray) -> np.ndarray:
+        """The mirrored map; x is negated, since left and right change places."""
+        flipped = label[:, ::-1].copy()
+        flipped[..., 0] *= -1
+        return flipped
+
+    def check_label(self, label: np.ndarray) -> str | None:
+        if label.ndim != 3 or label.shape[2] != 3:
+            return f"shape is {label.shape}, expected (H, W, 3)"
+        if not np.issubdtype(label.dtype, np.floating):
+            return f"values are {label.dtype}, expected floating-point unit vectors"
+        norm = np.linalg.norm(label.astype(np.float64), axis=-1)
+        # Written so that a NaN norm is bad too.
+        if (at := first_bad_pixel(~((norm == 0) | (np.abs(norm - 1) <= _NORM_TOLERANCE)))) is None:
+            return None
+        return f"norm {norm[at]:.4g} at row {at[0]}, column {at[1]}, must be 1 or (invalid) 0"
+
+    def fit(self, labels: Iterable[np.ndarray], cache: Path) -> None:
+        """Sets `centroids` by spherical k-means over a sample of the training normals (Sec. 3.2.3).
+
+        The sample is up to 400 pixels of every label read. Of a `Sequence` at most 256 evenly spaced labels are
+        read, of any other iterable all. The result is kept in ``cache`` under a key of the sample itself, k and
+        the seed, so that other data or settings never meet a stale file; delete the file to have it computed anew.
+
+        Args:
+            labels: ``(H, W, 3)`` normals of the training split.
+            cache: Folder for ``normals_centroids_KEY.npy``; made if missing.
+
+        Raises:
+            InputError: No label has a valid normal.
+        """
+        sample = _sample_normals(labels, self.seed)
+        if len(sample) == 0:
+            raise InputError("the training labels have no valid surface normal to compute centroids from")
+        facts = f"1 {self.regions} {self.seed}".encode()  # the leading 1 is the algorithm's version
+        key = hashlib.sha256(facts + sample.tobytes()).hexdigest()[:16]
+        path = cache / f"normals_centroids_{key}.npy"
+        if path.exists():
+            centroids = np.load(path, allow_pickle=False)
+        else:
+            centroids = spherical_kmeans(sample.astype(np.float64), self.regions, self.seed).astype(np.float32)
+            _save_whole(path, centroids)
+        self.centroids = torch.from_numpy(centroids)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """``{"centroids": (R, 3)}``."""
+        return {"centroids": self.centroids.clone()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        if shapes != {"centroids": (self.regions, 3)}:
+            raise InputError(f"normals keep centroids of shape {(self.regions, 3)}, but the state has {shapes}")
+        self.centroids = state["centroids"].detach().clone().to("cpu", torch.float32)
+
+
+def _valid(label: Tensor) -> Tensor:
+    return label.isfinite().all(1) & (label != 0).any(1)
+
+
+def _sample_normals(labels: Iterable[np.ndarray], seed: int) -> np.ndarray:
+    """``(n, 3)`` float32 unit normals drawn from the labels."""
+    generator = np.random.default_rng(seed)
+    drawn = [np.empty((0, 3), dtype=np.float32)]
+    for label in _spaced(labels):
+        normals = label[np.isfinite(label).all(-1) & (label != 0).any(-1)]
+        if len(normals):
+            chosen = generator.choice(len(normals), min(_NORMALS_PER_IMAGE, len(normals)), replace=False)
+            drawn.append(normals[np.sort(chosen)].astype(np.float32))
+    sample = np.concatenate(drawn)
+    return sample / np.linalg.norm(sample, axis=1, keepdims=True)
+
+
+def _spaced(labels: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """All labels, or of a long sequence as many evenly spaced ones as are read."""
+    if not isinstance(labels, Sequence):
+        yield from labels
+        return
+    chosen = np.linspace(0, len(labels) - 1, min(len(labels), _IMAGES)).round()
+    for index in chosen:
+        yield labels[int(index)]
+
+
+def _save_whole(path: Path, array: np.ndarray) -> None:
+    """Writes an .npy that is either absent or whole, whenever the process dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.save(file, array)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,65 @@
+"""Salient object detection: which pixels a viewer looks at first."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from atrc.metrics import MaxF
+from atrc.tasks._base import IGNORE, TASKS, Task
+from atrc.tasks._labels import check_class_map, check_weight
+from atrc.tasks._losses import full_precision, two_class_cross_entropy
+from atrc.tasks._palette import IGNORED_GREY
+
+__all__ = ["Saliency"]
+
+
+@TASKS.register("saliency")
+class Saliency(Task):
+    """Saliency as two classes, balanced by the batch's share of negatives.
+
+    Labels are ``(B, H, W)`` with 0 background, 1 salient, 255 ignored. Both losses are cross entropies with class
+    weights ``(1 - w, w)``, w the share of background among the valid pixels of the batch at hand (of this process).
+
+    Args:
+        weight: Weight in the total loss.
+        beta_squared: Weight of precision in max F.
+
+    Raises:
+        InputError: A weight is not > 0.
+    """
+
+    name = "saliency"
+    metric_name = "maxF"
+    metric_unit = "%"
+    higher_is_better = True
+    fill = IGNORE
+    channels = 2
+    regions = 2
+
+    def __init__(self, weight: float = 5.0, beta_squared: float = 0.3) -> None:
+        self.weight = check_weight("weight", weight)
+        self.beta_squared = check_weight("beta_squared", beta_squared)
+
+    def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
+        negatives = (label == 0).sum() / (label != IGNORE).sum().clamp(min=1)
+        return two_class_cross_entropy(prediction, label, negatives)
+
+    def aux_loss(self, regions: Tensor, label: Tensor) -> Tensor:
+        return self.loss(regions, label)
+
+    def metric(self) -> MaxF:
+        return MaxF(self.beta_squared, ignore=IGNORE)
+
+    def decode(self, prediction: Tensor) -> Tensor:
+        """``(B, 2, H, W)`` logits as ``(B, H, W)`` probability of being salient."""
+        return full_precision(prediction).softmax(1)[:, 1]
+
+    def draw(self, label: np.ndarray) -> np.ndarray:
+        """White where salient, black elsewhere; a probability in between; ignored pixels a grey of their own."""
+        grey = (np.clip(label, 0, 1) * 255.0).round()
+        grey = np.where(label == IGNORE, IGNORED_GREY, grey).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=-1)
+
+    def check_label(self, label: np.ndarray) -> str | None:
+        return check_class_map(label, 2)

@@ -1,0 +1,187 @@
+"""ODS-F on constructed cases with known answers; the matching and the thinning against slow references."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage.morphology import thin as reference_thin
+
+from atrc.metrics import BoundaryF, match_boundaries
+from atrc.metrics._thinning import thin
+from searchspace.errors import InputError
+
+SIZE = (24, 32)  # diagonal 40
+TWO_PIXELS = 0.05  # of the diagonal
+
+
+def column(*at: int) -> torch.Tensor:
+    """``(1, H, W)`` map with vertical lines at these columns."""
+    lines = torch.zeros(1, *SIZE)
+    lines[:, :, list(at)] = 1
+    return lines
+
+
+def ods_f(prediction: torch.Tensor, label: torch.Tensor | list[torch.Tensor], thresholds: int = 3) -> float:
+    metric = BoundaryF(max_distance=TWO_PIXELS, thresholds=thresholds)
+    metric.update(prediction, label)
+    return float(metric.compute())
+
+
+def brute_force_cardinality(prediction: np.ndarray, truth: np.ndarray, distance: float) -> int:
+    """Size of a maximum matching by augmenting paths, one at a time."""
+    left, right = np.argwhere(prediction), np.argwhere(truth)
+    near = [[j for j, t in enumerate(right) if ((p - t) ** 2).sum() <= distance**2] for p in left]
+    owner: dict[int, int] = {}
+
+    def augment(i: int, seen: set[int]) -> bool:
+        for j in near[i]:
+            if j not in seen:
+                seen.add(j)
+                if j not in owner or augment(owner[j], seen):
+                    owner[j] = i
+                    return True
+        return False
+
+    return sum(augment(i, set()) for i in range(len(left)))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    density=st.floats(0.02, 0.7),
+    distance=st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0, 2.3, 3.7]),
+)
+def test_matching_is_one_to_one_and_maximal(seed: int, density: float, distance: float) -> None:
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(1, 11, 2)
+    prediction = rng.random((height, width)) < density
+    truth = rng.random((height, width)) < density
+    matched_prediction, matched_truth = match_boundaries(prediction, truth, distance)
+    size = brute_force_cardinality(prediction, truth, distance)
+    assert matched_prediction.sum() == matched_truth.sum() == size
+    assert not (matched_prediction & ~prediction).any()
+    assert not (matched_truth & ~truth).any()
+    # The two masks must admit a perfect matching among themselves.
+    assert brute_force_cardinality(matched_prediction, matched_truth, distance) == size
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), smooth=st.booleans())
+def test_thinning_equals_scikit_image(seed: int, smooth: bool) -> None:
+    rng = np.random.default_rng(seed)
+    noise = rng.random((3, *rng.integers(1, 30, 2)))
+    if smooth:
+        noise = noise + np.roll(noise, 1, 1) + np.roll(noise, 1, 2) + np.roll(noise, 2, 2)
+    maps = noise > np.quantile(noise, rng.random())
+    for thinned, binary in zip(thin(maps), maps, strict=True):
+        np.testing.assert_array_equal(thinned, reference_thin(binary))
+
+
+def test_perfect_prediction() -> None:
+    assert ods_f(column(5, 20), column(5, 20)) == 100
+
+
+@pytest.mark.parametrize(("shift", "expected"), [(1, 100), (2, 100), (3, 0)])
+def test_shift_within_and_outside_the_tolerance(shift: int, expected: float) -> None:
+    assert ods_f(column(5 + shift), column(5)) == expected
+
+
+def test_two_predictions_compete_for_one_truth() -> None:
+    prediction, label = torch.zeros(2, 1, *SIZE)
+    prediction[0, 10, [10, 12]] = 1
+    label[0, 10, 11] = 1
+    assert ods_f(prediction, label) == pytest.approx(100 * 2 * 0.5 * 1 / 1.5)
+
+
+def test_one_prediction_for_two_truths() -> None:
+    prediction, label = torch.zeros(2, 1, *SIZE)
+    prediction[0, 10, 11] = 1
+    label[0, 10, [10, 12]] = 1
+    assert ods_f(prediction, label) == pytest.approx(100 * 2 * 0.5 * 1 / 1.5)
+
+
+def test_a_thick_prediction_is_thinned() -> None:
+    assert ods_f(column(9, 10, 11), column(10)) > 95  # its ends shrink by a pixel
+
+
+@pytest.mark.parametrize("label", [column(5), torch.zeros(1, *SIZE)])
+def test_empty_prediction_is_zero(label: torch.Tensor) -> None:
+    assert ods_f(torch.zeros(1, *SIZE), label) == 0
+
+
+def test_empty_truth_is_zero() -> None:
+    assert ods_f(column(5), torch.zeros(1, *SIZE)) == 0
+
+
+def test_best_threshold_over_the_data_set_is_found() -> None:
+    prediction = 0.6 * column(5) + 0.3 * column(15)  # the second line is a false alarm below 0.5
+    metric = BoundaryF(max_distance=TWO_PIXELS, thresholds=3)
+    metric.update(prediction, column(5))
+    curve = metric.curve()
+    assert curve.threshold.tolist() == [0.25, 0.5, 0.75]
+    assert curve.precision.tolist() == [0.5, 1, 0]
+    assert curve.recall.tolist() == [1, 1, 0]
+    assert curve.f.tolist() == pytest.approx([2 / 3, 1, 0])
+    assert float(metric.compute()) == 100
+
+
+def test_several_annotators() -> None:
+    """A prediction is right if any annotator has it; recall sums over annotators."""
+    metric = BoundaryF(max_distance=0.0, thresholds=1)
+    metric.update(column(5, 25), [column(5), column(5, 15), column(15)])
+    curve = metric.curve()
+    assert float(curve.precision) == pytest.approx(1 / 2)
+    assert float(curve.recall) == pytest.approx(2 / 4)
+
+
+def test_ignored_pixels_count_on_neither_side() -> None:
+    prediction, label = column(5, 20), column(5, 28)
+    label[:, :, 17:] = 255
+    assert ods_f(prediction, label) == 100
+
+
+def test_merged_halves_equal_the_whole() -> None:
+    generator = torch.Generator().manual_seed(0)
+    prediction = torch.rand(4, 20, 30, generator=generator)
+    label = (torch.rand(4, 20, 30, generator=generator) > 0.8).to(torch.uint8)
+    whole, first, second = (BoundaryF(0.04, thresholds=5) for _ in range(3))
+    whole.update(prediction, label)
+    first.update(prediction[:1], label[:1])
+    second.update(prediction[1:], label[1:])
+    first.merge_state(second)
+    for half, full in zip(first.curve(), whole.curve(), strict=True):
+        assert torch.equal(half, full)
+    assert 0 < float(whole.compute()) < 100
+
+
+def test_shared_binary_maps_give_the_same_counts_as_separate_ones() -> None:
+    """A map of few values has equal binary maps at many thresholds, which are matched once only."""
+    generator = torch.Generator().manual_seed(1)
+    prediction = torch.randint(0, 4, (1, 20, 20), generator=generator) / 4
+    label = (torch.rand(1, 20, 20, generator=generator) > 0.7).to(torch.uint8)
+    metric = BoundaryF(0.05, thresholds=39)
+    metric.update(prediction, label)
+    curve = metric.curve()
+    for low, high in pairwise(range(39)):
+        if torch.equal(prediction >= curve.threshold[low], prediction >= curve.threshold[high]):
+            assert curve.precision[low] == curve.precision[high]
+    alone = BoundaryF(0.05, thresholds=1)
+    alone.update(prediction, label)
+    assert curve.f[19] == alone.curve().f[0]
+    assert curve.threshold[19] == 0.5
+
+
+def test_refusals() -> None:
+    with pytest.raises(InputError, match="share of the diagonal"):
+        BoundaryF(max_distance=4)
+    with pytest.raises(InputError, match="at least 1"):
+        BoundaryF(thresholds=0)
+    with pytest.raises(InputError, match="at least one ground truth"):
+        BoundaryF().update(column(5), [])
+    with pytest.raises(InputError, match="must be"):
+        BoundaryF().update(column(5), column(5)[0])

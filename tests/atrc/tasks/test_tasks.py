@@ -1,0 +1,259 @@
+"""What every task keeps to: facts, decoding, pictures, label checks, flips, metrics; and a task from outside."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from atrc.tasks import TASKS, Depth, Edge, HumanParts, Normals, Saliency, SemSeg, Task
+from atrc.tasks._depth import log_bins
+from atrc.tasks._palette import palette
+from searchspace.errors import InputError
+
+NAMES = ("semseg", "human_parts", "saliency", "depth", "normals", "edge")
+
+
+def label_of(task: Task, height: int = 20, width: int = 24) -> np.ndarray:
+    """A valid random label, channel-last, with some invalid pixels."""
+    rng = np.random.default_rng(0)
+    if isinstance(task, Normals):
+        normals = rng.standard_normal((height, width, 3)).astype(np.float32)
+        normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+        normals[0, :3] = 0
+        return normals
+    if isinstance(task, Depth):
+        depth = rng.uniform(0.5, 12, (height, width)).astype(np.float32)
+        depth[0, :3] = 0
+        return depth
+    classes = 2 if isinstance(task, Edge | Saliency) else task.channels
+    label = rng.integers(0, classes, (height, width)).astype(np.uint8)
+    label[0, :3] = 255
+    return label
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "regions", "weight"),
+    [
+        ("semseg", 40, 40, 1),
+        ("human_parts", 7, 7, 2),
+        ("saliency", 2, 2, 5),
+        ("depth", 1, 40, 1),
+        ("normals", 3, 40, 10),
+        ("edge", 1, 2, 50),
+    ],
+)
+def test_facts_of_the_paper(name: str, channels: int, regions: int, weight: float) -> None:
+    task = TASKS[name]()
+    assert (task.name, task.channels, task.regions, task.weight) == (name, channels, regions, weight)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_decoded_map_has_the_labels_form_and_feeds_the_metric(name: str) -> None:
+    task = TASKS[name](thresholds=3) if name == "edge" else TASKS[name]()
+    label = label_of(task)
+    batch = torch.from_numpy(np.stack([label, label]))
+    batch = batch.movedim(-1, 1) if label.ndim == 3 else batch
+    output = torch.randn(2, task.channels, 20, 24, generator=torch.Generator().manual_seed(0))
+    decoded = task.decode(output)
+    assert decoded.shape == batch.shape
+    metric = task.metric()
+    metric.update(decoded, batch)
+    assert metric.compute().ndim == 0
+    assert metric.higher_is_better is task.higher_is_better
+    assert float(metric.compute()) >= 0
+    assert task.decode(output.bfloat16()).dtype in (torch.float32, torch.int64)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pictures_of_labels_and_of_decoded_maps(name: str) -> None:
+    task = TASKS[name]()
+    output = torch.randn(1, task.channels, 20, 24, generator=torch.Generator().manual_seed(0))
+    decoded = task.decode(output)[0]
+    decoded = decoded.movedim(0, -1) if decoded.ndim == 3 else decoded
+    for image in (label_of(task), decoded.numpy()):
+        before = image.copy()
+        picture = task.draw(image)
+        assert (picture.shape, picture.dtype) == ((20, 24, 3), np.uint8)
+        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 1
+        np.testing.assert_array_equal(image, before)
+
+
+def test_pictures_of_known_values() -> None:
+    assert Edge().draw(np.array([[0, 1, 255]], np.uint8))[0].tolist() == [[255] * 3, [18, 22, 40], [150] * 3]
+    assert Saliency().draw(np.array([[0, 1, 255]], np.uint8))[0, :, 0].tolist() == [0, 255, 150]
+    assert Normals().draw(np.array([[[0.0, 0, 1], [0, 0, 0]]]))[0].tolist() == [[128, 128, 255], [0, 0, 0]]
+    depth = Depth().draw(np.array([[0, np.nan, 0.7, 10, 99]], np.float32))[0].tolist()
+    assert depth[0] == depth[1] == [0, 0, 0]
+    assert depth[3] == depth[4] != depth[2]
+    assert SemSeg(3).draw(np.array([[255]]))[0, 0].tolist() == [150] * 3
+
+
+def test_palette_is_distinct_and_stable() -> None:
+    colours = palette(255)
+    assert len(np.unique(colours, axis=0)) == 255
+    assert colours[0].max() < 40
+    np.testing.assert_array_equal(palette(7), colours[:7])
+    assert not (palette(60) == 150).all(1).any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_flip_twice_is_the_same_and_valid_labels_pass(name: str) -> None:
+    task = TASKS[name]()
+    label = label_of(task)
+    assert task.check_label(label) is None
+    np.testing.assert_array_equal(task.flip_label(task.flip_label(label)), label)
+    assert task.check_label(task.flip_label(label)) is None
+    assert task.check_label(np.full_like(label, task.fill)) is None
+
+
+def test_flip_of_normals_negates_x_and_leaves_the_label_alone() -> None:
+    label = np.zeros((1, 2, 3), np.float32)
+    label[0, 0] = (0.6, 0, 0.8)
+    flipped = Normals().flip_label(label)
+    np.testing.assert_array_equal(flipped[0, 1], np.float32([-0.6, 0, 0.8]))
+    assert label[0, 0, 0] == np.float32(0.6)
+
+
+def test_depth_shrinks_as_the_image_grows() -> None:
+    label = np.array([[2.0, 0.0]], np.float32)
+    scaled = Depth().rescale_label(label, 2.0)
+    assert scaled.tolist() == [[1.0, 0.0]]
+    assert scaled.dtype == np.float32
+    assert SemSeg().rescale_label(label, 2.0) is label
+
+
+def _with(label: np.ndarray, value: float) -> np.ndarray:
+    label = label.copy()
+    label[3, 5] = value
+    return label
+
+
+@pytest.mark.parametrize(
+    ("task", "label", "message"),
+    [
+        (SemSeg(59), _with(np.zeros((6, 7), np.uint8), 63), "value 63 at row 3, column 5, classes are 0..58 or 255"),
+        (HumanParts(), np.zeros((6, 7, 3)), "shape is (6, 7, 3), expected (H, W)"),
+        (Saliency(), _with(np.zeros((6, 7)), 0.5), "value 0.5 at row 3, column 5, classes are 0..1 or 255"),
+        (Edge(), _with(np.zeros((6, 7)), np.nan), "value nan at row 3, column 5"),
+        (Depth(), _with(np.ones((6, 7), np.float32), -1), "depth -1.0 at row 3, column 5"),
+        (Depth(), _with(np.ones((6, 7), np.float32), np.nan), "depth nan at row 3, column 5"),
+        (Depth(), np.ones((6, 7), np.uint16), "values are uint16"),
+        (Normals(), _with(np.zeros((6, 7, 3)), 1.0), "norm 1.732 at row 3, column 5, must be 1 or (invalid) 0"),
+        (Normals(), _with(np.zeros((6, 7, 3)), np.nan), "norm nan at row 3, column 5"),
+        (Normals(), np.zeros((3, 6, 7)), "shape is (3, 6, 7), expected (H, W, 3)"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_label(task: Task, label: np.ndarray, message: str) -> None:
+    problem = task.check_label(label)
+    assert problem is not None
+    assert message in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("semseg", {"weight": 0}, "weight must be a finite number > 0, got 0"),
+        ("semseg", {"classes": 1}, "classes must be 2..255 in number, got 1"),
+        ("semseg", {"classes": 300}, "got 300"),
+        ("semseg", {"classes": ["wall", "floor", "wall"]}, "come twice: wall"),
+        ("semseg", {"classes": "wall"}, "list of names or a count"),
+        ("semseg", {"absent": "drop"}, "absent must be"),
+        ("human_parts", {"weight": -2}, "got -2"),
+        ("saliency", {"beta_squared": 0}, "beta_squared must be"),
+        ("depth", {"minimum": 10.0, "maximum": 1.0}, "got minimum=10.0, maximum=1.0"),
+        ("depth", {"bins": 1}, "bins must be 2..255, got 1"),
+        ("normals", {"centroids": 1}, "centroids must be 2..255, got 1"),
+        ("normals", {"weight": float("nan")}, "weight must be"),
+        ("edge", {"positive_weight": 1.0}, "strictly between 0 and 1"),
+        ("edge", {"max_distance": 3.0}, "share of the diagonal"),
+        ("edge", {"thresholds": 0}, "thresholds must be at least 1"),
+    ],
+)
+def test_refused_arguments(name: str, options: dict, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        TASKS[name](**options)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_log_bins_at_known_depths() -> None:
+    edge_20 = 0.7 * (10 / 0.7) ** 0.5  # the geometric middle of the range
+    depths = torch.tensor([0.1, 0.7, edge_20 * 0.999, edge_20 * 1.001, 9.999, 10.0, 80.0])
+    assert log_bins(depths, 40, 0.7, 10.0).tolist() == [0, 0, 19, 20, 39, 39, 39]
+
+
+def test_decode_keeps_units() -> None:
+    assert Depth().decode(torch.tensor([-1.0, 2.0]).view(1, 1, 1, 2)).flatten().tolist() == [0, 2]
+    assert Edge().decode(torch.zeros(1, 1, 1, 1)).item() == 0.5
+    assert Saliency().decode(torch.tensor([0.0, 100.0]).view(1, 2, 1, 1)).item() == 1
+    unit = Normals().decode(torch.tensor([0.0, 3.0, 4.0]).view(1, 3, 1, 1)).flatten()
+    torch.testing.assert_close(unit, torch.tensor([0.0, 0.6, 0.8]))
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"normals"}))
+def test_a_task_that_learns_nothing_keeps_no_state(name: str, tmp_path: Path) -> None:
+    task = TASKS[name]()
+    task.fit([label_of(task)], tmp_path)
+    assert task.state_dict() == {}
+    assert not list(tmp_path.iterdir())
+    task.load_state_dict({})
+    with pytest.raises(InputError, match="keeps no state"):
+        task.load_state_dict({"centroids": torch.zeros(1)})
+
+
+THIRD_PARTY = '''
+"""A task that ships in somebody's own package."""
+
+from torch.nn import functional
+from torchmetrics.regression import MeanAbsoluteError
+
+from atrc.tasks import TASKS, Task
+
+
+@TASKS.register("albedo")
+class Albedo(Task):
+    name = "albedo"
+    metric_name, metric_unit, higher_is_better, fill = "MAE", "", False, 0.0
+    channels, regions, weight = 3, 4, 1.0
+
+    def loss(self, prediction, label):
+        return functional.mse_loss(prediction, label)
+
+    def aux_loss(self, regions, label):
+        return functional.cross_entropy(regions, (label.mean(1) * 4).long().clamp(0, 3))
+
+    def metric(self):
+        return MeanAbsoluteError()
+
+    def draw(self, label):
+        return (label * 255).astype("uint8")
+
+    def decode(self, prediction):
+        return prediction.clamp(0, 1)
+'''
+
+
+def test_a_task_from_outside_the_tree(tmp_path: Path) -> None:
+    path = tmp_path / "albedo.py"
+    path.write_text(THIRD_PARTY)
+    spec = importlib.util.spec_from_file_location("albedo", path)
+    assert spec is not None
+    assert spec.loader is not None
+    try:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        task = TASKS["albedo"]()
+        output = torch.rand(2, 3, 4, 4, requires_grad=True)
+        label = torch.rand(2, 3, 4, 4)
+        (task.loss(output, label) + task.aux_loss(torch.zeros(2, 4, 4, 4), label)).backward()
+        metric = task.metric()
+        metric.update(task.decode(output), label)
+        expected = (output - label).abs().mean().item()
+        assert float(metric.compute()) == pytest.approx(expected)
+        task.fit([], tmp_path)
+        assert task.state_dict() == {}
+    finally:
+        TASKS._entries.pop("albedo", None)
