@@ -54,7 +54,8 @@ def bootstrap_difference(a: np.ndarray, b: np.ndarray, *, seed: int = 0) -> tupl
 
     Both sides are resampled with replacement, independently of each other, 10 000 times from a generator seeded
     with ``seed``; the interval's ends are the 2.5th and 97.5th percentile. It speaks of what another set of seeds
-    would give, not of another data set, and with few runs it is too narrow (five runs a side cover roughly 85-90 %).
+    would give, not of another data set. With few runs it is too narrow: of normally distributed runs, ten a side
+    cover the true difference in about 92 % of cases, five in 89 %, three in 80 %, two in 66 %.
 
     Args:
         a: ``(n,)`` values, one per run.
@@ -82,8 +83,8 @@ def compare(
         runs: The runs.
         model: By default the retrained ATRC.
         other: By default the multi-task baseline.
-        paired: How Delta_m chooses its baseline; see `analysis.multitask`. The baselines themselves are not resampled:
-            they shift both sides alike and only scale the difference.
+        paired: How Delta_m chooses its baseline; see `analysis.multitask`. The baselines themselves are not
+            resampled: they shift both sides alike and only scale the difference.
         seed: Of the bootstrap.
 
     Returns:

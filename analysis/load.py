@@ -17,7 +17,7 @@ from atrc.runs import Result, RunDirectory, find_runs
 from atrc.tasks import TASKS
 from searchspace import Genotype, InputError
 
-__all__ = ["FACTS", "SINGLE", "Runs", "TaskInfo", "load_runs", "model_rank"]
+__all__ = ["FACTS", "SINGLE", "Runs", "TaskInfo", "load_runs"]
 
 FACTS = ("experiment", "kind", "model", "seed", "path")
 """Columns that say what a run is."""
@@ -67,8 +67,8 @@ class Runs:
     Attributes:
         frame: One row per finished run: ``experiment``, ``kind``, ``model``, ``seed``, ``path``, one column per task
             with its validation metric in the task's unit (missing where a run has none, as single-task runs do),
-            ``steps``, ``samples``, ``seconds``, ``parameters``, ``multiply_adds``. Sorted by experiment, kind of
-            model (single-task, multi-task, uniform contexts, others, search, retrain) and seed.
+            ``steps``, ``samples``, ``seconds``, ``parameters``, ``multiply_adds``. Sorted by experiment, model
+            (single-task in the tasks' order, multi-task, uniform contexts, others, search, retrain) and seed.
         tasks: Task name -> what is known of it, in the config's order.
         genotypes: ``path`` -> genotype, for the runs that have one.
         directories: ``path`` -> run directory.
@@ -134,7 +134,17 @@ def load_runs(paths: Iterable[Path | str]) -> Runs:
         )
     _refuse_twice(finished)
     rows = [_row(run, name, run.result(), tasks) for run, name in finished]
-    rows.sort(key=lambda row: (row["experiment"], *model_rank(str(row["model"])), row["seed"], row["path"]))
+    singles = {f"{SINGLE}{task}": place for place, task in enumerate(tasks)}
+    rows.sort(
+        key=lambda row: (
+            row["experiment"],
+            _rank(str(row["model"])),
+            singles.get(str(row["model"]), 0),
+            row["model"],
+            row["seed"],
+            row["path"],
+        )
+    )
     found = {str(run.path): run.genotype() for run, _ in finished}
     return Runs(
         frame=pd.DataFrame(rows, columns=[*FACTS, *tasks, *COSTS]),
@@ -146,10 +156,10 @@ def load_runs(paths: Iterable[Path | str]) -> Runs:
     )
 
 
-def model_rank(model: str) -> tuple[int, str]:
-    """Sorting key that brings models into the order of the paper's tables: baselines first, ours last."""
+def _rank(model: str) -> int:
+    """Brings models into the order of the paper's tables: baselines first, ours last."""
     prefixed = (rank for prefix, rank in _PREFIX_RANKS.items() if model.startswith(prefix))
-    return _RANKS.get(model, next(prefixed, 3)), model
+    return _RANKS.get(model, next(prefixed, 3))
 
 
 def _common_tasks(directories: Sequence[RunDirectory]) -> dict[str, TaskInfo]:

@@ -57,8 +57,8 @@ def gains(runs: Runs, *, paired: bool = False) -> pd.DataFrame:
         paired: Compares with the single-task run of the same seed, not with the mean over seeds.
 
     Returns:
-        ``experiment``, ``model``, ``seed``, ``path``, ``task``, ``value``, ``baseline``, ``gain`` in percent; the last
-        two are missing where there is no baseline or where it is 0.
+        ``experiment``, ``model``, ``seed``, ``path``, ``task``, ``value``, ``baseline``, ``gain`` in percent; the
+        gain is missing where there is no baseline or where it is 0.
     """
     reference = _reference(runs, paired)
     rows = []
@@ -88,15 +88,16 @@ def with_delta_m(runs: Runs, *, paired: bool = False) -> pd.DataFrame:
             return math.nan
         return delta_m({name: float(str(row[name])) for name in runs.tasks}, base, directions)
 
-    return runs.frame.assign(delta_m=[of(row) for row in runs.frame.to_dict("records")])
+    rows = [{str(column): value for column, value in row.items()} for row in runs.frame.to_dict("records")]
+    return runs.frame.assign(delta_m=list(map(of, rows)))
 
 
 def summarize(runs: Runs, *, paired: bool = False) -> pd.DataFrame:
     """One row per experiment and model, as in Table 1; the single-task runs make one row, ``single``.
 
     Returns:
-        ``experiment``, ``model``, ``n`` (runs), ``TASK_mean`` and ``TASK_std`` in the task's unit, ``delta_m_mean`` and
-        ``delta_m_std`` in percent, ``parameters``, ``multiply_adds`` (means over runs), ``seconds_mean`` and
+        ``experiment``, ``model``, ``n`` (runs), ``TASK_mean`` and ``TASK_std`` in the task's unit, ``delta_m_mean``
+        and ``delta_m_std`` in percent, ``parameters``, ``multiply_adds`` (means over runs), ``seconds_mean`` and
         ``seconds_std`` of training. Every ``_std`` is the sample standard deviation over runs (see `spread`).
         For ``single``, costs are summed over tasks (missing unless every task has a run), ``n`` is the smallest
         number of runs that a task has, and Delta_m is 0 by definition, without a spread.
@@ -110,9 +111,8 @@ def summarize(runs: Runs, *, paired: bool = False) -> pd.DataFrame:
             rows.append({"experiment": experiment, "model": "single", **_single_row(single, runs)})
         others = of[~of["model"].str.startswith(SINGLE)]
         for model in dict.fromkeys(others["model"]):
-            rows.append(
-                {"experiment": experiment, "model": model, **_model_row(others[others["model"] == model], runs)}
-            )
+            row = _model_row(others[others["model"] == model], runs)
+            rows.append({"experiment": experiment, "model": model, **row})
     return pd.DataFrame(rows)
 
 
@@ -124,7 +124,8 @@ def missing_baselines(runs: Runs, *, paired: bool = False) -> list[str]:
         of = found[found["experiment"] == experiment]
         command = f"atrc train {runs.configs[experiment]} --model single"
         lacking = [task for task in runs.tasks if task not in set(of["task"])]
-        zero = [task for task in runs.tasks if task not in lacking and (of[of["task"] == task]["value"] == 0).all()]
+        used = {task: of[of["task"] == task]["value"] for task in runs.tasks if task not in lacking}
+        zero = [task for task, values in used.items() if ((values == 0).any() if paired else values.mean() == 0)]
         rows = runs.multi_task[runs.multi_task["experiment"] == experiment]
         if lacking:
             notes.append(
@@ -185,13 +186,11 @@ def _model_row(rows: pd.DataFrame, runs: Runs) -> dict[str, float]:
 def _single_row(rows: pd.DataFrame, runs: Runs) -> dict[str, float]:
     of_task = {task: rows[rows["model"] == f"{SINGLE}{task}"] for task in runs.tasks}
     complete = all(len(group) for group in of_task.values())
-    row: dict[str, float] = {"n": min(len(group) for group in of_task.values() if len(group))}
+    row: dict[str, float] = {"n": min((len(group) for group in of_task.values() if len(group)), default=0)}
     for task, group in of_task.items():
         row |= _statistics(task, group[task])
     row |= {"delta_m_mean": 0.0 if complete else math.nan, "delta_m_std": math.nan}
     for name in ("parameters", "multiply_adds"):
         row[name] = sum(float(group[name].mean()) for group in of_task.values()) if complete else math.nan
-    per_seed = (
-        rows.groupby("seed").filter(lambda group: len(group) == len(runs.tasks)).groupby("seed")["seconds"].sum()
-    )
-    return row | _statistics("seconds", per_seed)
+    by_seed = rows.groupby("seed")["seconds"].agg(["sum", "size"])
+    return row | _statistics("seconds", by_seed[by_seed["size"] == len(runs.tasks)]["sum"])

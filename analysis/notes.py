@@ -18,7 +18,7 @@ def notes(runs: Runs, *, paired: bool = False) -> list[str]:
     found = [*_unfinished(runs.unfinished), *missing_baselines(runs, paired=paired)]
     for experiment in runs.experiments:
         found += [*_missing_metrics(runs, experiment), *_budgets(runs, experiment), *_seeds(runs, experiment)]
-        found += _searches(runs, experiment)
+        found += [*_searches(runs, experiment), *_question(runs, experiment)]
     return found
 
 
@@ -56,7 +56,7 @@ def _budgets(runs: Runs, experiment: str) -> list[str]:
     rows = runs.frame[(runs.frame["experiment"] == experiment) & (runs.frame["kind"] != "search")]
     if rows["samples"].nunique() < 2:
         return []
-    ranges = {model: sorted(set(group["samples"])) for model, group in rows.groupby("model", sort=False)}
+    ranges = {str(model): sorted(set(group["samples"])) for model, group in rows.groupby("model", sort=False)}
     listed = "; ".join(f"{model} {' / '.join(map(str, seen))}" for model, seen in ranges.items())
     return [f"{experiment}: models were trained for different numbers of samples, so they do not compare: {listed}"]
 
@@ -78,10 +78,23 @@ def _searches(runs: Runs, experiment: str) -> list[str]:
         return [f"{experiment}: its genotypes are not of the cp space, which the analysis of context types reads"]
     if len(found) == 1:
         return [
-            f"{experiment}: one search only, so agreement between searches is missing; make more with: "
-            f"atrc search {name} --set seeds=[0,1,2]"
+            f"{experiment}: one search only, so agreement between searches is missing; "
+            f"give the config more seeds and make the others with: atrc search {name}"
         ]
     return []
+
+
+def _question(runs: Runs, experiment: str) -> list[str]:
+    """What lacks for the question whether the retrained ATRC beats the multi-task baseline."""
+    name = runs.configs[experiment]
+    commands = {"multi": f"atrc train {name} --model multi", "retrain": f"atrc experiment {name}"}
+    present = set(runs.frame[runs.frame["experiment"] == experiment]["model"])
+    return [
+        f"{experiment}: no finished {model!r} run, so the retrained ATRC is not compared with the multi-task "
+        f"baseline; make it with: {command}"
+        for model, command in commands.items()
+        if model not in present
+    ]
 
 
 def _count(n: int, noun: str) -> str:

@@ -1,7 +1,7 @@
 """All tables and figures of a set of runs, written into one folder.
 
-Tables hold all experiments; figures are one per experiment, named ``FIGURE-EXPERIMENT`` where there are several. Every
-figure's numbers are in a CSV of the same name. The same runs give the same bytes.
+Tables hold all experiments; figures are one per experiment, named ``FIGURE-EXPERIMENT`` where there are several.
+Every figure's numbers are in a CSV of the same name. The same runs give the same bytes.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _genotypes(analysis: Analysis, experiment: str, suffix: str) -> None:
     analysis.add_figure(f"genotypes{suffix}", tiles, lambda: draw_genotypes(tiles, contexts))
     if len(genotypes) > 1:
         result = agreement(genotypes)
-        table = result.blocks.stack().rename("agreement").reset_index()
+        table = result.blocks.reset_index().melt(id_vars="target", value_name="agreement")
         table = table.assign(mean=result.mean, fleiss_kappa=result.kappa, runs=result.runs)
         analysis.add_figure(f"agreement{suffix}", table, lambda: draw_agreement(result))
 

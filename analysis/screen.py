@@ -29,8 +29,10 @@ DASH = "–"
 
 
 def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
-    """For every experiment: metrics and Delta_m per model, the multi-task baseline against the retrained ATRC, and the
-    genotypes with their agreement; then the notes on what is missing.
+    """Tables, answers and genotypes of every experiment, then the notes on what is missing.
+
+    An experiment's part: metrics and Delta_m per model, the multi-task baseline against the retrained ATRC, and what
+    its searches found, with their agreement.
 
     Args:
         runs: From `analysis.load.load_runs`.
@@ -43,7 +45,8 @@ def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
     table = summarize(runs, paired=paired)
     comparisons = compare(runs, paired=paired)
     for experiment in runs.experiments:
-        parts.append(_models(table[table["experiment"] == experiment], runs, experiment))
+        rows = table[table["experiment"] == experiment]
+        parts += [_performance(rows, runs, experiment), _cost(rows)]
         sentences = [c.sentence for c in comparisons if c.experiment == experiment]
         if sentences:
             parts.append(_section("Does the retrained ATRC beat the multi-task baseline?", sentences))
@@ -59,31 +62,42 @@ def _section(title: str, lines: Sequence[str]) -> Group:
     return Group(Text(f"\n{title}", style="bold"), *(Text(f"- {line}") for line in lines))
 
 
-def _models(rows: pd.DataFrame, runs: Runs, experiment: str) -> Table:
-    table = Table(
-        title=Text(f"{experiment}: mean ± std over runs", style="bold"),
-        title_justify="left",
-        caption=Text("std: sample standard deviation of one run (ddof = 1). Δm: against the single-task models."),
-        caption_justify="left",
+def _performance(rows: pd.DataFrame, runs: Runs, experiment: str) -> Table:
+    """Metrics and Delta_m. Cells may wrap before the ``±``, so that the table fits a terminal of 80 columns."""
+    table = _table(
+        f"{experiment}: mean ± std over runs",
+        "std: sample standard deviation of one run. Δm: against the single-task models.",
     )
-    table.add_column("model", no_wrap=True)
-    table.add_column("runs", justify="right")
     for task in runs.tasks.values():
-        table.add_column(Text(f"{task.title}\n{task.label}"), justify="right", no_wrap=True)
-    for head in ("Δm\n[%] ↑", "params\n[M]", "MAdds\n[G]", "training\n[s]"):
-        table.add_column(Text(head), justify="right", no_wrap=True)
+        table.add_column(Text(f"{task.title}\n{task.label}"), justify="right")
+    table.add_column(Text("Δm\n[%] ↑"), justify="right")
     digits = {name: _digits(rows[f"{name}_mean"]) for name in runs.tasks}
     for row in rows.to_dict("records"):
         cells = [_plus_minus(row[f"{name}_mean"], row[f"{name}_std"], digits[name]) for name in runs.tasks]
+        delta = _plus_minus(row["delta_m_mean"], row["delta_m_std"], 2, sign=True)
+        table.add_row(Text(str(row["model"])), str(int(row["n"])), *cells, delta)
+    return table
+
+
+def _cost(rows: pd.DataFrame) -> Table:
+    table = _table("Cost, mean over runs", "single: summed over its tasks.")
+    for head in ("parameters\n[M]", "multiply-adds\n[G]", "training\n[s]"):
+        table.add_column(Text(head), justify="right")
+    for row in rows.to_dict("records"):
         table.add_row(
             Text(str(row["model"])),
             str(int(row["n"])),
-            *cells,
-            _plus_minus(row["delta_m_mean"], row["delta_m_std"], 2, sign=True),
             _number(row["parameters"] / 1e6, 3),
             _number(row["multiply_adds"] / 1e9, 3),
             _plus_minus(row["seconds_mean"], row["seconds_std"], 0),
         )
+    return table
+
+
+def _table(title: str, caption: str) -> Table:
+    table = Table(title=Text(title), caption=Text(caption), title_justify="left", caption_justify="left")
+    table.add_column("model", no_wrap=True)
+    table.add_column("runs", justify="right")
     return table
 
 
@@ -101,7 +115,7 @@ def _plus_minus(mean: float, std: float, digits: int, *, sign: bool = False) -> 
     if math.isnan(mean):
         return DASH
     signed = sign and round(mean, digits) != 0
-    return f"{_number(mean, digits, sign=signed)} ± {_number(std, digits)}"
+    return f"{_number(mean, digits, sign=signed)} ±{_number(std, digits)}"
 
 
 def _genotypes(found: dict[str, Genotype]) -> list[RenderableType]:

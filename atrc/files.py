@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["sync", "write_json", "write_text", "writing"]
+__all__ = ["sync", "umask", "write_json", "write_text", "writing"]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from searchspace.released import RELEASED, from_codes, load_genotype, parse_rele
 from searchspace.selection import Selection, Weighted
 from searchspace.space import SPACES, SearchSpace
 from searchspace.supernet import Supernet
-from searchspace.toy import ToySpace
+from searchspace.toy import ToySpace, plant_costs
 from searchspace.yaml_form import build_space, dump_space, load_space
 
 __all__ = [
@@ -34,4 +34,5 @@ __all__ = [
     "load_genotype",
     "load_space",
     "parse_released",
+    "plant_costs",
 ]

@@ -42,6 +42,9 @@ class CPSpace(SearchSpace):
     """
 
     def __init__(self, tasks: Sequence[str], contexts: Sequence[str] = CONTEXTS) -> None:
+        for argument, names in (("tasks", tasks), ("contexts", contexts)):
+            if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+                raise InputError(f"{argument} of the cp space must be a list of names, got {names!r}")
         self.tasks = tuple(tasks)
         self.contexts = tuple(contexts)
         if not self.tasks:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = ["InputError", "UnknownNameError", "did_you_mean"]
 
@@ -28,6 +29,7 @@ class UnknownNameError(InputError, KeyError):
 
     def __init__(self, noun: str, name: str, allowed: Iterable[str], where: str = "") -> None:
         names = list(allowed)
+        self._arguments = (noun, name, names, where)
         place = f" ({where})" if where else ""
         self.message = (
             f"unknown {noun} {name!r}{place}{did_you_mean(name, names)}; "
@@ -35,11 +37,14 @@ class UnknownNameError(InputError, KeyError):
         )
         super().__init__(self.message)
 
+    def __reduce__(self) -> tuple[Any, ...]:  # an error of a worker process travels pickled
+        return type(self), self._arguments
+
     def __str__(self) -> str:  # KeyError would print the repr of the message
         return self.message
 
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     """``", did you mean 'x'?"`` for the nearest allowed name, or an empty string where none is near."""
-    near = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)
     return f", did you mean {near[0]!r}?" if near else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,13 +26,24 @@ class Genotype(Mapping[str, str]):
         parameters: What rebuilds the space from the registry; travels in the file.
     """
 
-    __slots__ = ("_choices", "_hash", "parameters", "space")
+    __slots__ = ("_choices", "_hash", "_parameters", "_space")
 
     def __init__(self, space: str, choices: Mapping[str, str], parameters: Mapping[str, Any] | None = None) -> None:
-        self.space = space
-        self.parameters = MappingProxyType(dict(parameters or {}))
+        self._space = space
+        self._parameters = MappingProxyType(dict(parameters or {}))
         self._choices = MappingProxyType(dict(choices))
-        self._hash = hash((space, tuple(self._choices.items())))
+        # Equality does not look at the order of the choices, so the hash must not either.
+        self._hash = hash((space, frozenset(self._choices.items())))
+
+    @property
+    def space(self) -> str:
+        """Name of the space."""
+        return self._space
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What rebuilds the space from the registry."""
+        return self._parameters
 
     def __getitem__(self, choice: str) -> str:
         return self._choices[choice]
@@ -79,7 +91,7 @@ class Genotype(Mapping[str, str]):
         return {
             "format": FORMAT,
             "space": self.space,
-            "parameters": dict(self.parameters),
+            "parameters": copy.deepcopy(dict(self.parameters)),
             "choices": dict(self._choices),
         }
 

@@ -16,7 +16,7 @@ or, so that it is found without being imported first, with an entry point in its
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from searchspace.errors import InputError, UnknownNameError
@@ -64,9 +64,23 @@ class Registry(Mapping[str, T], Generic[T]):
     def _read_entry_points(self) -> None:
         if self._entry_points_read:
             return
-        self._entry_points_read = True
-        for point in entry_points(group=self.group):
-            self._add(point.name, point.load())
+        self._entry_points_read = True  # before loading, since a package may look names up while it is imported
+        try:
+            for point in entry_points(group=self.group):
+                self._add(point.name, self._load(point))
+        except InputError:
+            self._entry_points_read = False  # a broken package is reported every time, not only the first
+            raise
+
+    def _load(self, point: EntryPoint) -> T:
+        try:
+            entry: T = point.load()
+        except Exception as error:
+            raise InputError(
+                f"{self.noun} {point.name!r}, declared as the entry point {point.value!r} of {self.group}, "
+                f"cannot be loaded: {error}"
+            ) from error
+        return entry
 
     def __getitem__(self, name: str) -> T:
         if name not in self._entries:

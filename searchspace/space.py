@@ -47,7 +47,10 @@ class SearchSpace(Mapping[str, tuple[str, ...]]):
         if not choices:
             raise InputError(f"space {name!r} has no choices; declare at least one")
         for choice, options in choices.items():
-            if isinstance(options, str) or not options or not all(isinstance(o, str) for o in options):
+            if not isinstance(choice, str):
+                raise InputError(f"choices of space {name!r} must have names, got {choice!r}")
+            listed = isinstance(options, Sequence) and not isinstance(options, str)
+            if not listed or not options or not all(isinstance(o, str) for o in options):
                 raise InputError(f"choice {choice!r} of space {name!r} needs a list of option names, got {options!r}")
             if len(set(options)) != len(options):
                 raise InputError(f"choice {choice!r} of space {name!r} lists an option twice: {list(options)}")

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from searchspace.errors import InputError
 from searchspace.genotype import Genotype
 from searchspace.space import SPACES, SearchSpace
 
-__all__ = ["ToySpace"]
+__all__ = ["ToySpace", "plant_costs"]
+
+
+def plant_costs(space: Mapping[str, Sequence[str]], seed: int) -> dict[str, dict[str, float]]:
+    """Choice -> option -> cost: 0 for one option of every choice, drawn by ``seed``, and 0.2 to 1 for the others."""
+    rng = random.Random(seed)
+    costs = {}
+    for choice, options in space.items():
+        best = rng.choice(options)
+        costs[choice] = {o: 0.0 if o == best else rng.uniform(0.2, 1.0) for o in options}
+    return costs
 
 
 @SPACES.register("toy")
@@ -19,7 +29,7 @@ class ToySpace(SearchSpace):
     Args:
         choices: Number of choices.
         options: Options per choice, at least 2.
-        seed: Draws the costs: the best option of every choice costs 0, the others 0.2 to 1.
+        seed: Draws the costs, as `plant_costs` does.
     """
 
     def __init__(self, choices: int = 6, options: int = 4, seed: int = 0) -> None:
@@ -27,11 +37,7 @@ class ToySpace(SearchSpace):
             raise InputError(f"the toy space needs choices >= 1 and options >= 2, got {choices=}, {options=}")
         names = {f"c{i}": tuple(f"o{j}" for j in range(options)) for i in range(choices)}
         super().__init__("toy", names, {"choices": choices, "options": options, "seed": seed})
-        rng = random.Random(seed)
-        self.costs: dict[str, dict[str, float]] = {}
-        for choice, available in self.items():
-            best = rng.choice(available)
-            self.costs[choice] = {o: 0.0 if o == best else rng.uniform(0.2, 1.0) for o in available}
+        self.costs = plant_costs(self, seed)
 
     @property
     def optimum(self) -> Genotype:

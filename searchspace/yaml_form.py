@@ -21,7 +21,7 @@ from searchspace.space import SPACES, SearchSpace
 __all__ = ["build_space", "dump_space", "load_space"]
 
 
-def build_space(name: str, **parameters: Any) -> SearchSpace:
+def build_space(name: str, /, **parameters: Any) -> SearchSpace:
     """A registered space from its parameters.
 
     Raises:
@@ -45,16 +45,19 @@ def load_space(path: Path) -> SearchSpace:
         raise InputError(f"space file {path} does not exist") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"space file {path} cannot be read: {' '.join(str(error).split())}") from None
-    if isinstance(data, dict) and isinstance(data.get("space"), str):
-        return build_space(data["space"], **{str(k): v for k, v in data.items() if k != "space"})
-    if isinstance(data, dict) and set(data) == {"name", "choices"} and isinstance(data["choices"], dict):
-        return SearchSpace(str(data["name"]), data["choices"])
+    try:
+        if isinstance(data, dict) and isinstance(data.get("space"), str):
+            return build_space(data["space"], **{str(k): v for k, v in data.items() if k != "space"})
+        if isinstance(data, dict) and set(data) == {"name", "choices"} and isinstance(data["choices"], dict):
+            return SearchSpace(str(data["name"]), data["choices"])
+    except InputError as error:
+        raise InputError(f"space file {path}: {error}") from None
     raise InputError(f"space file {path} must hold 'space' and its parameters, or 'name' and 'choices'")
 
 
 def dump_space(space: SearchSpace) -> str:
     """The YAML text that `load_space` reads back to an equal space."""
-    if space.parameters:
+    if space.parameters or type(space) is not SearchSpace:
         data: dict[str, Any] = {"space": space.name, **space.parameters}
     else:
         data = {"name": space.name, "choices": {choice: list(options) for choice, options in space.items()}}

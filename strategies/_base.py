@@ -57,7 +57,10 @@ class Strategy(ABC):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """All state: tensors, numbers, strings, and lists and dicts of them."""
+        """All state: tensors, numbers, strings, and lists and dicts of them.
+
+        A snapshot: it does not change when the search goes on, and loading it leaves it as it is.
+        """
 
     @abstractmethod
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -112,7 +115,7 @@ class MultiTrialStrategy(Strategy):
 STRATEGIES: Registry[type[Strategy]] = Registry("strategy", "atrc.strategies")
 
 
-def build_strategy(name: str, space: SearchSpace, *, seed: int, **knobs: Any) -> Strategy:
+def build_strategy(name: str, space: SearchSpace, /, *, seed: int, **knobs: Any) -> Strategy:
     """A registered strategy on a space.
 
     Raises:

@@ -6,6 +6,7 @@ SNAS (Xie et al., ICLR 2019), the entropy term that of MTL-NAS (Gao et al., CVPR
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,6 +71,9 @@ class GumbelEntropy(OneShotStrategy):
         freeze_threshold: float = 0.3,
     ) -> None:
         super().__init__(space, seed=seed)
+        for knob, ends in (("temperature", temperature), ("entropy_weight", entropy_weight)):
+            if len(ends) != 2:
+                raise InputError(f"{knob} needs its value at the start and at the end, got {list(ends)}")
         if min(temperature) <= 0:
             raise InputError(f"temperature must be > 0 at both ends, got {tuple(temperature)}")
         if lr <= 0:
@@ -135,7 +139,7 @@ class GumbelEntropy(OneShotStrategy):
     def state_dict(self) -> dict[str, Any]:
         return {
             "distribution": self.distribution.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),  # which holds its live moments
             "generator": self._generator.get_state(),
             "frozen": self.frozen.clone(),
             "temperature": self.temperature,
@@ -144,7 +148,7 @@ class GumbelEntropy(OneShotStrategy):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.distribution.load_state_dict(state["distribution"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self._generator.set_state(state["generator"])
         self.frozen = state["frozen"].clone()
         self.temperature = state["temperature"]
@@ -153,4 +157,4 @@ class GumbelEntropy(OneShotStrategy):
 
 def _linear(ends: tuple[float, float], progress: float) -> float:
     start, end = ends
-    return start + (end - start) * progress
+    return (1.0 - progress) * start + progress * end  # in this form both ends are exact

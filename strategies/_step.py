@@ -24,7 +24,7 @@ def search_step(
     *,
     progress: float,
     clip_norm: float | None = None,
-    weights: Iterable[nn.Parameter] = (),
+    weights: Iterable[Tensor] | None = None,
 ) -> Tensor:
     """Updates the weights and the architecture parameters from one training batch.
 
@@ -35,7 +35,7 @@ def search_step(
         optimizer: Of the supernet's weights.
         progress: Fraction of the budget spent before this step, in [0, 1].
         clip_norm: Largest gradient norm of ``weights``; None does not clip.
-        weights: The parameters that are clipped.
+        weights: The parameters that are clipped; None takes those of the optimiser.
 
     Returns:
         The loss without the strategy's penalty, detached.
@@ -48,7 +48,8 @@ def search_step(
     optimizer.zero_grad(set_to_none=True)
     (loss if penalty is None else loss + penalty.to(loss.device)).backward()
     if clip_norm is not None:
-        nn.utils.clip_grad_norm_(weights, clip_norm)
+        clipped = weights if weights is not None else (p for group in optimizer.param_groups for p in group["params"])
+        nn.utils.clip_grad_norm_(clipped, clip_norm)
     optimizer.step()
     strategy.update()
     return loss.detach()

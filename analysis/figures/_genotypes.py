@@ -12,6 +12,7 @@ from matplotlib.patches import Patch, Rectangle
 from analysis.figures.style import (
     context_colours,
     context_titles,
+    legend_columns,
     new_figure,
     paper_style,
     short_labels,
@@ -21,6 +22,7 @@ from analysis.figures.style import (
 __all__ = ["draw_genotypes"]
 
 PER_ROW = 4
+"""Most panels side by side."""
 TILE = 0.29
 
 
@@ -34,11 +36,11 @@ def draw_genotypes(table: pd.DataFrame, contexts: Sequence[str]) -> Figure:
     runs = list(dict.fromkeys(table["run"]))
     tasks = list(dict.fromkeys(table["target"]))
     colours, titles, short = context_colours(contexts), context_titles(contexts), short_labels(contexts)
-    columns = min(PER_ROW, len(runs))
+    columns = _columns(len(runs))
     lines = -(-len(runs) // columns)
     with paper_style():
         side = TILE * len(tasks)
-        figure = new_figure(max(3.6, 0.95 + columns * (side + 0.22)), 0.75 + lines * (side + 0.32) + 0.6)
+        figure = new_figure(max(3.6, 0.95 + columns * (side + 0.22)), 1.15 + lines * (side + 0.27))
         axes = figure.subplots(lines, columns, squeeze=False)
         for index, ax in enumerate(axes.flat):
             if index >= len(runs):
@@ -53,8 +55,19 @@ def draw_genotypes(table: pd.DataFrame, contexts: Sequence[str]) -> Figure:
         figure.supxlabel("Source task", size=8)
         figure.supylabel("Target task", size=8)
         handles = [Patch(facecolor=colours[c], label=f"{short[c]}  {titles[c]}") for c in contexts]
-        figure.legend(handles=handles, loc="outside upper center", ncols=3 if columns < 3 else 6, handlelength=1)
+        figure.legend(
+            handles=handles,
+            loc="outside upper center",
+            ncols=legend_columns(len(contexts), 3 if columns < 3 else 6),
+            handlelength=1,
+        )
     return figure
+
+
+def _columns(panels: int) -> int:
+    """As many panels in a row as fit, fewer where that fills the last row better."""
+    widest = min(PER_ROW, panels)
+    return min(range(max(1, widest - 1), widest + 1), key=lambda columns: (-panels % columns, -columns))
 
 
 def _tile(ax: Axes, column: int, row: int, colour: str, label: str) -> None:

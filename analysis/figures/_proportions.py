@@ -5,7 +5,15 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.style import PAGE, context_colours, context_titles, new_figure, paper_style, text_colour
+from analysis.figures.style import (
+    PAGE,
+    context_colours,
+    context_titles,
+    legend_columns,
+    new_figure,
+    paper_style,
+    text_colour,
+)
 
 __all__ = ["draw_proportions"]
 
@@ -42,7 +50,9 @@ def draw_proportions(table: pd.DataFrame) -> Figure:
         ax.spines["left"].set_visible(False)
         ax.set(xlim=(0, 100), xlabel="Share of blocks [%]")
         handles = [ax.barh([0], [0], color=colours[context], label=titles[context]) for context in contexts]
-        figure.legend(handles=handles, loc="outside upper center", ncols=min(len(contexts), 6), handlelength=1)
+        figure.legend(
+            handles=handles, loc="outside upper center", ncols=legend_columns(len(contexts)), handlelength=1
+        )
     return figure
 
 

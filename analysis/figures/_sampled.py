@@ -27,7 +27,7 @@ def draw_sampled(table: pd.DataFrame, tasks: Mapping[str, TaskInfo]) -> Figure:
     colours = model_colours(models)
     width = 0.78 / len(models)
     with paper_style():
-        figure = new_figure(max(COLUMN, 1 + 0.75 * len(names)), 2.5)
+        figure = new_figure(max(COLUMN, 0.9 + 0.75 * len(names)), 2.75)
         ax = figure.subplots()
         for index, model in enumerate(models):
             rows = table[table["model"] == model].set_index("task").reindex(names)
@@ -36,7 +36,7 @@ def draw_sampled(table: pd.DataFrame, tasks: Mapping[str, TaskInfo]) -> Figure:
                 places,
                 rows["mean"],
                 width * 0.94,
-                yerr=rows["std"].fillna(0),
+                yerr=rows["std"],  # missing for one run: no error bar
                 color=colours[model],
                 label=f"{LABELS.get(model, model)} (n = {rows['n'].max():.0f})",
                 error_kw={"ecolor": INK, "elinewidth": 0.9, "capsize": 2.2, "capthick": 0.9},
@@ -47,5 +47,5 @@ def draw_sampled(table: pd.DataFrame, tasks: Mapping[str, TaskInfo]) -> Figure:
         ax.tick_params(axis="x", length=0)
         ax.spines["bottom"].set_visible(False)
         ax.set_ylabel("Improvement over\nsingle task [%], ↑ better")
-        figure.legend(loc="outside upper center", ncols=1 if len(names) < 4 else 2, handlelength=1, columnspacing=1)
+        figure.legend(loc="outside upper left", ncols=1, handlelength=1)
     return figure

@@ -12,10 +12,12 @@ from analysis.figures.style import (
     PAGE,
     context_colours,
     context_titles,
+    legend_columns,
     letter_axes,
     new_figure,
     paper_style,
 )
+from searchspace import CONTEXTS
 
 __all__ = ["draw_trajectory"]
 
@@ -30,40 +32,51 @@ def draw_trajectory(trajectory: pd.DataFrame, blocks: pd.DataFrame) -> Figure:
         trajectory: What `analysis.trajectory.search_trajectory` returns.
         blocks: What `analysis.trajectory.block_probabilities` returns.
     """
-    contexts = list(dict.fromkeys(blocks["final"]))
-    colours, titles = context_colours(sorted(contexts)), context_titles(contexts)
+    chosen = set(blocks["final"])
+    contexts = [*(c for c in CONTEXTS if c in chosen), *sorted(chosen - set(CONTEXTS))]
+    colours, titles = context_colours(contexts), context_titles(contexts)
     with paper_style():
-        figure = new_figure(PAGE, 4.3)
+        figure = new_figure(PAGE, 4.9)
         axes = figure.subplots(2, 2, sharex=True)
         (entropy, schedule), (leader, frozen) = axes
-        _lines(entropy, trajectory, "entropy", 1)
+        _lines(entropy, trajectory["entropy"], trajectory)
         entropy.set(ylabel="Mean entropy of a block [nat]", ylim=(0, None))
         _schedules(schedule, trajectory)
         for _, lines in blocks.groupby(["run", "block"], sort=False):
             colour = colours[lines["final"].iloc[-1]]
-            leader.plot(lines["step"], lines["probability"], color=colour, lw=0.8, alpha=0.75)
-        leader.set(ylabel="Largest probability", ylim=(0, 1.02), xlabel="Search step")
-        handles = [
-            Line2D([], [], color=colours[context], lw=2, label=titles[context]) for context in sorted(contexts)
-        ]
-        leader.legend(handles=handles, loc="upper left", ncols=2, handlelength=1.2, columnspacing=1)
-        _lines(frozen, trajectory, "frozen", 100)
+            leader.plot(lines["step"], lines["probability"], color=colour, lw=0.7, alpha=0.8)
+        leader.set(ylabel="Largest probability of a block", xlabel="Search step")
+        leader.set_ylim(0, max(0.6, min(1.02, 1.1 * blocks["probability"].max())))
+        _lines(frozen, 100 * trajectory["frozen"], trajectory, drawstyle="steps-post")
         frozen.set(ylabel="Frozen blocks [%]", ylim=(-2, 102), xlabel="Search step")
-        frozen.legend(loc="upper left", handlelength=2.6)
+        runs, labels = frozen.get_legend_handles_labels()
+        figure.legend(
+            runs,
+            labels,
+            loc="outside upper center",
+            ncols=legend_columns(len(runs)),
+            handlelength=2.8,
+            columnspacing=1.5,
+        )
+        keys = [Line2D([], [], color=colours[context], lw=2, label=titles[context]) for context in contexts]
+        title = "Context that the block of panel (c) ends with"
+        figure.legend(
+            handles=keys, loc="outside lower center", ncols=legend_columns(len(keys)), handlelength=1.2, title=title
+        )
         letter_axes(
             axes.flat,
             ("Uncertainty", "Schedules", "Leading candidate of each block", "Blocks that stopped sampling"),
         )
         for ax in axes.flat:
             ax.grid(axis="y")
-            ax.margins(x=0.01)
+            ax.set_xlim(0, trajectory["step"].max() * 1.01)
     return figure
 
 
-def _lines(ax: Axes, table: pd.DataFrame, column: str, scale: float) -> None:
-    for index, (run, lines) in enumerate(table.groupby("run", sort=False)):
+def _lines(ax: Axes, values: pd.Series, table: pd.DataFrame, drawstyle: str = "default") -> None:
+    for index, (run, rows) in enumerate(table.groupby("run", sort=False)):
         style = _STYLES[index % len(_STYLES)]
-        ax.plot(lines["step"], scale * lines[column], color=INK, ls=style, lw=1.1, label=str(run))
+        ax.plot(rows["step"], values[rows.index], color=INK, ls=style, lw=1.1, label=str(run), drawstyle=drawstyle)
 
 
 def _schedules(ax: Axes, table: pd.DataFrame) -> None:

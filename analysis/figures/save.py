@@ -19,8 +19,9 @@ _METADATA = {"pdf": {"CreationDate": None, "Producer": None, "Creator": "atrc"},
 def save_figure(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
     """Writes ``name.pdf`` and ``name.png`` (220 dots per inch) into the folder and returns their paths."""
     paths = folder / f"{name}.pdf", folder / f"{name}.png"
-    for path in paths:
+    for path in reversed(paths):
         form = path.suffix.removeprefix(".")
         with paper_style(), writing(path) as file:
             figure.savefig(file, format=form, dpi=DPI, metadata=_METADATA[form])
+        figure.set_layout_engine("none")  # both files have the layout of the first
     return paths

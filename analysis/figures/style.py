@@ -22,6 +22,7 @@ __all__ = [
     "PAGE",
     "context_colours",
     "context_titles",
+    "legend_columns",
     "letter_axes",
     "model_colours",
     "new_figure",
@@ -43,7 +44,8 @@ _FURTHER = ("#D55E00", "#56B4E9", "#F0E442", "#000000")
 _TITLES = {NONE: "none", "t_label": "T-label", "s_label": "S-label"}
 _SHORT = {NONE: "–", "global": "G", "local": "L", "t_label": "T", "s_label": "S"}
 
-_MODELS = {"single": MUTED, "multi": "#56B4E9", "search": "#E69F00", "retrain": "#D55E00"}
+# A tint for what is sampled from a supergraph, the full colour for the same architecture retrained.
+_MODELS = {"single": MUTED, "multi": "#56B4E9", "search": "#F3B48B", "retrain": "#D55E00"}
 
 
 def paper_style() -> AbstractContextManager[None]:
@@ -74,6 +76,7 @@ def paper_style() -> AbstractContextManager[None]:
             "ytick.major.size": 3,
             "legend.fontsize": 7.5,
             "legend.frameon": False,
+            "legend.title_fontsize": 7.5,
             "lines.linewidth": 1.3,
             "pdf.fonttype": 42,
             "svg.hashsalt": "atrc",
@@ -114,11 +117,17 @@ def short_labels(contexts: Iterable[str]) -> dict[str, str]:
 
 def model_colours(models: Sequence[str]) -> dict[str, str]:
     """Model -> colour: the same for the named ones in every figure, distinct ones for the others."""
-    colours = dict(_MODELS)
-    colours |= {f"all-{context}": colour for context, colour in _CONTEXTS.items() if context != NONE}
-    others = sorted(set(models) - set(colours))
-    colours |= dict(zip(others, sns.husl_palette(len(others), l=0.45).as_hex() if others else [], strict=True))
-    return {model: colours[model] for model in models}
+    colours = _MODELS | {f"all-{context}": colour for context, colour in _CONTEXTS.items()}
+    others = [model for model in models if model not in colours]
+    taken = {colours[model] for model in models if model in colours}
+    spare = [colour for colour in (*_CONTEXTS.values(), *_FURTHER) if colour not in taken | {_CONTEXTS[NONE]}]
+    spare += sns.husl_palette(max(0, len(others) - len(spare)), l=0.45).as_hex()
+    return {model: colours.get(model) or spare[others.index(model)] for model in models}
+
+
+def legend_columns(entries: int, most: int = 6) -> int:
+    """Columns of a legend, such that its rows are equally full."""
+    return -(-entries // -(-entries // most))
 
 
 def text_colour(background: str) -> str:

@@ -25,12 +25,9 @@ def analyze(
 def show_analysis(runs: Sequence[Path], out: Path) -> None:
     """Makes the tables and figures, and shows the summary on the screen."""
     from analysis import analyze as make  # matplotlib and seaborn take a second that other commands need not wait
-    from analysis import load_runs, summary
+    from analysis import summary
 
-    loaded = load_runs(list(runs))
-    made = make(loaded, out)
-    for part in summary(loaded):
+    made = make(runs, out)
+    for part in summary(made.runs):
         console.print(part)
-    for note in made.notes:
-        console.print(note, markup=False, style="yellow")
-    console.print(f"{len(made.files)} tables and figures in {out}")
+    console.print(f"{len(made.tables)} tables and {len(made.figures)} figures in {out}")

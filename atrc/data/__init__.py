@@ -5,6 +5,7 @@ from atrc.data.batch import Batch, collate
 from atrc.data.check import DatasetReport, Problem, check_dataset, inspect_dataset
 from atrc.data.folder import Folder
 from atrc.data.loader import BatchLoader, evaluation_batches
+from atrc.data.pascal_context import PascalContext
 from atrc.data.preview import contact_sheet
 from atrc.data.rooms import Rooms
 from atrc.data.transforms import (
@@ -34,6 +35,7 @@ __all__ = [
     "Folder",
     "Normalize",
     "Pad",
+    "PascalContext",
     "Photometric",
     "Problem",
     "RandomCrop",

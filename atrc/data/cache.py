@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from atrc.files import sync, umask
+
 __all__ = ["atomic_folder", "cache_root"]
 
 
@@ -36,36 +38,17 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         # mkdtemp's folders are private; a cache on a shared disk should be as readable as any other folder
-        temporary.chmod(0o777 & ~_umask())
+        temporary.chmod(0o777 & ~umask())
         for folder, _, files in os.walk(temporary, topdown=False):
             for name in files:
-                _sync(Path(folder) / name)
-            _sync(Path(folder))
+                sync(Path(folder) / name)
+            sync(Path(folder))
         try:
             temporary.rename(path)
         except OSError:
             if not path.is_dir():
                 raise
         else:
-            _sync(path.parent)
+            sync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync(path: Path) -> None:
-    """Waits until a file or folder is on the disk; folders cannot be opened on every platform."""
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,7 +45,7 @@ class Folder(Dataset):
     Args:
         split: A split of the spec.
         tasks: Names of the tasks whose labels are wanted; may be empty.
-        root: The folder that the spec's paths are relative to.
+        root: The folder that the spec's paths are relative to; itself relative to ``$ATRC_DATA`` where that is set.
         spec: Path of the YAML, the name of a shipped one (``"ccp"``, ``"nyud"``), or its content as a mapping.
         size: ``(H, W)`` of images and labels, instead of the spec's.
         cached: Keep decoded, resized arrays on the disk. They take ``H * W`` times 3 bytes per image, 1 per class
@@ -81,7 +82,7 @@ class Folder(Dataset):
         if split not in description.splits:
             raise UnknownNameError("split", split, description.splits, f"dataset {self.info.name}")
         self.split = split
-        self.reader = FolderReader(description, Path(root).expanduser(), self.info.size)
+        self.reader = FolderReader(description, locate(root), self.info.size)
         self.ids = read_ids(description, self.reader.root, split)
         self._arrays = self._cached_arrays() if cached else None
 
@@ -206,13 +207,18 @@ def _load(spec: str | Path | Mapping[str, Any] | None, unknown: Mapping[str, Any
     return load_spec(spec)
 
 
+def locate(root: str | Path) -> Path:
+    """Where a dataset's folder is: a relative path starts at ``$ATRC_DATA``, or else where the process stands."""
+    return Path(os.environ.get("ATRC_DATA", "")).expanduser() / Path(root).expanduser()
+
+
 def _info(spec: FolderSpec, root: str | Path | None, size: Sequence[int] | None) -> DatasetInfo:
     chosen = spec.size if size is None else tuple(size)
     if chosen is None:
         raise InputError(f"dataset {spec.name}: give a size, [height, width], in its spec or as an option")
     if len(chosen) != 2 or any(not isinstance(side, int) or side < 1 for side in chosen):
         raise InputError(f"size must be [height, width], both at least 1, but got {list(chosen)}")
-    folder = None if root is None else Path(root).expanduser()
+    folder = None if root is None else locate(root)
     place = "" if folder is None else str(folder.resolve())
     slug = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")
     return DatasetInfo(

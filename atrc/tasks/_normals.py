@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from atrc.files import writing
 from atrc.metrics import MeanAngle
 from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_weight, first_bad_pixel
@@ -132,7 +131,8 @@ class Normals(Task):
             centroids = np.load(path, allow_pickle=False)
         else:
             centroids = spherical_kmeans(sample.astype(np.float64), self.regions, self.seed).astype(np.float32)
-            _save_whole(path, centroids)
+            with writing(path) as file:
+                np.save(file, centroids)
         self.centroids = torch.from_numpy(centroids)
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -171,18 +171,3 @@ def _spaced(labels: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     chosen = np.linspace(0, len(labels) - 1, min(len(labels), _IMAGES)).round()
     for index in chosen:
         yield labels[int(index)]
-
-
-def _save_whole(path: Path, array: np.ndarray) -> None:
-    """Writes an .npy that is either absent or whole, whenever the process dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.save(file, array)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -96,9 +96,7 @@ def _checked_size(value: object) -> tuple[int, int]:
         or len(value) != 2
         or not all(_is_integer(side) and side >= 16 for side in value)
     ):
-        raise InputError(
-            f"dataset rooms: size must be [height, width], two integers >= 16, but got {value!r}"
-        )
+        raise InputError(f"dataset rooms: size must be [height, width], two integers >= 16, but got {value!r}")
     return (int(value[0]), int(value[1]))
 
 

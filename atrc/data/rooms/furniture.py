@@ -1,4 +1,4 @@
-"""The pieces that stand in a room or hang on its walls, each built of a few solids.
+"""The pieces that stand in a room, each built of a few solids.
 
 A piece's front looks along +y; its footprint is centred on the origin, its lowest point is at z = 0.
 """
@@ -6,35 +6,29 @@ A piece's front looks along +y; its footprint is centred on the origin, its lowe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from atrc.data.rooms.palettes import Style, darker, linear
-from atrc.data.rooms.scene import Colour, Dice, Material, Piece, Shape, Solid, Texture
+from atrc.data.rooms.scene import Dice, Material, Piece, Shape, Solid, Texture
 
 __all__ = [
     "ball",
     "bed",
+    "blob",
+    "block",
     "box",
     "cabinet",
-    "ceiling_lamp",
     "chair",
     "coffee_table",
     "counter",
     "dining_table",
-    "door",
-    "floor_lamp",
-    "picture",
     "plant",
-    "rug",
+    "pole",
     "shelf",
     "sofa",
-    "table_lamp",
-    "television",
-    "window",
 ]
 
 
-def _box(x0: float, x1: float, y0: float, y1: float, z0: float, z1: float, material: Material) -> Solid:
+def block(x0: float, x1: float, y0: float, y1: float, z0: float, z1: float, material: Material) -> Solid:
     """A box from its bounds."""
     return Solid(
         Shape.BOX,
@@ -44,12 +38,12 @@ def _box(x0: float, x1: float, y0: float, y1: float, z0: float, z1: float, mater
     )
 
 
-def _pole(x: float, y: float, z0: float, z1: float, radius: float, material: Material) -> Solid:
+def pole(x: float, y: float, z0: float, z1: float, radius: float, material: Material) -> Solid:
     """An upright cylinder."""
     return Solid(Shape.CYLINDER, (x, y, (z0 + z1) / 2), (radius, radius, (z1 - z0) / 2), material)
 
 
-def _blob(x: float, y: float, z: float, rx: float, ry: float, rz: float, material: Material) -> Solid:
+def blob(x: float, y: float, z: float, rx: float, ry: float, rz: float, material: Material) -> Solid:
     """An ellipsoid."""
     return Solid(Shape.ROUND, (x, y, z), (rx, ry, rz), material)
 
@@ -58,7 +52,7 @@ def _legs(width: float, depth: float, height: float, thick: float, material: Mat
     """Four square legs under the corners."""
     x, y, t = width / 2, depth / 2, thick
     return [
-        _box(sx * x - (t if sx > 0 else 0), sx * x + (t if sx < 0 else 0),
+        block(sx * x - (t if sx > 0 else 0), sx * x + (t if sx < 0 else 0),
              sy * y - (t if sy > 0 else 0), sy * y + (t if sy < 0 else 0), 0, height, material)
         for sx in (-1, 1) for sy in (-1, 1)
     ]  # fmt: skip
@@ -71,14 +65,14 @@ def bed(dice: Dice, style: Style) -> Piece:
     x, y = width / 2, depth / 2
     sheet = Material(Texture.FABRIC, (0.8, 0.78, 0.74), (0.7, 0.68, 0.65), 0.05)
     solids = [
-        _box(-x, x, -y, -y + 0.07, 0, dice.between(0.85, 1.15), dice.pick((style.wood, style.plain()))),
-        _box(-x, x, -y + 0.07, y, 0.08, 0.28, style.wood),
-        _box(-x + 0.03, x - 0.03, -y + 0.07, y - 0.03, 0.28, top, sheet),
-        _box(-x + 0.01, x - 0.01, -y + dice.between(0.65, 1.0), y - 0.005, 0.25, top + 0.04, style.cloth()),
+        block(-x, x, -y, -y + 0.07, 0, dice.between(0.85, 1.15), dice.pick((style.wood, style.plain()))),
+        block(-x, x, -y + 0.07, y, 0.08, 0.28, style.wood),
+        block(-x + 0.03, x - 0.03, -y + 0.07, y - 0.03, 0.28, top, sheet),
+        block(-x + 0.01, x - 0.01, -y + dice.between(0.65, 1.0), y - 0.005, 0.25, top + 0.04, style.cloth()),
     ]
     pillow = style.plain((0.82, 0.8, 0.77)) if dice.chance(0.5) else style.cloth()
     for side in (-0.5, 0.5) if width > 1.2 else (0.0,):
-        solids.append(_blob(side * x, -y + 0.33, top + 0.06, min(0.33, x * 0.42), 0.21, 0.11, pillow))
+        solids.append(blob(side * x, -y + 0.33, top + 0.06, min(0.33, x * 0.42), 0.21, 0.11, pillow))
     return Piece("bed", width, depth, 1.0, solids, seat=(y - 0.25, top + 0.04))
 
 
@@ -92,18 +86,18 @@ def sofa(dice: Dice, style: Style) -> Piece:
     cover = style.plain()
     cushion = cover._replace(first=darker(cover.first, 1.15))
     solids = [
-        _box(-x, x, -y, y - 0.03, 0.07, 0.27, cover),
-        _box(-x + arm, x - arm, -y, -y + 0.22, 0.2, back_top, cover),
-        _box(-x, -x + arm, -y, y, 0.07, arm_top, cover),
-        _box(x - arm, x, -y, y, 0.07, arm_top, cover),
+        block(-x, x, -y, y - 0.03, 0.07, 0.27, cover),
+        block(-x + arm, x - arm, -y, -y + 0.22, 0.2, back_top, cover),
+        block(-x, -x + arm, -y, y, 0.07, arm_top, cover),
+        block(x - arm, x, -y, y, 0.07, arm_top, cover),
     ]
     each = (width - 2 * arm) / seats
     for i in range(seats):
         left = -x + arm + i * each
-        solids.append(_box(left + 0.008, left + each - 0.008, -y + 0.2, y, 0.27, seat_top, cushion))
+        solids.append(block(left + 0.008, left + each - 0.008, -y + 0.2, y, 0.27, seat_top, cushion))
     for side in dice.shuffled((-1, 1))[: int(dice.unit() * 3)]:
         px = side * (x - arm - 0.2)
-        solids.append(_blob(px, -y + 0.3, seat_top + 0.18, 0.2, 0.09, 0.19, style.cloth()))
+        solids.append(blob(px, -y + 0.3, seat_top + 0.18, 0.2, 0.09, 0.19, style.cloth()))
     return Piece("sofa", width, depth, back_top, solids, seat=(0.05, seat_top))
 
 
@@ -113,24 +107,24 @@ def chair(dice: Dice, style: Style) -> Piece:
     x, y, top, back = width / 2, depth / 2, dice.between(0.43, 0.48), dice.between(0.82, 0.98)
     frame = dice.pick((style.wood, style.wood, style.metal, style.white))
     seat = dice.pick((style.plain(), frame))
-    solids = [_box(-x, x, -y, y, top - 0.05, top, seat)]
+    solids = [block(-x, x, -y, y, top - 0.05, top, seat)]
     if dice.chance(0.25):
         solids += [
-            _pole(0, 0, 0.06, top - 0.05, 0.03, style.metal),
-            _pole(0, 0, 0.0, 0.06, 0.24, style.metal),
-            _box(-x * 0.9, x * 0.9, -y, -y + 0.06, top + 0.12, back, seat),
-            _box(-0.04, 0.04, -y - 0.02, -y, top - 0.05, back - 0.1, style.metal),
+            pole(0, 0, 0.06, top - 0.05, 0.03, style.metal),
+            pole(0, 0, 0.0, 0.06, 0.24, style.metal),
+            block(-x * 0.9, x * 0.9, -y, -y + 0.06, top + 0.12, back, seat),
+            block(-0.04, 0.04, -y - 0.02, -y, top - 0.05, back - 0.1, style.metal),
         ]
     else:
         solids += _legs(width, depth, top - 0.05, 0.045, frame)
-        if dice.chance(0.5):
-            solids.append(_box(-x, x, -y, -y + 0.04, top, back, seat))
+        if dice.chance(0.7):
+            solids.append(block(-x, x, -y, -y + 0.04, top, back, seat))
         else:
             solids += [
-                _box(-x, -x + 0.045, -y, -y + 0.04, top, back, frame),
-                _box(x - 0.045, x, -y, -y + 0.04, top, back, frame),
-                _box(-x, x, -y + 0.002, -y + 0.038, back - 0.14, back, frame),
-                _box(-x, x, -y + 0.002, -y + 0.038, back - 0.3, back - 0.22, frame),
+                block(-x, -x + 0.045, -y, -y + 0.04, top, back, frame),
+                block(x - 0.045, x, -y, -y + 0.04, top, back, frame),
+                block(-x, x, -y + 0.002, -y + 0.038, back - 0.14, back, frame),
+                block(-x, x, -y + 0.002, -y + 0.038, back - 0.3, back - 0.22, frame),
             ]
     return Piece("chair", width, depth, back, solids, seat=(0.0, top))
 
@@ -142,14 +136,14 @@ def dining_table(dice: Dice, style: Style) -> Piece:
     if dice.chance(0.3):
         radius = dice.between(0.5, 0.65)
         solids = [
-            _pole(0, 0, top - 0.04, top, radius, board),
-            _pole(0, 0, 0.03, top - 0.04, 0.05, style.metal),
-            _pole(0, 0, 0, 0.03, 0.28, style.metal),
+            pole(0, 0, top - 0.04, top, radius, board),
+            pole(0, 0, 0.03, top - 0.04, 0.05, style.metal),
+            pole(0, 0, 0, 0.03, 0.28, style.metal),
         ]
         return Piece("table", 2 * radius, 2 * radius, top, solids)
     width, depth = dice.between(1.1, 1.8), dice.between(0.7, 0.95)
     legs = _legs(width - 0.08, depth - 0.08, top - 0.04, 0.07, dice.pick((board, style.metal)))
-    solids = [_box(-width / 2, width / 2, -depth / 2, depth / 2, top - 0.045, top, board), *legs]
+    solids = [block(-width / 2, width / 2, -depth / 2, depth / 2, top - 0.045, top, board), *legs]
     return Piece("table", width, depth, top, solids)
 
 
@@ -158,12 +152,11 @@ def coffee_table(dice: Dice, style: Style) -> Piece:
     width, depth, top = dice.between(0.7, 1.1), dice.between(0.5, 0.65), dice.between(0.36, 0.45)
     if dice.chance(0.35):
         radius = depth * 0.7
-        solids = [_pole(0, 0, top - 0.05, top, radius, style.wood), _pole(0, 0, 0, top - 0.05, 0.12, style.metal)]
+        solids = [pole(0, 0, top - 0.05, top, radius, style.wood), pole(0, 0, 0, top - 0.05, 0.12, style.metal)]
         return Piece("table", 2 * radius, 2 * radius, top, solids)
     solids = [
-        _box(-width / 2, width / 2, -depth / 2, depth / 2, top - 0.04, top, style.wood),
+        block(-width / 2, width / 2, -depth / 2, depth / 2, top - 0.04, top, style.wood),
         *_legs(width, depth, top - 0.04, 0.05, style.wood),
-        _box(-width / 2 + 0.02, width / 2 - 0.02, -depth / 2 + 0.02, depth / 2 - 0.02, 0.12, 0.14, style.wood),
     ]
     return Piece("table", width, depth, top, solids)
 
@@ -178,9 +171,9 @@ def cabinet(dice: Dice, style: Style, low: bool) -> Piece:
     body = style.fronts._replace(scale=width / max(1, round(width / 0.48)), seed=dice.unit())
     frame = style.wood if body.first == style.wood.first else style.white._replace(first=darker(body.first, 1.05))
     solids = [
-        _box(-x + 0.02, x - 0.02, -y, y, 0.06, top - 0.03, body),
-        _box(-x, x, -y, y + 0.02, top - 0.03, top, frame),
-        _box(-x + 0.04, x - 0.04, -y, y - 0.05, 0, 0.06, style.metal),
+        block(-x + 0.02, x - 0.02, -y, y, 0.06, top - 0.03, body),
+        block(-x, x, -y, y + 0.02, top - 0.03, top, frame),
+        block(-x + 0.04, x - 0.04, -y, y - 0.05, 0, 0.06, style.metal),
     ]
     return Piece("cabinet", width, depth + 0.04, top, solids)
 
@@ -193,13 +186,13 @@ def counter(dice: Dice, style: Style) -> Piece:
     stone = Material(Texture.FABRIC, dice.pick(((0.06, 0.06, 0.07), (0.6, 0.58, 0.55))), scale=0.04, gloss=0.5)
     stone = stone._replace(second=darker(stone.first, 1.6))
     solids = [
-        _box(-x, x, -y, y - 0.03, 0.08, 0.87, body),
-        _box(-x, x, -y, y - 0.09, 0, 0.08, style.metal),
-        _box(-x, x, -y, y, 0.87, 0.91, stone),
+        block(-x, x, -y, y - 0.03, 0.08, 0.87, body),
+        block(-x, x, -y, y - 0.09, 0, 0.08, style.metal),
+        block(-x, x, -y, y, 0.87, 0.91, stone),
     ]
     top = 0.91
     if dice.chance(0.5):
-        solids.append(_box(-x, x, -y, -y + 0.34, 1.42, 2.05, body))
+        solids.append(block(-x, x, -y, -y + 0.34, 1.42, 2.05, body))
         top = 2.05
     return Piece("cabinet", width, 0.6, top, solids)
 
@@ -212,12 +205,12 @@ def shelf(dice: Dice, style: Style) -> Piece:
     rows = max(2, round(top / 0.38))
     step = (top - t) / rows
     solids = [
-        _box(-x, -x + t, -y, y, 0, top, style.wood),
-        _box(x - t, x, -y, y, 0, top, style.wood),
-        _box(-x + t, x - t, -y, -y + 0.015, 0, top, style.wood),
+        block(-x, -x + t, -y, y, 0, top, style.wood),
+        block(x - t, x, -y, y, 0, top, style.wood),
+        block(-x + t, x - t, -y, -y + 0.015, 0, top, style.wood),
     ]
     for i in range(rows + 1):
-        solids.append(_box(-x + t, x - t, -y, y - 0.01, i * step, i * step + t, style.wood))
+        solids.append(block(-x + t, x - t, -y, y - 0.01, i * step, i * step + t, style.wood))
     for i in range(rows):
         if dice.chance(0.8):
             left, right = -x + t, x - t
@@ -225,76 +218,9 @@ def shelf(dice: Dice, style: Style) -> Piece:
                 cut = dice.between(0.2, 0.5) * width
                 left, right = (left + cut, right) if dice.chance(0.5) else (left, right - cut)
             low = i * step + t
-            row = _box(left, right, -y + 0.015, y - 0.06, low, low + step * dice.between(0.62, 0.85), books)
+            row = block(left, right, -y + 0.015, y - 0.06, low, low + step * dice.between(0.62, 0.85), books)
             solids.append(row._replace(material=books._replace(seed=dice.unit()), casts=False))
     return Piece("cabinet", width, depth, top, solids)
-
-
-def television(dice: Dice, style: Style, stand: bool) -> Piece:
-    """A flat screen, off or on, for a wall or on a foot (``stand``)."""
-    width = dice.between(0.85, 1.35)
-    height = width * 0.58
-    base = 0.07 if stand else 0.0
-    case = style.metal._replace(first=(0.02, 0.02, 0.022), second=(0.015, 0.015, 0.016))
-    on = dice.chance(0.5)
-    screen = Material(
-        Texture.SCREEN, dice.pick(style.fabrics), dice.pick(style.fabrics), width, 0.8, 0.9 if on else 0.0, dice.unit()
-    )  # fmt: skip
-    solids = [
-        _box(-width / 2, width / 2, -0.03, 0.02, base, base + height, case),
-        _box(-width / 2 + 0.025, width / 2 - 0.025, 0.02, 0.024, base + 0.03, base + height - 0.025, screen),
-    ]
-    if stand:
-        solids += [
-            _box(-0.03, 0.03, -0.03, 0.01, 0, base, case),
-            _box(-0.22, 0.22, -0.1, 0.1, 0, 0.015, case),
-        ]
-    return Piece("tv", width, 0.06, base + height, solids)
-
-
-def _shade(dice: Dice, style: Style) -> Material:
-    colour: Colour = dice.pick(((1.0, 0.86, 0.62), (1.0, 0.92, 0.78), (1.0, 0.8, 0.55)))
-    return Material(Texture.PLAIN, colour, darker(colour, 0.92), 0.2, 0.0, dice.between(0.7, 1.1))
-
-
-def floor_lamp(dice: Dice, style: Style) -> Piece:
-    """A lamp as tall as a person."""
-    top = dice.between(1.45, 1.75)
-    radius, height = dice.between(0.16, 0.24), dice.between(0.22, 0.32)
-    shade = _shade(dice, style)
-    solids = [
-        _pole(0, 0, 0, 0.03, 0.15, style.metal),
-        _pole(0, 0, 0.03, top - height, 0.015, style.metal),
-        _blob(0, 0, top - height / 2, radius, radius, radius, shade)
-        if dice.chance(0.3)
-        else _pole(0, 0, top - height, top, radius, shade),
-    ]
-    return Piece("lamp", 2 * radius, 2 * radius, top, solids)
-
-
-def table_lamp(dice: Dice, style: Style) -> Piece:
-    """A lamp for a table or a sideboard."""
-    top, radius = dice.between(0.4, 0.55), dice.between(0.12, 0.17)
-    foot = style.plain(gloss=0.4)
-    solids = [
-        _blob(0, 0, 0.11, 0.075, 0.075, 0.11, foot),
-        _pole(0, 0, 0.2, top - 0.2, 0.012, style.metal),
-        _pole(0, 0, top - 0.22, top, radius, _shade(dice, style)),
-    ]
-    return Piece("lamp", 2 * radius, 2 * radius, top, solids)
-
-
-def ceiling_lamp(dice: Dice, style: Style) -> Piece:
-    """A lamp that hangs from its origin."""
-    drop = dice.between(0.06, 0.5)
-    shade = _shade(dice, style)
-    radius = dice.between(0.14, 0.24)
-    bowl = (
-        _blob(0, 0, -drop, radius, radius, radius * 0.6, shade)
-        if dice.chance(0.5)
-        else _pole(0, 0, -drop - 0.08, -drop + 0.08, radius, shade)
-    )
-    return Piece("lamp", 2 * radius, 2 * radius, 0.1, [bowl, _pole(0, 0, -drop, 0, 0.012, style.metal)])
 
 
 def plant(dice: Dice, style: Style) -> Piece:
@@ -303,25 +229,25 @@ def plant(dice: Dice, style: Style) -> Piece:
     green = linear(dice.pick(("3f7a3c", "5a8f46", "2f5f3a", "6f9a3f")))
     leaves = Material(Texture.LEAVES, green, darker(green, 0.35), 0.06, 0.1, 0.0, dice.unit())
     clay = style.plain(dice.pick((linear("b5653f"), (0.72, 0.7, 0.66), style.fabrics[0])), 0.2)
-    solids = [_pole(0, 0, 0, pot, radius, clay)]
+    solids = [pole(0, 0, 0, pot, radius, clay)]
     tall = dice.chance(0.5)
     stem = dice.between(0.35, 0.6) if tall else 0.05
     if tall:
         bark = style.wood._replace(first=linear("6b4a30"))
-        solids.append(_pole(0, 0, pot, pot + stem + 0.1, 0.025, bark))
+        solids.append(pole(0, 0, pot, pot + stem + 0.1, 0.025, bark))
     spread = dice.between(0.2, 0.3)
     middle = pot + stem + spread
-    for i in range(5):
-        angle = 2 * math.pi * (i / 5 + dice.unit() * 0.1)
+    for i in range(4):
+        angle = 2 * math.pi * (i / 4 + dice.unit() * 0.1)
         reach = spread * dice.between(0.5, 0.8)
         solids.append(
-            _blob(
+            blob(
                 reach * math.cos(angle), reach * math.sin(angle), middle + dice.between(-0.12, 0.12),
                 spread * dice.between(0.55, 0.75), spread * dice.between(0.55, 0.75), spread * dice.between(0.6, 0.9),
                 leaves._replace(seed=dice.unit()),
             )
         )  # fmt: skip
-    solids.append(_blob(0, 0, middle + 0.18, spread * 0.7, spread * 0.7, spread * 0.8, leaves))
+    solids.append(blob(0, 0, middle + 0.18, spread * 0.7, spread * 0.7, spread * 0.8, leaves))
     return Piece("plant", 2 * spread + 0.1, 2 * spread + 0.1, middle + 0.3, solids)
 
 
@@ -332,11 +258,11 @@ def box(dice: Dice, style: Style) -> Piece:
     carton = Material(Texture.CARTON, card, darker(card, 0.7), 0.3, 0.02, 0.0, dice.unit())
     painted = style.cloth()._replace(gloss=0.1)
     material = carton if dice.chance(0.6) else painted
-    solids = [_box(-width / 2, width / 2, -depth / 2, depth / 2, 0, height, material)]
+    solids = [block(-width / 2, width / 2, -depth / 2, depth / 2, 0, height, material)]
     if dice.chance(0.3):
         w, d, h = width * 0.7, depth * 0.7, height * 0.7
         shift = width * dice.between(-0.12, 0.12)
-        top = _box(shift - w / 2, shift + w / 2, -d / 2, d / 2, height, height + h, material)
+        top = block(shift - w / 2, shift + w / 2, -d / 2, d / 2, height, height + h, material)
         solids.append(top)
         height += h
     return Piece("box", width, depth, height, solids)
@@ -353,66 +279,3 @@ def ball(dice: Dice, style: Style) -> Piece:
     axes = ((c, -s * ct, s * st), (s, c * ct, -c * st), (0.0, st, ct))
     solids = [Solid(Shape.ROUND, (0, 0, radius), (radius, radius, radius), skin, axes)]
     return Piece("ball", 2 * radius, 2 * radius, 2 * radius, solids)
-
-
-def door(dice: Dice, style: Style) -> Piece:
-    """A door in its frame."""
-    width, height = dice.between(0.85, 1.0), dice.between(1.98, 2.1)
-    x = width / 2
-    colour = dice.pick((style.wood.first, style.white.first, style.fabrics[0]))
-    leaf = Material(Texture.PANELS, colour, darker(colour, 0.6), height, 0.15, 0.0, 1.0)
-    knob = Material(Texture.PLAIN, (0.7, 0.55, 0.25), (0.6, 0.45, 0.2), 0.1, 0.9)
-    solids = [
-        _box(-x - 0.07, x + 0.07, 0, 0.045, 0, height + 0.07, leaf),
-        _blob(dice.pick((-1, 1)) * (x - 0.08), 0.07, 1.0, 0.03, 0.035, 0.03, knob),
-    ]
-    return Piece("door", width + 0.14, 0.06, height + 0.07, solids)
-
-
-def window(dice: Dice, style: Style) -> Piece:
-    """A window with a view, a frame and a sill; its origin is the middle of its lower edge."""
-    width, height = dice.between(0.9, 1.9), dice.between(1.0, 1.35)
-    x, t = width / 2, 0.06
-    sky = linear(dice.pick(("9cc4e8", "c4d8e8", "e8c8a0", "a8cdf0", "d8dde2")))
-    ground = linear(dice.pick(("6f8f50", "8a9a6a", "7a8478", "5f7f52")))
-    view = Material(Texture.WINDOW, sky, ground, width / dice.pick((1, 2, 2, 3)), 0.3, 1.25, dice.unit())
-    solids = [
-        _box(-x - t, x + t, 0, 0.04, -t, height + t, view),
-        _box(-x - 2 * t, x + 2 * t, 0, 0.14, -2 * t, -t, style.white),
-    ]
-    if dice.chance(0.45):
-        curtain = style.plain()._replace(texture=Texture.STRIPES, scale=0.11)
-        curtain = curtain._replace(second=darker(curtain.first, 0.7))
-        fold = dice.between(0.2, 0.35)
-        for side in (-1, 1):
-            inner, outer = side * (x - fold * 0.4), side * (x + fold * 0.7)
-            solids.append(_box(min(inner, outer), max(inner, outer), 0.06, 0.13, -t - 0.25, height + 0.15, curtain))
-    return Piece("window", width + 0.5, 0.14, height, solids)
-
-
-def picture(dice: Dice, style: Style) -> Piece:
-    """A framed picture; its origin is the middle of its lower edge."""
-    width, height = dice.between(0.4, 1.0), dice.between(0.4, 0.8)
-    x = width / 2
-    art = Material(
-        Texture.PAINTING, dice.pick(style.fabrics), linear(dice.pick(("d9a441", "c8553d", "3f6f8f", "e8dcc0"))),
-        dice.pick((0.0, 1.0)), 0.1, 0.0, dice.unit(),
-    )  # fmt: skip
-    solids = [
-        _box(-x, x, 0, 0.028, 0, height, art),
-    ]
-    return Piece("picture", width, 0.03, height, solids)
-
-
-def rug(dice: Dice, style: Style) -> Piece:
-    """A rug, rectangular or round."""
-    width, depth = dice.between(1.3, 2.6), dice.between(1.0, 1.8)
-    first, second = dice.pick(style.fabrics), dice.pick([*style.fabrics, (0.75, 0.7, 0.62)])
-    pattern = dice.pick((Texture.ORIENTAL, Texture.ORIENTAL, Texture.STRIPES, Texture.FABRIC, Texture.CHECKER))
-    material = Material(pattern, first, second, dice.between(0.2, 0.35), 0.0, 0.0, dice.unit())
-    if dice.chance(0.25):
-        return Piece("rug", depth, depth, 0.012, [_pole(0, 0, 0, 0.012, depth / 2, material)])
-    return Piece("rug", width, depth, 0.012, [_box(-width / 2, width / 2, -depth / 2, depth / 2, 0, 0.012, material)])
-
-
-Maker = Callable[[Dice, Style], Piece]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 __all__ = ["CLASSES", "CLASS_INDEX", "FREE_STANDING", "PARTS", "PERSON", "instance_edges", "salient"]
@@ -59,6 +61,13 @@ def instance_edges(instances: np.ndarray) -> np.ndarray:
     return edge
 
 
+@functools.lru_cache(maxsize=4)
+def _centrality(size: tuple[int, int]) -> np.ndarray:
+    """``exp(-2 r^2)`` of every pixel, ``(H, W)``."""
+    rows, columns = (np.exp(-2 * np.linspace(-1, 1, side) ** 2) for side in size)
+    return np.outer(rows, columns)
+
+
 def salient(semseg: np.ndarray, instances: np.ndarray) -> np.ndarray:
     """What the eye goes to: all persons, or else the most prominent free-standing solid.
 
@@ -75,11 +84,8 @@ def salient(semseg: np.ndarray, instances: np.ndarray) -> np.ndarray:
     persons = semseg == PERSON
     if persons.any():
         return persons.astype(np.uint8)
-    height, width = semseg.shape
-    rows, columns = np.linspace(-1, 1, height), np.linspace(-1, 1, width)
-    weights = np.exp(-2 * rows**2)[:, None] * np.exp(-2 * columns**2)
     free = np.isin(np.arange(len(CLASSES)), FREE_STANDING)
-    prominence = np.bincount(instances.ravel(), (weights * free[semseg]).ravel())
+    prominence = np.bincount(instances.ravel(), (_centrality(semseg.shape) * free[semseg]).ravel())
     best = int(prominence.argmax())
     if prominence[best] == 0:
         return np.zeros(semseg.shape, np.uint8)

@@ -1,38 +1,18 @@
-"""A random room: its size, its openings, what stands in it, who is there, and where the camera is."""
+"""A random room: its size, its openings, what stands in it and who is there."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
 
-from atrc.data.rooms import furniture
-from atrc.data.rooms.camera import Camera, aim
+from atrc.data.rooms import fixtures, furniture
 from atrc.data.rooms.mannequin import POSES, mannequin
 from atrc.data.rooms.palettes import Style, make_style
 from atrc.data.rooms.scene import Dice, Piece, Placed, Room
 
-__all__ = ["Lighting", "furnish", "view"]
+__all__ = ["Layout", "furnish"]
 
 _QUARTER = math.pi / 2
-
-
-@dataclass
-class Lighting:
-    """The lights of a room; colours are linear RGB times intensity.
-
-    Attributes:
-        key: Position of the light that casts shadows.
-        key_colour: Its colour.
-        key_size: Its radius in metres, which makes the shadows soft.
-        points: Positions and colours of lights without shadows.
-        ambient: Light from everywhere.
-    """
-
-    key: tuple[float, float, float]
-    key_colour: tuple[float, float, float]
-    key_size: float
-    points: list[tuple[tuple[float, float, float], tuple[float, float, float]]]
-    ambient: tuple[float, float, float]
 
 
 @dataclass
@@ -58,7 +38,7 @@ class _Wall:
         )
 
 
-class _Layout:
+class Layout:
     """The room as it fills up."""
 
     def __init__(self, dice: Dice, style: Style) -> None:
@@ -76,6 +56,11 @@ class _Layout:
         self.placed: list[Placed] = []
         self.blocked: list[tuple[float, float, float, float]] = []
         self.persons: list[Placed] = []
+
+    @property
+    def room(self) -> Room:
+        """The empty room."""
+        return Room(self.width, self.depth, self.height, self.style.faces)
 
     def fits(self, x: float, y: float, hx: float, hy: float, gap: float = 0.03) -> bool:
         """Whether the rectangle is inside the room and overlaps nothing."""
@@ -154,34 +139,28 @@ class _Layout:
     def on_top(self, base: Placed, piece: Piece, x: float = 0.0, y: float = 0.0, turn: float = 0.0) -> Placed:
         """Sets a piece on another's top."""
         c, s = math.cos(base.yaw), math.sin(base.yaw)
-        item = Placed(
-            piece, base.x + c * x - s * y, base.y + s * x + c * y, base.piece.height, base.yaw + turn
-        )
+        item = Placed(piece, base.x + c * x - s * y, base.y + s * x + c * y, base.piece.height, base.yaw + turn)
         return self.put(item, solid=False)
 
 
-def furnish(dice: Dice, populated: bool) -> tuple[_Layout, Room, Lighting]:
-    """A room with furniture and, if ``populated``, one to three persons.
-
-    Returns:
-        The layout (for `view`), the room's faces and the lights.
-    """
+def furnish(dice: Dice, populated: bool) -> Layout:
+    """A room with furniture and, if ``populated``, one or two persons."""
     style = make_style(dice)
-    layout = _Layout(dice, style)
-    windows = [layout.hang(furniture.window(dice, style), dice.between(0.85, 1.0)) for _ in range(dice.pick((1, 1, 2)))]
-    layout.hang(furniture.door(dice, style), 0.0, clearance=0.75)
+    layout = Layout(dice, style)
+    for _ in range(dice.pick((1, 1, 2))):
+        layout.hang(fixtures.window(dice, style), dice.between(0.85, 1.0))
+    layout.hang(fixtures.door(dice, style), 0.0, clearance=0.75)
     theme = dice.pick((_bedroom, _living_room, _living_room, _dining_room, _study))
     theme(layout)
     _extras(layout)
     if populated:
         _people(layout)
     for _ in range(dice.pick((1, 2, 2, 3))):
-        layout.hang(furniture.picture(dice, style), dice.between(1.25, 1.5))
-    room = Room(layout.width, layout.depth, layout.height, style.faces)
-    return layout, room, _lights(layout, [window for window in windows if window])
+        layout.hang(fixtures.picture(dice, style), dice.between(1.25, 1.5))
+    return layout
 
 
-def _bedroom(layout: _Layout) -> None:
+def _bedroom(layout: Layout) -> None:
     dice, style = layout.dice, layout.style
     bed = layout.lean(furniture.bed(dice, style))
     if bed:
@@ -191,7 +170,7 @@ def _bedroom(layout: _Layout) -> None:
                 x = side * (bed.piece.width / 2 + stand.width / 2 + 0.05)
                 put = layout.beside(bed, stand, x, -bed.piece.depth / 2 + stand.depth / 2)
                 if put and dice.chance(0.8):
-                    layout.on_top(put, furniture.table_lamp(dice, style))
+                    layout.on_top(put, fixtures.table_lamp(dice, style))
         _lay_rug(layout, bed, 0.6)
     layout.lean(furniture.cabinet(dice, style, low=False))
     if dice.chance(0.5):
@@ -200,7 +179,7 @@ def _bedroom(layout: _Layout) -> None:
         layout.lean(furniture.chair(dice, style))
 
 
-def _living_room(layout: _Layout) -> None:
+def _living_room(layout: Layout) -> None:
     dice, style = layout.dice, layout.style
     sofa = layout.lean(furniture.sofa(dice, style))
     if sofa:
@@ -213,7 +192,7 @@ def _living_room(layout: _Layout) -> None:
             _lay_rug(layout, sofa, 0.8)
         if dice.chance(0.5):
             side = dice.pick((-1, 1)) * (sofa.piece.width / 2 + 0.3)
-            layout.beside(sofa, furniture.floor_lamp(dice, style), side, -0.1)
+            layout.beside(sofa, fixtures.floor_lamp(dice, style), side, -0.1)
     _sideboard(layout, television=0.85)
     if dice.chance(0.5):
         layout.lean(furniture.sofa(dice, style))
@@ -221,7 +200,7 @@ def _living_room(layout: _Layout) -> None:
         layout.lean(furniture.shelf(dice, style))
 
 
-def _dining_room(layout: _Layout) -> None:
+def _dining_room(layout: Layout) -> None:
     dice, style = layout.dice, layout.style
     if dice.chance(0.7):
         layout.lean(furniture.counter(dice, style))
@@ -231,43 +210,43 @@ def _dining_room(layout: _Layout) -> None:
             _lay_rug(layout, table, 0.0)
         _chairs(layout, table)
         if dice.chance(0.4):
-            thing = dice.pick((furniture.box, furniture.table_lamp, furniture.ball))
+            thing = dice.pick((furniture.box, fixtures.table_lamp, furniture.ball))
             layout.on_top(table, thing(dice, style), dice.between(-0.2, 0.2))
     layout.lean(furniture.shelf(dice, style) if dice.chance(0.5) else furniture.cabinet(dice, style, low=False))
     if dice.chance(0.4):
         _sideboard(layout)
 
 
-def _study(layout: _Layout) -> None:
+def _study(layout: Layout) -> None:
     dice, style = layout.dice, layout.style
     desk = layout.lean(furniture.dining_table(dice, style))
     if desk:
         chair = furniture.chair(dice, style)
         layout.beside(desk, chair, dice.between(-0.2, 0.2), desk.piece.depth / 2 + chair.depth / 2 + 0.02, math.pi)
         if dice.chance(0.7):
-            layout.on_top(desk, furniture.television(dice, style, stand=True), 0.0, -0.12)
+            layout.on_top(desk, fixtures.television(dice, style, stand=True), 0.0, -0.12)
         if dice.chance(0.5) and desk.piece.width > 1.3:
-            layout.on_top(desk, furniture.table_lamp(dice, style), 0.45 * dice.pick((-1, 1)), -0.15)
+            layout.on_top(desk, fixtures.table_lamp(dice, style), 0.45 * dice.pick((-1, 1)), -0.15)
         _lay_rug(layout, desk, 0.5)
     for _ in range(2):
         layout.lean(furniture.shelf(dice, style))
     layout.lean(furniture.bed(dice, style) if dice.chance(0.4) else furniture.sofa(dice, style))
 
 
-def _sideboard(layout: _Layout, television: float = 0.4) -> None:
+def _sideboard(layout: Layout, television: float = 0.4) -> None:
     """A low cabinet with something on it, and perhaps a television above it."""
     dice, style = layout.dice, layout.style
     board = layout.lean(furniture.cabinet(dice, style, low=True))
     if not board:
         return
     if dice.chance(television) and board.piece.width > 0.8:
-        layout.on_top(board, furniture.television(dice, style, stand=True))
+        layout.on_top(board, fixtures.television(dice, style, stand=True))
     elif dice.chance(0.7):
-        thing = dice.pick((furniture.table_lamp, furniture.box, furniture.ball))
+        thing = dice.pick((fixtures.table_lamp, furniture.box, furniture.ball))
         layout.on_top(board, thing(dice, style), dice.between(-0.1, 0.1), 0.0, dice.between(-0.3, 0.3))
 
 
-def _chairs(layout: _Layout, table: Placed) -> None:
+def _chairs(layout: Layout, table: Placed) -> None:
     """Two to four chairs around a table, of one design."""
     dice, style = layout.dice, layout.style
     chair = furniture.chair(dice, style)
@@ -282,9 +261,9 @@ def _chairs(layout: _Layout, table: Placed) -> None:
         layout.beside(table, chair, px, py, turn + dice.between(-0.2, 0.2))
 
 
-def _lay_rug(layout: _Layout, base: Placed, ahead: float) -> None:
+def _lay_rug(layout: Layout, base: Placed, ahead: float) -> None:
     """A rug under or before a piece; it may run under furniture, not through a wall."""
-    rug = furniture.rug(layout.dice, layout.style)
+    rug = fixtures.rug(layout.dice, layout.style)
     c, s = math.cos(base.yaw), math.sin(base.yaw)
     item = Placed(rug, base.x - s * ahead, base.y + c * ahead, 0.0, base.yaw, shadow=False)
     hx, hy = item.extent
@@ -294,18 +273,18 @@ def _lay_rug(layout: _Layout, base: Placed, ahead: float) -> None:
         layout.put(item, solid=False)
 
 
-def _extras(layout: _Layout) -> None:
+def _extras(layout: Layout) -> None:
     """What no room lacks: plants, lamps, boxes, balls."""
     dice, style = layout.dice, layout.style
     if not any(item.piece.name == "rug" for item in layout.placed) and dice.chance(0.6):
         middle = Placed(furniture.box(dice, style), layout.width / 2, layout.depth / 2)
         _lay_rug(layout, middle, 0.0)
     if not any(item.piece.name == "tv" for item in layout.placed) and dice.chance(0.35):
-        layout.hang(furniture.television(dice, style, stand=False), dice.between(0.95, 1.15))
+        layout.hang(fixtures.television(dice, style, stand=False), dice.between(0.95, 1.15))
     if dice.chance(0.55):
         layout.lean(furniture.plant(dice, style))
     if dice.chance(0.35):
-        layout.lean(furniture.floor_lamp(dice, style))
+        layout.lean(fixtures.floor_lamp(dice, style))
     for _ in range(dice.pick((0, 1, 1, 2))):
         layout.stand(furniture.box(dice, style))
     for _ in range(dice.pick((0, 1, 1))):
@@ -313,16 +292,16 @@ def _extras(layout: _Layout) -> None:
     if dice.chance(0.3):
         layout.stand(furniture.chair(dice, style))
     if dice.chance(0.5):
-        lamp = furniture.ceiling_lamp(dice, style)
+        lamp = fixtures.ceiling_lamp(dice, style)
         x, y = layout.width * dice.between(0.4, 0.6), layout.depth * dice.between(0.4, 0.6)
         layout.put(Placed(lamp, x, y, layout.height, shadow=False), solid=False)
 
 
-def _people(layout: _Layout) -> None:
-    """One to three persons: seated where there is a seat, or standing on the free floor."""
+def _people(layout: Layout) -> None:
+    """One or two persons: seated where there is a seat, or standing on the free floor."""
     dice = layout.dice
     seats = [item for item in layout.placed if item.piece.seat is not None]
-    for _ in range(dice.pick((1, 1, 1, 2, 2, 3))):
+    for _ in range(dice.pick((1, 1, 1, 2, 2))):
         if seats and dice.chance(0.35):
             base = seats.pop(int(dice.unit() * len(seats)))
             assert base.piece.seat is not None
@@ -338,95 +317,3 @@ def _people(layout: _Layout) -> None:
         put = layout.stand(piece)
         if put:
             layout.persons.append(put)
-
-
-def _lights(layout: _Layout, windows: list[Placed]) -> Lighting:
-    dice = layout.dice
-    lamp = next((item for item in layout.placed if item.z == layout.height), None)
-    x, y = (lamp.x, lamp.y) if lamp else (
-        layout.width * dice.between(0.3, 0.7), layout.depth * dice.between(0.3, 0.7)
-    )  # fmt: skip
-    z = layout.height - 0.12
-    warmth = dice.between(0.0, 1.0)
-    key = dice.between(5.0, 8.0)
-    points = []
-    for window in windows:
-        c, s = math.cos(window.yaw), math.sin(window.yaw)
-        power = dice.between(1.0, 3.5)
-        points.append(
-            ((window.x - s * 0.5, window.y + c * 0.5, window.z + 0.7), (power * 0.85, power * 0.95, power * 1.1))
-        )
-    for item in layout.placed:
-        if item.piece.name == "lamp" and item.z < layout.height:
-            power = dice.between(0.4, 0.9)
-            top = item.z + item.piece.height + 0.05
-            points.append(((item.x, item.y, top), (power, power * 0.72, power * 0.42)))
-    # the brightest two: more would hardly be seen
-    points = sorted(points, key=lambda light: -light[1][0])[:2]
-    ambient = dice.between(0.45, 0.7)
-    return Lighting(
-        key=(x, y, z),
-        key_colour=(key, key * (0.96 - 0.12 * warmth), key * (0.92 - 0.32 * warmth)),
-        key_size=dice.between(0.08, 0.25),
-        points=points,
-        ambient=(ambient, ambient * 0.98, ambient * (1.0 - 0.1 * warmth)),
-    )
-
-
-def view(layout: _Layout) -> Camera:
-    """A camera inside the room, clear of every solid, that has the most to show of several random ones."""
-    dice = layout.dice
-    best, best_score = None, -math.inf
-    things = [
-        (item.x, item.y, *item.extent, item.z, item.z + item.piece.height, item.piece.name) for item in layout.placed
-    ]
-    for _ in range(20):
-        z = dice.between(1.1, 1.75)
-        x, y = dice.between(0.5, layout.width - 0.5), dice.between(0.5, layout.depth - 0.5)
-        focus = dice.pick(layout.persons) if layout.persons and dice.chance(0.8) else dice.pick(layout.placed)
-        height = focus.z + 0.5 * min(focus.piece.height, 1.7)
-        target = (
-            0.75 * focus.x + 0.125 * layout.width + dice.between(-0.3, 0.3),
-            0.75 * focus.y + 0.125 * layout.depth + dice.between(-0.3, 0.3),
-            0.6 * height + 0.4 * 0.9 + dice.between(-0.15, 0.15),
-        )
-        if math.hypot(target[0] - x, target[1] - y) < 1.2:
-            continue
-        score = _score(things, x, y, z, target)
-        if score > best_score:
-            best, best_score = ((x, y, z), target), score
-    if best is None or best_score == -math.inf:
-        # nowhere is clear: from a corner under the ceiling every room can be seen
-        best = ((0.5, 0.5, layout.height - 0.5), (layout.width / 2, layout.depth / 2, 0.8))
-    return aim(best[0], best[1], dice.between(-0.05, 0.05), dice.between(58, 74))
-
-
-_Thing = tuple[float, float, float, float, float, float, str]
-
-
-def _score(things: list[_Thing], x: float, y: float, z: float, target: tuple[float, float, float]) -> float:
-    """How much of interest a camera at ``(x, y, z)`` would see; -inf where it is too near to something.
-
-    A thing is its place (x, y), its half extent (x, y), where it begins and ends in height, and its name.
-    """
-    ahead_x, ahead_y = target[0] - x, target[1] - y
-    norm = math.hypot(ahead_x, ahead_y)
-    ahead_x, ahead_y = ahead_x / norm, ahead_y / norm
-    score = 0.0
-    for place_x, place_y, hx, hy, bottom, top, name in things:
-        dx, dy = place_x - x, place_y - y
-        outside = math.hypot(max(abs(dx) - hx, 0), max(abs(dy) - hy, 0))
-        if outside < 0.8 and top > 0.1 and bottom < z + 0.3:
-            return -math.inf
-        front = dx * ahead_x + dy * ahead_y
-        side = abs(dx * ahead_y - dy * ahead_x)
-        if front < 0.8 or side > 0.62 * front:
-            continue
-        if outside < 1.3 and top > z - 0.4 * outside:
-            score -= 2.0
-        if name == "person":
-            # whole bodies are seen from two to four metres
-            score += 2.5 - abs(front - 2.8) * 0.6
-        else:
-            score += 1.0 if name != "rug" else 0.4
-    return score + 0.15 * norm

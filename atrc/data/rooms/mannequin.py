@@ -96,7 +96,7 @@ def mannequin(dice: Dice, pose: str, seat: float = 0.0) -> Piece:
         solids.append(_capsule(joint, knee, 0.085 * girth, 0.085 * girth, trousers, UPPER_LEG))
         solids.append(_capsule(knee, ankle, 0.06 * girth, 0.06 * girth, shin, LOWER_LEG))
         solids.append(_capsule(ankle, toe, foot_radius, foot_radius, shoes, LOWER_LEG, casts=False))
-    width = 1.3 * size if pose == "arms wide" else 0.6
+    width = 1.5 * size if pose in ("arms wide", "waving", "arms raised") else 0.8
     depth = 0.9 if pose in ("walking", "seated") else 0.5
     return Piece("person", width, depth, crown[2] + 0.12 * size, solids)
 

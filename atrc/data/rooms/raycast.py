@@ -62,9 +62,7 @@ def dot(a: np.ndarray | list[np.ndarray], b: np.ndarray | list[np.ndarray]) -> n
     return result
 
 
-def first_hits(
-    scene: Scene, camera: Camera, columns: np.ndarray, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def first_hits(scene: Scene, camera: Camera, columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """z-depth ``(H, W)`` float32 and index ``(H, W)`` int16 of the first solid on every ray of `Camera.grid`."""
     seen, windows, crossing = _windows(scene, camera, columns, rows)
     of = np.concatenate([np.zeros(1, np.intp), seen])
@@ -75,10 +73,11 @@ def first_hits(
     cross = np.stack([oy * fz - oz * fy, oz * fx - ox * fz, ox * fy - oy * fx], axis=2)
     along = -(origin[:, None] * frame)
     linear = np.concatenate([frame, cross, along.sum(2)[..., None], along[..., :2].sum(2)[..., None]], axis=2)
-    across = (linear[:, 2, :, None] + linear[:, 0, :, None] * columns).astype(np.float32)[:, :, None, :]
-    upward = (linear[:, 1, :, None] * rows).astype(np.float32)[:, :, :, None]
+    linear = linear.astype(np.float32)[..., None]
+    across = (linear[:, 2] + linear[:, 0] * columns)[:, :, None, :]
+    upward = (linear[:, 1] * rows)[..., None]
     planes = np.stack([-1 - origin, 1 - origin]).astype(np.float32)[:, :, :, None, None]
-    starts, shapes, stretches = origin.tolist(), scene.shape[of].tolist(), scene.stretch[of].tolist()
+    numbers, starts, shapes, stretches = of.tolist(), origin.tolist(), scene.shape[of].tolist(), scene.stretch[of].tolist()
 
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         direction = across[0, :3] + upward[0, :3]
@@ -100,7 +99,7 @@ def first_hits(
             if crossing[s - 1]:
                 nearer &= t > 0
             np.copyto(window, t, where=nearer)
-            np.copyto(solid[top:bottom, left:right], of[s], where=nearer)
+            np.copyto(solid[top:bottom, left:right], numbers[s], where=nearer)
     return depth, solid
 
 
@@ -273,7 +272,9 @@ def _curved(
     stretch = pick(scene.stretch.astype(np.float32), solid)
     tube = pick(scene.shape == Shape.CYLINDER, solid)
     end = tube & (np.abs(unit[2]) > np.sqrt(unit[0] ** 2 + unit[1] ** 2))
-    unit[2] = np.where(tube, np.where(end, np.sign(unit[2]), 0), unit[2] - np.minimum(np.maximum(unit[2], -stretch), stretch))
+    unit[2] = np.where(
+        tube, np.where(end, np.sign(unit[2]), 0), unit[2] - np.minimum(np.maximum(unit[2], -stretch), stretch)
+    )
     unit[:2, end] = 0
     unit *= inverse
     normal = np.stack([dot(own[3 * j : 3 * j + 3], unit) for j in range(3)])

@@ -8,10 +8,12 @@ import numpy as np
 
 from atrc.data.rooms.camera import Camera
 from atrc.data.rooms.labels import instance_edges, salient
-from atrc.data.rooms.layout import Lighting, furnish, view
+from atrc.data.rooms.layout import furnish
+from atrc.data.rooms.lights import Lighting, lights
 from atrc.data.rooms.raycast import Surface, cast
 from atrc.data.rooms.scene import Dice, Scene, pack
 from atrc.data.rooms.shading import develop, shade
+from atrc.data.rooms.viewpoint import view
 from searchspace.errors import UnknownNameError
 
 __all__ = ["SPLITS", "VERSION", "Rendering", "compose", "render"]
@@ -50,9 +52,7 @@ class Rendering:
     instances: np.ndarray
 
 
-def render(
-    seed: int, split: str, index: int, size: tuple[int, int] = (96, 128), oversample: int = 1
-) -> Rendering:
+def render(seed: int, split: str, index: int, size: tuple[int, int] = (96, 128), oversample: int = 1) -> Rendering:
     """Image ``index`` of a split. The same arguments give the same bits, whatever was rendered before.
 
     Args:
@@ -70,9 +70,9 @@ def render(
         raise UnknownNameError("split", split, SPLITS)
     rng = np.random.default_rng(np.random.SeedSequence((seed, SPLITS[split], index)))
     dice = Dice(rng)
-    layout, room, lighting = furnish(dice, populated=dice.chance(_POPULATED))
-    camera = view(layout)
-    return compose(pack(room, layout.placed), camera, lighting, size, rng, oversample)
+    layout = furnish(dice, populated=dice.chance(_POPULATED))
+    lighting = lights(dice, layout.room, layout.placed)
+    return compose(pack(layout.room, layout.placed), view(layout), lighting, size, rng, oversample)
 
 
 def compose(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
-from atrc.data.rooms.layout import Lighting
+from atrc.data.rooms.lights import Lighting
 from atrc.data.rooms.raycast import Surface, dot, pick
 from atrc.data.rooms.scene import ROOM_FACES, Scene
 from atrc.data.rooms.shadows import lit
@@ -15,10 +17,8 @@ __all__ = ["develop", "shade"]
 _PLAN = 64
 """Cells per side of the floor plan from which the ambient occlusion is read."""
 
-# nine points on a disc, in the order in which a 3 x 3 block of pixels uses them
-_DISC = np.array(
-    [(0, 0), (1, 0), (-1, 0.3), (0.5, 0.8), (-0.4, -0.9), (0.7, -0.7), (-0.7, 0.9), (0, 0.5), (-0.6, -0.3)]
-)
+# three points of a round light; a triangle is the least that softens shadows of every direction
+_DISC = np.array([(0.0, 1.0), (0.87, -0.5), (-0.87, -0.5)])
 
 
 def shade(scene: Scene, surface: Surface, lighting: Lighting, pixel: float) -> np.ndarray:
@@ -59,9 +59,7 @@ def shade(scene: Scene, surface: Surface, lighting: Lighting, pixel: float) -> n
     return np.minimum(result, 6).reshape(3, *surface.size)
 
 
-def _towards(
-    point: np.ndarray, normal: np.ndarray, light: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _towards(point: np.ndarray, normal: np.ndarray, light: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cosine of incidence and falloff ``(P,)`` of a light, and the direction to it ``(3, P)``."""
     beam = light[:, None] - point
     square = dot(beam, beam)
@@ -82,25 +80,30 @@ def _shine(normal: np.ndarray, half: np.ndarray) -> np.ndarray:
 def _soft_shadow(scene: Scene, surface: Surface, lighting: Lighting, candidates: np.ndarray) -> np.ndarray:
     """Share ``(P,)`` of the key light that is seen.
 
-    One pixel in three, along diagonals, asks for one of nine points of the light; the mean over the 3 x 3
-    neighbours on the same face is the soft shadow.
+    One pixel in three, along diagonals, asks for one of three points of the light, so that every 3 x 3 block has
+    asked for all; the mean over those neighbours that lie on the same face is the soft shadow.
     """
     height, width = surface.size
     lights = np.array(lighting.key)[None, :] + np.pad(_DISC * lighting.key_size, ((0, 0), (0, 1)))
-    row, column = np.arange(height)[:, None], np.arange(width)
-    which = ((row + 3 * column) % 9).ravel()
-    asked = (row + column) % 3 == 0
-    start = surface.point + surface.normal * np.float32(0.004)
-    visible = lit(scene, start, candidates & asked.ravel(), lights, which).reshape(height, width)
+    asked, which, weight = _raster(surface.size)
+    visible = lit(scene, surface, candidates & asked, lights, which).reshape(height, width)
     face = (surface.solid * 3 + surface.axis).astype(np.int16).reshape(height, width)
-    # an unasked pixel counts a little, so that one without neighbours on its face has a value
-    weight = np.where(asked, np.float32(1), np.float32(0.01))
     visible *= weight
     total, count = visible.copy(), weight.copy()
     _spread(visible, weight, face, total, count, axis=1)
     visible, weight = total.copy(), count.copy()
     _spread(visible, weight, face, total, count, axis=0)
     return (total / count).ravel()
+
+
+@functools.lru_cache(maxsize=4)
+def _raster(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which pixels ask ``(P,)``, which point of the light ``(P,)``, and how much their answers count ``(H, W)``."""
+    row, column = np.indices(size)
+    asked = (row + column) % 3 == 0
+    # an unasked pixel counts a little, so that one without neighbours on its face has a value
+    weight = np.where(asked, np.float32(1), np.float32(0.01))
+    return asked.ravel(), (row % 3).ravel(), weight
 
 
 def _spread(

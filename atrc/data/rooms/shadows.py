@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from atrc.data.rooms.raycast import dot, pick
+from atrc.data.rooms.raycast import Surface, dot, pick
 from atrc.data.rooms.scene import Scene, Shape
 
 __all__ = ["lit"]
 
 
-def lit(scene: Scene, point: np.ndarray, candidates: np.ndarray, lights: np.ndarray, which: np.ndarray) -> np.ndarray:
+def lit(scene: Scene, surface: Surface, candidates: np.ndarray, lights: np.ndarray, which: np.ndarray) -> np.ndarray:
     """Which points see their light. Capsules shade as the ellipsoids inside them.
 
     Args:
         scene: The solids; only its `pieces` cast shadows.
-        point: ``(3, P)`` float32, a little off the surface.
+        surface: P points.
         candidates: ``(P,)`` bool: points that are asked for; the others count as lit.
         lights: ``(K, 3)`` positions near each other, all of one height.
         which: ``(P,)`` the light of every point.
@@ -27,12 +27,13 @@ def lit(scene: Scene, point: np.ndarray, candidates: np.ndarray, lights: np.ndar
     Returns:
         ``(P,)`` float32, 0 or 1.
     """
-    result = np.ones(point.shape[1], np.float32)
+    result = np.ones(len(candidates), np.float32)
     x, y, z = lights.mean(axis=0).tolist()
-    asked = np.flatnonzero(candidates & (point[2] < z - 0.05))
+    asked = np.flatnonzero(candidates & (surface.point[2] < z - 0.05))
     if not len(asked) or not scene.pieces:
         return result
-    start = pick(point, asked)
+    # a little off the surface, which would else shade itself
+    start = pick(surface.point, asked) + pick(surface.normal, asked) * np.float32(0.004)
     lamp = pick(which, asked)
     beam = pick(lights.T.astype(np.float32, order="C"), lamp) - start
     drop = 1 / (z - start[2])
@@ -76,15 +77,14 @@ def _bounds(scene: Scene, lights: np.ndarray) -> list[list[float]]:
 
 def _blocked(scene: Scene, piece: tuple[int, int], start: np.ndarray, beam: np.ndarray) -> np.ndarray:
     """``(P,)`` bool: a solid of the piece lies between the point and its light."""
-    blocked: np.ndarray | None = None
+    blocked = np.zeros(start.shape[1], bool)
     shapes = scene.shape[piece[0] : piece[1]].tolist()
     casts = scene.casts[piece[0] : piece[1]].tolist()
     for shape in set(shapes):
         of = [i + piece[0] for i, (own, dark) in enumerate(zip(shapes, casts, strict=True)) if dark and own == shape]
         if of:
-            crossed = _CROSSES[Shape(shape)](scene, np.array(of), start, beam).any(axis=0)
-            blocked = crossed if blocked is None else blocked | crossed
-    return np.zeros(start.shape[1], bool) if blocked is None else blocked
+            blocked |= _CROSSES[Shape(shape)](scene, np.array(of), start, beam).any(axis=0)
+    return blocked
 
 
 def _boxes(scene: Scene, of: np.ndarray, start: np.ndarray, beam: np.ndarray) -> np.ndarray:
@@ -105,9 +105,7 @@ def _boxes(scene: Scene, of: np.ndarray, start: np.ndarray, beam: np.ndarray) ->
     return np.maximum(near, 1e-3) < np.minimum(far, 1)
 
 
-def _local(
-    scene: Scene, of: np.ndarray, start: np.ndarray, beam: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _local(scene: Scene, of: np.ndarray, start: np.ndarray, beam: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Points and beams ``(3, n, P)`` in the frames in which the solids' half sizes are 1."""
     matrix = scene.to_local[of]
     matrix[:, 2] /= 1 + scene.stretch[of, None]

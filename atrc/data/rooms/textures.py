@@ -137,7 +137,7 @@ def _wood(p: _Patch) -> np.ndarray:
     along, across = np.where(long_u, p.u, p.v), np.where(long_u, p.v, p.u)
     warp = _noise(along * 0.3 + p.seed, across, 0.4)
     rings = 0.5 + 0.5 * np.sin(across * (2 * np.pi / 0.07) + warp * 9)
-    return p.mix(0.15 + rings * 0.35 * p.fade(0.07) + _noise(along * 0.12, across, 0.08) * 0.25 * p.fade(0.02))
+    return p.mix(0.15 + rings * 0.35 * p.fade(0.07) + warp * 0.2)
 
 
 def _tiles(p: _Patch) -> np.ndarray:
@@ -170,7 +170,9 @@ def _panels(p: _Patch) -> np.ndarray:
     period = 0.55
     a = p.u / period
     height = p.v + p.half_v
-    frame = np.minimum((0.5 - np.abs(a - np.floor(a) - 0.5)) * period - 0.07, np.minimum(height - 0.17, 0.86 - height))
+    frame = np.minimum(
+        (0.5 - np.abs(a - np.floor(a) - 0.5)) * period - 0.07, np.minimum(height - 0.17, 0.86 - height)
+    )
     low = _between(1.5 - np.abs(frame) / 0.015, 0, 1) * 0.7 + _between(2 - np.abs(height - 0.95) / 0.02, 0, 1) * 0.6
     low = np.where(height < 0.95, low + 0.45, low)
     bevel = np.where(casing, -0.25, bevel * p.fade(0.04))
@@ -218,7 +220,9 @@ def _painting(p: _Patch) -> np.ndarray:
     circles = np.sin(np.sqrt((x - 0.3) ** 2 + (y + 0.2) ** 2) * 9 + p.seed * 9) > 0
     blocks = _hash(np.floor(x * 1.5 + p.seed * 3) + 5 * np.floor(y * 1.5 + p.seed * 7), p.seed)
     cloud = _noise(p.u + p.seed, p.v + p.seed, 0.3)
-    amount = np.select([kind == 0, kind == 1, kind == 2], [landscape, circles * 1.0, blocks], _between(cloud * 2 - 0.5, 0, 1))
+    amount = np.select(
+        [kind == 0, kind == 1, kind == 2], [landscape, circles * 1.0, blocks], _between(cloud * 2 - 0.5, 0, 1)
+    )
     colour = p.mix(amount)
     colour = np.where((kind == 0) & sun, np.float32(0.9), colour)
     rim = np.minimum(p.half_u - np.abs(p.u), p.half_v - np.abs(p.v))
@@ -308,6 +312,7 @@ _PAINT: dict[Texture, Callable[[_Patch], np.ndarray]] = {
     Texture.LEAVES: _leaves,
     Texture.SLEEVE: _sleeve,
 }
+
 
 def albedo(scene: Scene, surface: Surface, pixel: float) -> np.ndarray:
     """Linear colours ``(3, P)`` of the surfaces.

@@ -1,0 +1,130 @@
+"""Proportions, consensus and agreement on examples small enough to count."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from analysis import agreement, consensus, fleiss_kappa, matrices, matrix, proportions
+from searchspace import RELEASED, CPSpace, Genotype, InputError, ToySpace, from_codes
+
+SPACE = CPSpace(["a", "b"])
+
+
+def genotype(aa: str, ab: str, ba: str, bb: str) -> Genotype:
+    return SPACE.from_matrix({"a": {"a": aa, "b": ab}, "b": {"a": ba, "b": bb}})
+
+
+THREE = [
+    genotype("global", "s_label", "none", "t_label"),
+    genotype("global", "s_label", "local", "t_label"),
+    genotype("global", "t_label", "global", "none"),
+]
+
+
+def test_matrix_rows_are_targets() -> None:
+    table = matrix(THREE[0])
+    assert table.loc["a", "b"] == "s_label"
+    assert table.loc["b", "a"] == "none"
+
+
+def test_matrices_are_long() -> None:
+    table = matrices({"seed 0": THREE[0], "seed 1": THREE[1]})
+    assert len(table) == 8
+    assert list(table.iloc[1]) == ["seed 0", "a", "b", "s_label"]
+
+
+def test_proportions() -> None:
+    table = proportions(THREE).set_index(["blocks", "context"])["share"]
+    assert table["all"].to_dict() == pytest.approx(
+        {"none": 2 / 12, "global": 4 / 12, "local": 1 / 12, "t_label": 3 / 12, "s_label": 2 / 12}
+    )
+    assert table["diagonal"].to_dict() == pytest.approx(
+        {"none": 1 / 6, "global": 3 / 6, "local": 0, "t_label": 2 / 6, "s_label": 0}
+    )
+    assert table["off-diagonal"]["s_label"] == pytest.approx(2 / 6)
+
+
+def test_proportions_of_a_released_genotype() -> None:
+    tasks, rows = RELEASED["nyud_hrnet18"]
+    table = proportions([from_codes(tasks, rows)]).set_index(["blocks", "context"])
+    # 3344 4344 4334 3313, where a 4 on the diagonal is written t_label
+    assert table.loc[("all", "global"), "count"] == 1
+    assert table.loc[("all", "local"), "count"] == 0
+    assert table.loc["all"]["count"].sum() == 16
+
+
+def test_a_single_task_has_no_block_off_the_diagonal() -> None:
+    table = proportions([CPSpace(["a"]).uniform("global")]).set_index(["blocks", "context"])
+    assert table.loc[("off-diagonal", "global"), "total"] == 0
+    assert math.isnan(table.loc[("off-diagonal", "global"), "share"])
+
+
+def test_agreement() -> None:
+    result = agreement(THREE)
+    assert result.blocks.loc["a", "a"] == 1
+    assert result.blocks.loc["a", "b"] == pytest.approx(1 / 3)
+    assert result.blocks.loc["b", "a"] == 0
+    assert result.blocks.loc["b", "b"] == pytest.approx(1 / 3)
+    assert result.mean == pytest.approx((1 + 1 / 3 + 0 + 1 / 3) / 4)
+    chance = (2**2 + 4**2 + 1**2 + 3**2 + 2**2) / 12**2
+    assert result.kappa == pytest.approx((result.mean - chance) / (1 - chance))
+    assert result.runs == 3
+
+
+def test_agreement_of_equal_runs_is_full() -> None:
+    result = agreement([THREE[0], THREE[0]])
+    assert (result.mean, result.kappa) == (1, 1)
+
+
+def test_agreement_needs_two_runs() -> None:
+    with pytest.raises(InputError, match="at least two"):
+        agreement(THREE[:1])
+
+
+def test_consensus_breaks_ties_by_the_order_of_the_space() -> None:
+    assert consensus(THREE) == genotype("global", "s_label", "none", "t_label")
+
+
+def test_spaces_are_not_mixed() -> None:
+    with pytest.raises(InputError, match="different spaces"):
+        proportions([THREE[0], CPSpace(["a", "c"]).uniform("global")])
+
+
+def test_another_kind_of_space() -> None:
+    space = ToySpace()
+    with pytest.raises(InputError, match="cp space"):
+        proportions([space.genotype({choice: options[0] for choice, options in space.items()})])
+
+
+# Fleiss' table: 14 raters put 10 subjects into 5 categories.
+FLEISS = np.array(
+    [
+        [0, 0, 0, 0, 14],
+        [0, 2, 6, 4, 2],
+        [0, 0, 3, 5, 6],
+        [0, 3, 9, 2, 0],
+        [2, 2, 8, 1, 1],
+        [7, 7, 0, 0, 0],
+        [3, 2, 6, 3, 0],
+        [2, 5, 3, 2, 2],
+        [6, 5, 2, 1, 0],
+        [0, 2, 2, 3, 7],
+    ]
+)
+
+
+def test_fleiss_kappa_of_the_published_example() -> None:
+    assert round(fleiss_kappa(FLEISS), 3) == 0.210
+
+
+def test_fleiss_kappa_of_one_category_is_undefined() -> None:
+    assert math.isnan(fleiss_kappa(np.array([[3, 0], [3, 0]])))
+
+
+@pytest.mark.parametrize("counts", [[[1, 0], [1, 0]], [[2, 0], [1, 0]], [1, 2]])
+def test_fleiss_kappa_refuses(counts: list[int]) -> None:
+    with pytest.raises(InputError):
+        fleiss_kappa(np.array(counts))

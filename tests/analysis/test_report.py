@@ -1,0 +1,105 @@
+"""All tables and figures at once: what is made, that it is made the same twice, and what the screen shows."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib import rcParams
+from PIL import Image
+from rich.console import Console
+
+from analysis import analyze, load_runs, summary
+from searchspace import CPSpace
+
+from .conftest import ATRC, MULTI, TASKS, Write, of, write_baselines, write_search
+
+
+@pytest.fixture
+def experiment(write: Write, tmp_path: Path) -> Path:
+    """Two seeds of everything."""
+    space = CPSpace(TASKS)
+    write_baselines(write, seeds=(0, 1))
+    for seed, context in enumerate(("global", "t_label")):
+        shift = 1 + 0.002 * seed
+        write("multi", seed, of(np.array(MULTI) * shift))
+        write("retrain", seed, of(np.array(ATRC) * shift), genotype=space.uniform(context))
+        write_search(write, seed, space.uniform(context))
+    return tmp_path / "demo"
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def test_everything_is_made_and_made_the_same_twice(experiment: Path, tmp_path: Path) -> None:
+    settings = dict(rcParams)
+    first = analyze([experiment], tmp_path / "first")
+    assert first.notes == []
+    assert {"runs", "summary", "comparison"} < set(first.tables)
+    assert set(first.figures) == {
+        "agreement",
+        "curves",
+        "delta_m",
+        "genotypes",
+        "proportions",
+        "sampled",
+        "trajectory",
+    }
+    assert set(first.figures) < set(first.tables), "every figure's numbers are a CSV, too"
+    for pdf, png in first.figures.values():
+        assert pdf.read_bytes().startswith(b"%PDF")
+        picture = pixels(png)
+        assert min(picture.shape[:2]) > 300
+        assert 0.01 < (picture != 255).any(-1).mean() < 0.9, f"{png} is blank or full"
+    assert dict(rcParams) == settings
+
+    second = analyze([experiment], tmp_path / "second")
+    for name, path in first.tables.items():
+        assert path.read_bytes() == second.tables[name].read_bytes()
+    for name, (_, png) in first.figures.items():
+        assert np.array_equal(pixels(png), pixels(second.figures[name][1]))
+    assert not [path for path in (tmp_path / "first").iterdir() if path.name.startswith(".")]
+
+
+def test_a_single_unsupported_run_still_gives_tables(write: Write, tmp_path: Path) -> None:
+    write("multi", 0, of(MULTI))
+    made = analyze([tmp_path], tmp_path / "out")
+    assert set(made.tables) == {"runs", "summary"}
+    assert made.figures == {}
+    told = "\n".join(made.notes)
+    assert "atrc train demo --model single" in told
+    assert "atrc search demo" in told
+    assert "one run only" in told
+
+
+def test_one_search_has_a_genotype_but_no_agreement(write: Write, tmp_path: Path) -> None:
+    write("search", 0, of(ATRC), genotype=CPSpace(TASKS).uniform("local"))
+    made = analyze([tmp_path], tmp_path / "out")
+    assert set(made.figures) == {"genotypes", "proportions"}
+    assert any("one search only" in note for note in made.notes)
+
+
+def shown(paths: list[Path], width: int = 110) -> str:
+    out = io.StringIO()
+    console = Console(width=width, file=out)
+    for part in summary(load_runs(paths)):
+        console.print(part)
+    return out.getvalue()
+
+
+def test_the_screen(experiment: Path) -> None:
+    text = shown([experiment])
+    for expected in ("mIoU [%] ↑", "+1.3", "T-label", "consensus", "Agreement of 2 searches", "retrain is better"):
+        assert expected in text
+
+
+def test_the_screen_in_eighty_columns_cuts_nothing(experiment: Path) -> None:
+    assert "…" not in shown([experiment], 80)
+
+
+def test_the_screen_takes_names_literally(write: Write, tmp_path: Path) -> None:
+    write("all-[bold]", 0, of(MULTI))
+    assert "all-[bold]" in shown([tmp_path])
