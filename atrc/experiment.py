@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from atrc.build import (
+    build_backbone,
     build_dataset,
     build_search_network,
     build_tasks,
@@ -29,7 +30,7 @@ from atrc.build import (
 )
 from atrc.config import Config
 from atrc.runs import RunDirectory, RunSpec
-from atrc.training import Interrupted, execute
+from atrc.training import Interrupted, execute, pick_device
 from searchspace import Genotype, InputError
 from strategies import build_strategy
 
@@ -48,8 +49,11 @@ def expand_models(config: Config, models: Iterable[str]) -> list[str]:
 def check(config: Config) -> None:
     """Builds what a run will need, so that a mistake shows before the first step and before a folder is made."""
     import_plugins(config)
+    pick_device(config.device)
     tasks = build_tasks(config, describe_dataset(config))
-    build_search_network(config, tasks, pretrained=False)
+    build_backbone(config, report=lambda loaded: print(loaded.summary(), file=sys.stderr))
+    with torch.device("meta"):
+        build_search_network(config, tasks, pretrained=False)
 
 
 def create_search(config: Config, out: Path) -> list[RunDirectory]:

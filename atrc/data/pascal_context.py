@@ -43,7 +43,7 @@ class PascalContext(Dataset):
 
     @classmethod
     def describe(cls, **options: Any) -> DatasetInfo:
-        tasks = {
+        tasks: dict[str, dict[str, Any]] = {
             "semseg": {"classes": CLASSES},
             "human_parts": {"classes": PARTS},
             "saliency": {},

@@ -170,9 +170,7 @@ class _Stop:
     requested: bool = False
 
 
-def _build_learner(
-    run: RunDirectory, device: torch.device, *, pretrained: bool = True
-) -> tuple[Learner, Training]:
+def _build_learner(run: RunDirectory, device: torch.device, *, pretrained: bool = True) -> tuple[Learner, Training]:
     config = run.config
     tasks = build_tasks(config, describe_dataset(config))
     autocast = config.precision == "bfloat16"

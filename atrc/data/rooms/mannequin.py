@@ -1,7 +1,7 @@
 """The persons: jointed mannequins of ellipsoids and capsules, dressed, in a few poses.
 
-Angles are in radians, in the body's own frame: x to the body's left... right as seen from behind, y ahead, z up. A
-limb's swing leans it forward, its spread leans it outward; all zero is standing with the arms down.
+Angles are in radians, in the body's own frame: x to the body's right, y ahead, z up. A limb's swing leans
+it forward, its spread leans it outward; all zero is standing with the arms down.
 """
 
 from __future__ import annotations

@@ -77,7 +77,12 @@ def first_hits(scene: Scene, camera: Camera, columns: np.ndarray, rows: np.ndarr
     across = (linear[:, 2] + linear[:, 0] * columns)[:, :, None, :]
     upward = (linear[:, 1] * rows)[..., None]
     planes = np.stack([-1 - origin, 1 - origin]).astype(np.float32)[:, :, :, None, None]
-    numbers, starts, shapes, stretches = of.tolist(), origin.tolist(), scene.shape[of].tolist(), scene.stretch[of].tolist()
+    numbers, starts, shapes, stretches = (
+        of.tolist(),
+        origin.tolist(),
+        scene.shape[of].tolist(),
+        scene.stretch[of].tolist(),
+    )
 
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         direction = across[0, :3] + upward[0, :3]

@@ -28,9 +28,9 @@ def view(layout: Layout) -> Camera:
     ]
     best: tuple[_Point, _Point] | None = None
     # a crowded room may be clear nowhere; then a little nearer will do
-    for clearance in (0.9, 0.6):
+    for clearance, tries in ((0.9, 16), (0.75, 40), (0.5, 160)):
         best_score = -math.inf
-        for _ in range(16):
+        for _ in range(tries):
             place, target = _candidate(layout)
             if math.dist(place[:2], target[:2]) < 1.8 or _wall_depth(layout, place, target) < _NEAREST:
                 continue

@@ -1,0 +1,41 @@
+# Everything a fresh machine needs is Python 3.11, pip and gcc. `make demo` and `make test` set up on their own.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: setup demo test test-slow lint clean lock
+
+setup: .venv/.ready
+
+# torch comes first and pinned: whatever is installed after it then keeps it instead of fetching its own build.
+.venv/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(shell grep '^torch==' requirements.lock)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+demo: setup
+	$(BIN)/atrc experiment demo
+
+test: setup lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# After a change of the dependencies in pyproject.toml: resolve anew in an environment of its own.
+lock:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet $(shell grep '^torch==' requirements.lock)
+	.venv-lock/bin/pip install --quiet --editable '.[dev]'
+	.venv-lock/bin/pip freeze --exclude-editable | sed 's/^\(torch==[0-9.]*\)+.*/\1/' > requirements.lock
+	rm -rf .venv-lock
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache *.egg-info

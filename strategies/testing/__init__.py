@@ -1,0 +1,43 @@
+"""The conformance suite that every strategy passes, and a supernet with a known optimum to run it on.
+
+Plain functions that raise AssertionError and need no test framework. A package outside this tree calls them from its
+own tests, with the knobs that suit a short search::
+
+    from strategies.testing import check_one_shot
+
+    def test_mine_conforms() -> None:
+        check_one_shot(lambda space, seed: Mine(space, seed=seed, lr=0.1))
+
+`check_one_shot` and `check_multi_trial` run every piece; the pieces are public, to find out which one fails.
+"""
+
+from strategies.testing._checks import (
+    check_determinism,
+    check_global_generators,
+    check_optimum,
+    check_report,
+    check_resume,
+    check_same_state,
+    check_validity,
+)
+from strategies.testing._search import MultiTrialSearch, OneShotSearch, Search
+from strategies.testing._suites import check_multi_trial, check_one_shot, conformance_spaces
+from strategies.testing._toy import ToySupernet, toy_batch
+
+__all__ = [
+    "MultiTrialSearch",
+    "OneShotSearch",
+    "Search",
+    "ToySupernet",
+    "check_determinism",
+    "check_global_generators",
+    "check_multi_trial",
+    "check_one_shot",
+    "check_optimum",
+    "check_report",
+    "check_resume",
+    "check_same_state",
+    "check_validity",
+    "conformance_spaces",
+    "toy_batch",
+]

@@ -1,0 +1,33 @@
+"""Colours and labels of context types hold over figures, for a user's own types as well."""
+
+from __future__ import annotations
+
+from analysis.figures import context_colours, short_labels
+from analysis.figures.style import legend_columns, model_colours
+from searchspace import CONTEXTS
+
+
+def test_known_contexts_keep_their_colour_beside_others() -> None:
+    alone, beside = context_colours(CONTEXTS), context_colours(["strip", *CONTEXTS])
+    assert {name: beside[name] for name in CONTEXTS} == alone
+    assert len(set(beside.values())) == len(CONTEXTS) + 1
+
+
+def test_many_contexts_have_many_colours() -> None:
+    names = [*CONTEXTS, *(f"own{i}" for i in range(12))]
+    assert len(set(context_colours(names).values())) == len(names)
+
+
+def test_short_labels_differ() -> None:
+    labels = short_labels([*CONTEXTS, "global_pool", "strip", "stripes", "l"])
+    assert labels["global"] == "G"
+    assert len(set(labels.values())) == len(labels)
+
+
+def test_models_of_one_figure_differ() -> None:
+    models = ["multi", "all-global", "all-local", "pad_net", "cross_stitch", "search", "retrain"]
+    assert len(set(model_colours(models).values())) == len(models)
+
+
+def test_legend_rows_are_equally_full() -> None:
+    assert [legend_columns(n) for n in (1, 6, 7, 12, 13)] == [1, 6, 4, 6, 5]

@@ -1,0 +1,156 @@
+"""Runs that are stopped, killed and resumed end with the same bits as runs that were not."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from atrc.config import Config
+from atrc.data import BatchLoader
+from atrc.experiment import create_search, create_train
+from atrc.runs import RunDirectory
+from atrc.training import Interrupted, execute, load_checkpoint, save_checkpoint
+from searchspace import InputError
+
+
+def final_state(run: RunDirectory) -> dict:
+    return load_checkpoint(run.checkpoints / "last.pt")
+
+
+def assert_same_bits(a: object, b: object, where: str = "state") -> None:
+    assert type(a) is type(b), where
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            if key != "seconds":
+                assert_same_bits(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same_bits(x, y, f"{where}[{i}]")
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    else:
+        assert a == b, where
+
+
+def numbers(run: RunDirectory, name: str) -> list[dict]:
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in run.lines(name)]
+
+
+def test_a_killed_search_resumes_to_the_same_bits(config: Config, tmp_path: Path) -> None:
+    """SIGKILL at a random moment, several times over, against a run that nobody disturbed."""
+    config = config.model_copy(update={"search": config.search.model_copy(update={"steps": 24})})
+    (whole,) = create_search(config, tmp_path / "whole")
+    execute(whole, quiet=True)
+    (killed,) = create_search(config, tmp_path / "killed")
+    dice = random.Random(time.time_ns())
+    arguments = ["atrc", "resume", "-q", "-j", "1", str(killed.path)]
+    code = f"import sys, torch; from atrc.cli import main; torch.set_num_threads(1); sys.argv = {arguments!r}; main()"
+    deaths = 0
+    while not killed.finished:
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if deaths < 3:
+            target = dice.randint(1, 23)
+            wait_until(lambda target=target: logged_step(killed) >= target or killed.finished, process)
+            time.sleep(dice.uniform(0, 0.2))
+            process.send_signal(signal.SIGKILL)
+            deaths += 1
+        process.wait()
+    assert whole.genotype() == killed.genotype()
+    assert_same_bits(final_state(whole), final_state(killed))
+    assert whole.result().metrics == killed.result().metrics
+    for name in ("metrics.jsonl", "architecture.jsonl"):
+        assert numbers(whole, name) == numbers(killed, name)
+
+
+def logged_step(run: RunDirectory) -> int:
+    return max((line["step"] for line in run.lines("metrics.jsonl")), default=0)
+
+
+def wait_until(condition, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 60
+    while not condition() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def test_ctrl_c_leaves_a_run_that_resumes_to_the_same_bits(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (whole,) = create_train(config, ["all-t_label"], tmp_path / "whole")
+    execute(whole, quiet=True)
+    (stopped,) = create_train(config, ["all-t_label"], tmp_path / "stopped")
+    batches = 0
+
+    original = BatchLoader.batch
+
+    def batch_then_signal(self: BatchLoader, step: int):
+        nonlocal batches
+        batches += 1
+        if batches == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(self, step)
+
+    monkeypatch.setattr(BatchLoader, "batch", batch_then_signal)
+    with pytest.raises(Interrupted, match=r"stopped at step 3 of 6.*atrc resume"):
+        execute(stopped, quiet=True)
+    monkeypatch.undo()
+    assert not stopped.finished
+    execute(RunDirectory.open(stopped.path), quiet=True)
+    assert_same_bits(final_state(whole), final_state(stopped))
+
+
+def test_same_seed_same_bits_other_seed_other_bits(config: Config, tmp_path: Path) -> None:
+    runs = []
+    for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
+        (run,) = create_train(config.model_copy(update={"seeds": [seed]}), ["multi"], tmp_path / folder)
+        execute(run, quiet=True)
+        runs.append(run)
+    assert_same_bits(final_state(runs[0]), final_state(runs[1]))
+    assert runs[0].result().metrics != runs[2].result().metrics
+
+
+def test_a_checkpoint_cut_short_is_named_and_the_one_before_is_kept(tmp_path: Path) -> None:
+    for step in (1, 2):
+        save_checkpoint(tmp_path, {"step": step, "weights": torch.arange(10_000.0)})
+    last = tmp_path / "last.pt"
+    last.write_bytes(last.read_bytes()[:5000])
+    with pytest.raises(InputError, match=r"last\.pt is truncated or damaged.*previous\.pt"):
+        load_checkpoint(last)
+    assert load_checkpoint(tmp_path / "previous.pt")["step"] == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["last.pt", "previous.pt"]
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.pt"
+    torch.save({"weights": torch.zeros(3)}, path)
+    with pytest.raises(InputError, match="not a checkpoint of this software"):
+        load_checkpoint(path)
+    path.write_text("hello")
+    with pytest.raises(InputError, match="truncated or damaged"):
+        load_checkpoint(path)
+
+
+def test_run_directory_reads_without_this_software(config: Config, tmp_path: Path) -> None:
+    (run,) = create_search(config, tmp_path)
+    execute(run, quiet=True)
+    names = {p.name for p in run.path.iterdir()}
+    assert names == {
+        *("architecture.jsonl", "checkpoints", "config.yaml", "environment.json", "genotype.json"),
+        *("metrics.jsonl", "result.json", "run.json"),
+    }
+    result = json.loads((run.path / "result.json").read_text())
+    assert result["samples"] == 8 * 4
+    assert set(result["metrics"]) == {"semseg", "depth", "normals", "edge"}
+    genotype = json.loads((run.path / "genotype.json").read_text())
+    assert len(genotype["choices"]) == 16
+    assert [line["step"] for line in run.lines("metrics.jsonl")] == [2, 4, 6, 8]

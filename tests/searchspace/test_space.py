@@ -1,0 +1,226 @@
+"""Search spaces against what can be counted by hand."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+import pickle
+import random
+from collections import Counter
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from searchspace import Genotype, InputError, SearchSpace, ToySpace, UnknownNameError
+
+RAGGED = SearchSpace("ragged", {"a": ["x", "y"], "b": ["p", "q", "r"], "c": ["only"], "d": ["1", "2", "3", "4"]})
+
+
+class Different(SearchSpace):
+    """Two choices that must differ: a constraint that the options of one choice cannot express."""
+
+    def __init__(self) -> None:
+        super().__init__("different", {"a": ["1", "2", "3"], "b": ["1", "2", "3"], "c": ["1", "2"]})
+
+    def violation(self, choices: Mapping[str, str]) -> str | None:
+        return "a and b must differ" if choices["a"] == choices["b"] else None
+
+
+names = st.text(min_size=1, max_size=5)
+spaces = st.dictionaries(names, st.lists(names, min_size=1, max_size=5, unique=True), min_size=1, max_size=5).map(
+    lambda choices: SearchSpace("any", choices)
+)
+
+
+def test_a_space_is_the_mapping_that_was_declared() -> None:
+    assert list(RAGGED) == ["a", "b", "c", "d"]
+    assert len(RAGGED) == 4
+    assert RAGGED["b"] == ("p", "q", "r")
+    assert "b" in RAGGED
+    assert "z" not in RAGGED
+    assert RAGGED.get("z") is None
+    assert "4 choices, 24 genotypes" in repr(RAGGED)
+
+
+def test_later_changes_of_the_declaration_do_not_reach_the_space() -> None:
+    options = ["x", "y"]
+    choices = {"a": options}
+    space = SearchSpace("s", choices)
+    options.append("z")
+    choices["b"] = ["x"]
+    assert dict(space) == {"a": ("x", "y")}
+    with pytest.raises(TypeError):
+        space["a"] = ("z",)  # type: ignore[index]
+
+
+def test_equality_follows_name_choices_and_order() -> None:
+    same = SearchSpace("ragged", dict(RAGGED))
+    assert same == RAGGED
+    assert hash(same) == hash(RAGGED)
+    assert SearchSpace("other", dict(RAGGED)) != RAGGED
+    assert SearchSpace("ragged", dict(reversed(RAGGED.items()))) != RAGGED
+    assert RAGGED != dict(RAGGED)
+
+
+@pytest.mark.parametrize("space", [RAGGED, Different(), ToySpace(seed=3)])
+def test_pickle_and_deepcopy(space: SearchSpace) -> None:
+    assert pickle.loads(pickle.dumps(space)) == space
+    assert copy.deepcopy(space) == space
+
+
+@given(spaces)
+def test_size_is_the_product_of_the_widths(space: SearchSpace) -> None:
+    assert space.size == math.prod(len(options) for options in space.values())
+
+
+def test_enumerate_gives_every_genotype_once_with_the_last_choice_fastest() -> None:
+    found = [tuple(g.values()) for g in RAGGED.enumerate()]
+    assert found == list(itertools.product("xy", "pqr", ["only"], "1234"))
+    assert len(set(RAGGED.enumerate())) == RAGGED.size == 24
+
+
+def test_enumerate_is_lazy() -> None:
+    vast = SearchSpace("vast", {f"c{i}": [str(j) for j in range(10)] for i in range(50)})
+    assert vast.size == 10**50
+    assert set(next(vast.enumerate()).values()) == {"0"}
+
+
+def test_samples_are_uniform() -> None:
+    rng = random.Random(0)
+    counts = Counter(RAGGED.sample(rng) for _ in range(4800))
+    assert chisquare([counts[g] for g in RAGGED.enumerate()]).pvalue > 0.01
+
+
+def test_samples_are_uniform_under_a_constraint() -> None:
+    space, rng = Different(), random.Random(0)
+    allowed = list(space.enumerate())
+    counts = Counter(space.sample(rng) for _ in range(2400))
+    assert set(counts) == set(allowed)
+    assert chisquare([counts[g] for g in allowed]).pvalue > 0.01
+
+
+def test_a_seed_fixes_the_samples() -> None:
+    one, other = random.Random(5), random.Random(5)
+    assert [RAGGED.sample(one) for _ in range(9)] == [RAGGED.sample(other) for _ in range(9)]
+
+
+def test_a_constraint_between_choices_holds_everywhere() -> None:
+    space = Different()
+    assert len(list(space.enumerate())) == 3 * 2 * 2
+    start = space.genotype({"a": "1", "b": "2", "c": "1"})
+    assert {tuple(n.values()) for n in space.neighbours(start)} == {("3", "2", "1"), ("1", "3", "1"), ("1", "2", "2")}
+    rng = random.Random(0)
+    assert all(m["a"] != m["b"] for m in (space.mutate(start, rng, changes=2) for _ in range(50)))
+    with pytest.raises(InputError, match="'different'.*a and b must differ"):
+        space.genotype({"a": "1", "b": "1", "c": "1"})
+
+
+def test_neighbours_are_all_genotypes_at_distance_one() -> None:
+    start = RAGGED.decode([1, 2, 0, 3])
+    near = list(RAGGED.neighbours(start))
+    assert len(near) == len(set(near)) == 1 + 2 + 0 + 3
+    assert set(near) == {g for g in RAGGED.enumerate() if g.distance(start) == 1}
+
+
+@pytest.mark.parametrize("changes", [1, 2, 3])
+def test_mutate_changes_exactly_so_many_choices(changes: int) -> None:
+    rng = random.Random(0)
+    start = RAGGED.decode([0, 0, 0, 0])
+    mutants = {RAGGED.mutate(start, rng, changes) for _ in range(400)}
+    assert mutants == {g for g in RAGGED.enumerate() if g.distance(start) == changes}
+
+
+def test_mutation_is_uniform_over_the_choices_with_an_alternative() -> None:
+    rng = random.Random(0)
+    start = RAGGED.decode([0, 0, 0, 0])
+    changed = Counter(next(iter(start.diff(RAGGED.mutate(start, rng)))) for _ in range(3000))
+    assert set(changed) == {"a", "b", "d"}
+    assert chisquare(list(changed.values())).pvalue > 0.01
+
+
+@pytest.mark.parametrize("changes", [0, 4, -1])
+def test_mutate_refuses_an_impossible_number_of_changes(changes: int) -> None:
+    with pytest.raises(InputError, match=rf"1\.\.3, got {changes}"):
+        RAGGED.mutate(RAGGED.decode([0, 0, 0, 0]), random.Random(0), changes)
+
+
+@given(spaces, st.integers(0, 2**32))
+def test_decode_is_the_inverse_of_encode(space: SearchSpace, seed: int) -> None:
+    genotype = space.sample(random.Random(seed))
+    code = space.encode(genotype)
+    assert [space[c][i] for c, i in zip(space, code, strict=True)] == list(genotype.values())
+    assert space.decode(code) == genotype
+
+
+@pytest.mark.parametrize(
+    ("indices", "message"), [([0, 0, 0], "4 choices, got 3"), ([0, 3, 0, 0], r"'b'.*0\.\.2, got 3")]
+)
+def test_decode_refuses_what_is_out_of_range(indices: list[int], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        RAGGED.decode(indices)
+    with pytest.raises(InputError, match=r"'a'.*got -1"):
+        RAGGED.decode([-1, 0, 0, 0])
+
+
+def test_genotype_takes_any_order_and_keeps_that_of_the_space() -> None:
+    genotype = RAGGED.genotype({"d": "4", "c": "only", "b": "q", "a": "x"})
+    assert list(genotype.items()) == [("a", "x"), ("b", "q"), ("c", "only"), ("d", "4")]
+
+
+def test_genotype_errors_name_the_nearest() -> None:
+    space = SearchSpace("s", {"norm": ["batch", "group"], "act": ["relu"]})
+    with pytest.raises(UnknownNameError, match=r"unknown choice 'nrom' \(space 's'\), did you mean 'norm'\?"):
+        space.genotype({"nrom": "batch", "act": "relu"})
+    with pytest.raises(UnknownNameError, match=r"unknown option 'grop' \(choice 'norm'\), did you mean 'group'\?"):
+        space.genotype({"norm": "grop", "act": "relu"})
+    with pytest.raises(InputError, match="lacks the choice 'act'"):
+        space.genotype({"norm": "batch"})
+    with pytest.raises(UnknownNameError, match="known: norm, act"):
+        space["width"]
+
+
+def test_validate_refuses_a_genotype_of_another_space() -> None:
+    genotype = RAGGED.decode([1, 1, 0, 1])
+    assert RAGGED.validate(genotype) == genotype
+    with pytest.raises(InputError, match="for space 'other', but this is space 'ragged'"):
+        RAGGED.validate(Genotype("other", dict(genotype)))
+    with pytest.raises(InputError):
+        RAGGED.validate(Genotype("ragged", {**genotype, "b": "x"}))
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({}, "no choices"),
+        ({"a": []}, "'a'.*list of option names"),
+        ({"a": "xyz"}, "'a'.*list of option names, got 'xyz'"),
+        ({"a": 3}, "'a'.*list of option names, got 3"),
+        ({"a": {"x": 1}}, "'a'.*list of option names"),
+        ({"a": [True, False]}, "'a'.*list of option names"),
+        ({"a": ["x", "y", "x"]}, "'a'.*option twice"),
+        ({1: ["x"]}, "must have names, got 1"),
+    ],
+)
+def test_declarations_that_cannot_be_used(choices: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        SearchSpace("s", choices)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_optimum_of_a_toy_space_is_its_single_best_genotype(seed: int) -> None:
+    toy = ToySpace(choices=3, options=3, seed=seed)
+    scores = {g: toy.score(g) for g in toy.enumerate()}
+    assert max(scores, key=scores.__getitem__) == toy.optimum
+    assert toy.score(toy.optimum) == 0
+    assert sorted(scores.values())[-2] <= -0.2
+    assert toy.costs == ToySpace(choices=3, options=3, seed=seed).costs
+
+
+def test_toy_spaces_of_different_seeds_have_different_optima() -> None:
+    assert len({ToySpace(seed=seed).optimum for seed in range(10)}) > 5
+    with pytest.raises(InputError, match="options=1"):
+        ToySpace(options=1)
