@@ -93,7 +93,7 @@ class MultiTrialSearch(Search):
         self.costs, self.optimum = supernet.costs, supernet.optimum
 
     def step(self) -> dict[str, str]:
-        genotype = self.strategy.ask()
+        genotype = self.strategy.space.validate(self.strategy.ask())
         self.strategy.tell(genotype, -math.fsum(self.costs[c][o] for c, o in genotype.items()))
         return dict(genotype)
 

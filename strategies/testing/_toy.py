@@ -63,7 +63,12 @@ class ToySupernet(nn.Module):
         return self.costs[choice][option] + 0.01 * (weight - batch) ** 2
 
     def loss(self, batch: Tensor, selection: Selection) -> Tensor:
-        """Scalar loss of one batch."""
+        """Scalar loss of one batch.
+
+        Raises:
+            InputError: The selection is not of this space.
+        """
+        selection.check(self.space)
         self.selection = selection
         total = torch.zeros(())
         for choice in self.space:

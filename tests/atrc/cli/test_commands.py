@@ -1,0 +1,182 @@
+"""The commands on a tiny experiment: what they leave behind, and parts that a user adds from outside the tree."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from atrc.cli import main
+from atrc.runs import find_runs
+from searchspace import load_genotype
+
+Call = Callable[..., str]
+
+
+@pytest.fixture
+def atrc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+    """Runs a command line in an empty folder, expects success, and gives what it printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "140")
+
+    def call(*arguments: str | Path) -> str:
+        monkeypatch.setattr(sys, "argv", ["atrc", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exited:
+            main()
+        captured = capsys.readouterr()
+        assert not exited.value.code, captured.err
+        return captured.out
+
+    return call
+
+
+def test_a_whole_experiment_side_by_side(atrc: Call, config_file: Path, tmp_path: Path) -> None:
+    """Two seeds, two processes: searches, retraining, baselines, analysis; a second call only looks."""
+    command = ("experiment", config_file, "--seeds", "0,1", "-j", "2", "-q", "-s", "train.steps=3", "-o", "exp")
+    said = atrc(*command)
+    groups = {run.spec.model for run in find_runs([tmp_path / "exp"])}
+    assert groups == {"search", "retrain", "multi", *(f"single-{t}" for t in ("semseg", "depth", "normals", "edge"))}
+    for seed in (0, 1):
+        found = load_genotype(tmp_path / f"exp/search/seed{seed}/genotype.json")
+        assert load_genotype(tmp_path / f"exp/retrain/seed{seed}/genotype.json") == found
+    for word in ("retrain", "multi", "Δm", "agreement"):
+        assert word.lower() in said.lower()
+    assert list((tmp_path / "exp/analysis").rglob("*.png"))
+    before = {run.path: (run.path / "result.json").stat().st_mtime_ns for run in find_runs([tmp_path / "exp"])}
+    atrc(*command)
+    assert before == {
+        run.path: (run.path / "result.json").stat().st_mtime_ns for run in find_runs([tmp_path / "exp"])
+    }
+
+
+def test_train_evaluate_and_predict(atrc: Call, config_file: Path, tmp_path: Path) -> None:
+    atrc("train", config_file, "-m", "all-local", "-q", "-s", "train.steps=2", "-o", "exp")
+    run = tmp_path / "exp/all-local/seed0"
+    (evaluated,) = json.loads(atrc("evaluate", run, "-q", "--json"))
+    assert evaluated["metrics"] == json.loads((run / "result.json").read_text())["metrics"]
+    picture = np.random.default_rng(0).integers(0, 255, (75, 53, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "photo.png")
+    atrc("predict", run, "photo.png", "-o", "maps", "-q")
+    names = sorted(path.name for path in (tmp_path / "maps").iterdir())
+    assert names == [f"photo_{task}.png" for task in ("depth", "edge", "normals", "semseg")]
+    assert all(Image.open(tmp_path / "maps" / name).size == (53, 75) for name in names)
+
+
+def test_search_at_a_fixed_genotype(atrc: Call, config_file: Path, tmp_path: Path) -> None:
+    atrc("search", config_file, "-q", "-s", "strategy={name: fixed, genotype: all-s-label}", "-o", "exp")
+    genotype = load_genotype(tmp_path / "exp/search/seed0/genotype.json")
+    assert genotype["semseg<-depth"] == "s_label"
+    assert genotype["depth<-depth"] == "t_label"
+
+
+OWN_PARTS = '''
+import torch
+from torch import nn
+
+from atrc.backbones import BACKBONES, Backbone
+from atrc.contexts import CONTEXTS, Context
+from atrc.tasks import TASKS
+from atrc.tasks._depth import Depth
+
+
+@TASKS.register("inverse_depth")
+class InverseDepth(Depth):
+    """Depth under another name."""
+
+    name = "inverse_depth"
+
+
+@CONTEXTS.register("mean")
+class Mean(Context):
+    """The source's mean value, everywhere."""
+
+    def forward(self, target, source, density):
+        v = self.value(source).mean((2, 3), keepdim=True)
+        return v.expand(-1, -1, *target.shape[2:])
+
+
+@BACKBONES.register("pools")
+class Pools(Backbone):
+    """One convolution at four scales."""
+
+    channels = (8, 8, 8, 8)
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 4, stride=4)
+
+    def forward(self, image):
+        maps = [self.stem(nn.functional.pad(image, (0, -image.shape[3] % 4, 0, -image.shape[2] % 4)))]
+        for _ in range(3):
+            maps.append(nn.functional.avg_pool2d(maps[-1], 2, ceil_mode=True))
+        return maps
+'''
+
+OWN_DATASET = '''
+import numpy as np
+
+from atrc.data import DATASETS, Dataset, DatasetInfo, Sample
+
+
+@DATASETS.register("ramps")
+class Ramps(Dataset):
+    """Grey ramps whose depth is their brightness."""
+
+    def __init__(self, split, tasks):
+        self.info = self.describe()
+        self.tasks = list(tasks)
+
+    @classmethod
+    def describe(cls):
+        return DatasetInfo("ramps", {"inverse_depth": {}, "semseg": {"classes": 2}}, (32, 32))
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        ramp = np.tile(np.linspace(1, 4, 32, dtype=np.float32), (32, 1)) * (1 + index / 8)
+        labels = {"inverse_depth": ramp, "semseg": (ramp > 3).astype(np.uint8)}
+        image = np.repeat((ramp * 30).astype(np.uint8)[..., None], 3, axis=2)
+        return Sample(str(index), image, {t: labels[t] for t in self.tasks})
+'''
+
+
+def test_a_users_own_task_dataset_backbone_and_context(atrc: Call, tmp_path: Path) -> None:
+    """Each is one file outside the tree, named under ``plugins``."""
+    (tmp_path / "own_parts.py").write_text(OWN_PARTS)
+    (tmp_path / "own_dataset.py").write_text(OWN_DATASET)
+    (tmp_path / "own.yaml").write_text(
+        """
+name: own
+plugins: [own_parts.py, own_dataset.py]
+dataset: {name: ramps}
+tasks: [inverse_depth, semseg]
+backbone: {name: pools}
+space: {name: cp, contexts: [none, mean, global]}
+search: {steps: 3, batch_size: 2}
+train: {steps: 3, batch_size: 2}
+"""
+    )
+    atrc("search", "own.yaml", "-q", "-j", "1")
+    atrc("retrain", "runs/own/search", "-q", "-j", "1")
+    (run,) = find_runs([tmp_path / "runs/own/retrain"])
+    assert set(run.result().metrics) == {"inverse_depth", "semseg"}
+    options = json.loads((run.path / "genotype.json").read_text())["choices"].values()
+    assert set(options) <= {"none", "mean", "global"}
+
+
+def test_lists_and_data_commands(atrc: Call, config_file: Path, tmp_path: Path) -> None:
+    assert "gumbel_entropy" in atrc("strategies")
+    assert {row["name"] for row in json.loads(atrc("strategies", "--json"))} >= {"fixed", "gumbel_entropy"}
+    assert "rooms4" in atrc("presets")
+    assert "atrc.contexts" in atrc("registry")
+    atrc("data", "preview", config_file, "-n", "2", "-o", "sheet.png")
+    assert np.asarray(Image.open(tmp_path / "sheet.png")).std() > 20
+    assert "0 errors" in atrc("data", "check", config_file)
+    rows = json.loads(atrc("resources", config_file, "--json"))["rows"]
+    assert rows[-1]["network"] == "search supergraph"

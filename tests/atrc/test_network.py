@@ -1,0 +1,140 @@
+"""The networks around the contexts: what is shared, what is detached, what is summed."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from atrc.backbones import Tiny
+from atrc.build import build_network, build_search_network, build_tasks, cp_space, describe_dataset
+from atrc.config import Config, Training
+from atrc.data import Batch
+from atrc.network import MultiTaskNetwork, SearchNetwork, multi_task_loss
+from atrc.tasks import Task
+from atrc.training import learning_rate
+from searchspace import Selection
+
+
+@pytest.fixture
+def tasks(config: Config) -> dict[str, Task]:
+    return build_tasks(config, describe_dataset(config))
+
+
+@pytest.fixture
+def batch(tasks: dict[str, Task]) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    normals = F.normalize(torch.randn(2, 3, 32, 48, generator=generator), dim=1)
+    labels = {
+        "semseg": torch.randint(0, 5, (2, 32, 48), generator=generator),
+        "depth": torch.rand(2, 32, 48, generator=generator) * 4 + 1,
+        "normals": normals,
+        "edge": torch.randint(0, 2, (2, 32, 48), generator=generator),
+    }
+    image = torch.randn(2, 3, 32, 48, generator=generator)
+    return Batch(image, labels, torch.ones(2, 1, 32, 48, dtype=torch.bool), ["a", "b"])
+
+
+@pytest.fixture
+def supernet(config: Config, tasks: dict[str, Task]) -> SearchNetwork:
+    torch.manual_seed(0)
+    return build_search_network(config, tasks)
+
+
+def test_total_is_the_weighted_sum_of_final_and_auxiliary_losses(config, tasks, batch) -> None:
+    torch.manual_seed(0)
+    network = build_network(config, tasks, "all-t_label", cp_space(config).uniform("t_label"))
+    total, parts = multi_task_loss(network(batch.image, batch.valid), batch, tasks)
+    assert set(parts) == {name + suffix for name in tasks for suffix in ("", ".aux")}
+    weights = {"semseg": 1, "depth": 1, "normals": 10, "edge": 50}
+    expected = sum(weights[name.removesuffix(".aux")] * value for name, value in parts.items())
+    torch.testing.assert_close(total.detach(), expected)
+
+
+def test_auxiliary_losses_do_not_reach_the_backbone_but_do_reach_their_head(config, tasks, batch) -> None:
+    network = build_network(config, tasks, "x", cp_space(config).uniform("t_label"))
+    predictions = network(batch.image)
+    sum(x.square().mean() for x in predictions.regions.values()).backward()
+    assert all(p.grad is None for p in network.backbone.parameters())
+    assert all(p.grad is not None for p in network.auxiliary.parameters())
+
+
+def test_final_losses_reach_the_auxiliary_head_through_the_prototypes(config, tasks, batch) -> None:
+    network = build_network(config, tasks, "x", cp_space(config).uniform("s_label"))
+    for row in network.distillation.rows.values():
+        torch.nn.init.ones_(row.out[1].weight)
+    torch.manual_seed(1)
+    sum((x * torch.randn_like(x)).sum() for x in network(batch.image).final.values()).backward()
+    for head in network.auxiliary.values():
+        assert bool(head.regions.weight.grad.abs().sum() > 0)
+
+
+def test_auxiliary_heads_exist_only_where_regions_are_read(config, tasks) -> None:
+    space = cp_space(config)
+    assert not build_network(config, tasks, "multi", None).auxiliary
+    assert not build_network(config, tasks, "x", space.uniform("local")).auxiliary
+    one = space.genotype({**space.uniform("none"), "depth<-edge": "s_label"})
+    assert set(build_network(config, tasks, "x", one).auxiliary) == {"edge"}
+
+
+def test_single_task_network_predicts_its_task_alone(config, tasks, batch) -> None:
+    network = build_network(config, tasks, "single-depth", None)
+    assert set(network(batch.image).final) == {"depth"}
+
+
+@pytest.mark.parametrize("size", [(32, 48), (33, 47), (61, 90)])
+def test_odd_sizes_and_the_grid(config, tasks, size) -> None:
+    network = build_network(config, tasks, "x", cp_space(config).uniform("local")).eval()
+    out = network(torch.randn(1, 3, *size)).final
+    grid = tuple(math.ceil(side / 4) for side in size)
+    assert {name: tuple(x.shape[2:]) for name, x in out.items()} == dict.fromkeys(tasks, grid)
+
+
+def test_padding_changes_no_label_context(config, tasks) -> None:
+    """The prototypes of a padded image weigh its real pixels only."""
+    torch.manual_seed(0)
+    network = build_network(config, tasks, "x", cp_space(config).uniform("t_label")).eval()
+    image = torch.randn(1, 3, 32, 64)
+    valid = torch.ones(1, 1, 32, 64, dtype=torch.bool)
+    valid[..., 32:] = False
+    features, regions = network.encode(image)
+    changed = {name: x.clone() for name, x in regions.items()}
+    for x in changed.values():
+        x[..., 8:] += 5  # whatever the auxiliary heads say of padding
+    on_grid = F.interpolate(valid.float(), (8, 16)).bool()
+    for name, out in network.distillation(features, regions, on_grid).items():
+        torch.testing.assert_close(out, network.distillation(features, changed, on_grid)[name])
+
+
+def test_derived_network_is_fresh_and_holds_only_the_genotype(supernet: SearchNetwork) -> None:
+    genotype = supernet.space.uniform("global")
+    derived = supernet.derive(genotype)
+    assert isinstance(derived, MultiTaskNetwork)
+    assert derived.distillation.genotype == genotype
+    assert not any(p is q for p in derived.parameters() for q in supernet.parameters())
+    assert sum(p.numel() for p in derived.parameters()) < sum(p.numel() for p in supernet.parameters())
+
+
+def test_search_has_no_dropout_and_no_scale_on_values(supernet: SearchNetwork) -> None:
+    assert all(m.p == 0 for m in supernet.modules() if isinstance(m, torch.nn.Dropout2d))
+    candidate = supernet.supergraph.blocks["depth"]["edge"].candidates["local"]
+    assert candidate.value[1].weight is None
+    assert supernet.derive(supernet.space.uniform("local")).distillation.rows["depth"].dropout.p == 0.05
+
+
+def test_supernet_loss_is_differentiable_under_a_one_hot_selection(supernet: SearchNetwork, batch) -> None:
+    supernet.loss(batch, Selection.of(supernet.space.uniform("none"))).backward()
+    assert isinstance(supernet.backbone, Tiny)
+    assert all(p.grad is not None for p in supernet.backbone.parameters())
+    assert all(p.grad is None for p in supernet.supergraph.blocks.parameters())
+
+
+def test_learning_rate_is_polynomial_per_step() -> None:
+    training = Training(steps=100, lr=0.1, power=0.9)
+    assert learning_rate(training, 0) == 0.1
+    assert learning_rate(training, 50) == pytest.approx(0.1 * 0.5**0.9)
+    assert learning_rate(training, 99) == pytest.approx(0.1 * 0.01**0.9)
+    warm = Training(steps=100, lr=0.1, power=0, warmup=4)
+    assert [learning_rate(warm, step) for step in range(5)] == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1])

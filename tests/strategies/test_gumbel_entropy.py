@@ -1,0 +1,261 @@
+"""The paper's search: schedules, freeze rule, entropy term, and the first step of its optimiser."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from searchspace import CPSpace, InputError, SearchSpace, ToySpace, UnknownNameError
+from strategies import GumbelEntropy, build_strategy, entropy_below, gumbel_softmax, probability_gap
+from strategies.testing import OneShotSearch
+
+CP4 = CPSpace(["semseg", "depth", "normals", "edge"])
+THREE = SearchSpace("three", {"a": ["x", "y", "z"], "b": ["x", "y", "z"]})
+STEP = 2**-24  # spacing of float32 numbers in [0.25, 0.5)
+
+
+def set_logits(strategy: GumbelEntropy, rows: list[list[float]]) -> None:
+    with torch.no_grad():
+        strategy.distribution.logits.copy_(torch.tensor(rows))
+
+
+def step_by_penalty(strategy: GumbelEntropy, progress: float) -> None:
+    """A step whose loss is the entropy term alone."""
+    strategy.anneal(progress)
+    strategy.penalty().backward()
+    strategy.update()
+
+
+@pytest.mark.parametrize(
+    ("progress", "temperature", "weight"),
+    [(0.0, 1.0, -0.02), (0.25, 0.7625, 0.0), (0.5, 0.525, 0.02), (1.0, 0.05, 0.06)],
+)
+def test_schedules_are_linear(progress: float, temperature: float, weight: float) -> None:
+    strategy = GumbelEntropy(CP4)
+    strategy.anneal(progress)
+    assert strategy.temperature == pytest.approx(temperature, rel=1e-12)
+    assert strategy.entropy_weight == pytest.approx(weight, rel=1e-12, abs=0)
+
+
+def test_schedules_are_exact_at_their_ends_and_where_the_entropy_term_vanishes() -> None:
+    strategy = GumbelEntropy(CP4)
+    assert (strategy.temperature, strategy.entropy_weight) == (1.0, -0.02)
+    strategy.anneal(0.25)
+    assert strategy.entropy_weight == 0.0
+    assert strategy.penalty().item() == 0.0
+    strategy.anneal(1.0)
+    assert (strategy.temperature, strategy.entropy_weight) == (0.05, 0.06)
+
+
+def test_number_of_architecture_parameters() -> None:
+    assert GumbelEntropy(CP4).num_parameters() == 76
+
+
+def test_selection_is_the_gumbel_softmax_of_its_own_noise() -> None:
+    strategy = GumbelEntropy(THREE, seed=5)
+    strategy.anneal(0.5)
+    set_logits(strategy, [[0.0, 1.0, -1.0], [2.0, 0.5, 0.0]])
+    noise = strategy.distribution.gumbel_noise(torch.Generator().manual_seed(5))
+    expected = gumbel_softmax(strategy.distribution.logits, noise, strategy.temperature)
+    selection = strategy.select()
+    for row, choice in zip(expected, THREE, strict=True):
+        assert [w.item() for _, w in selection[choice] if w is not None] == row.tolist()
+        assert selection.active(choice) == THREE[choice]
+
+
+def test_every_step_draws_afresh() -> None:
+    strategy = GumbelEntropy(THREE)
+    drawn = {tuple(w.item() for _, w in strategy.select()["a"] if w is not None) for _ in range(10)}
+    assert len(drawn) == 10
+
+
+# -- freezing -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "frozen"),
+    [
+        ([0.5, 0.25 + STEP, 0.25 - STEP], False),
+        ([0.5, 0.25, 0.25], True),
+        ([0.5, 0.25 - STEP, 0.25], True),  # the gap is to the second largest, wherever it stands
+        ([0.5 + 2 * STEP, 0.25, 0.25 - 2 * STEP], True),
+        ([0.375, 0.375, 0.25], False),
+        ([0.25, 0.125, 0.625], True),
+        ([0.25, 0.5, 0.25], True),
+    ],
+)
+def test_gap_at_its_boundary(probabilities: list[float], frozen: bool) -> None:
+    assert probability_gap(torch.tensor([probabilities]), 0.25).tolist() == [frozen]
+
+
+def test_gap_of_a_single_option() -> None:
+    assert probability_gap(torch.ones(2, 1), 0.3).tolist() == [True, True]
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.7])
+def test_default_gap_is_inclusive(threshold: float) -> None:
+    p = (1 + threshold) / 2
+    on_top = torch.tensor([p, 1 - p], dtype=torch.float64)
+    gap = float(on_top[0] - on_top[1])
+    assert probability_gap(on_top, gap)
+    assert not probability_gap(on_top, math.nextafter(gap, 1.0))
+    assert probability_gap(on_top, math.nextafter(gap, 0.0))
+
+
+def test_entropy_criterion_at_its_boundary() -> None:
+    half = torch.tensor([[0.5, 0.5, 0.0]], dtype=torch.float64)
+    at = math.log(2)
+    assert entropy_below(half, at + 1e-12).tolist() == [True]
+    assert entropy_below(half, at - 1e-12).tolist() == [False]
+    assert entropy_below(torch.tensor([[0.0, 1.0, 0.0]]), 0.0).tolist() == [True]
+    assert entropy_below(torch.tensor([[0.4, 0.3, 0.3]]), 0.0).tolist() == [False]
+
+
+@pytest.mark.parametrize(("nudge", "frozen"), [(1e-5, True), (0.0, True), (-1e-5, False)])
+def test_a_choice_freezes_exactly_at_the_gap(nudge: float, frozen: bool) -> None:
+    strategy = GumbelEntropy(THREE, freeze="gap", freeze_threshold=0.25)
+    set_logits(strategy, [[0.0, math.log(2) + nudge, 0.0], [0.0, 0.0, 0.0]])
+    if nudge == 0:
+        assert strategy.distribution.probabilities[0].tolist() == [0.25, 0.5, 0.25]
+    strategy.update()  # without gradients the logits stay
+    assert strategy.report()["frozen"] == (["a"] if frozen else [])
+
+
+@pytest.mark.parametrize(("threshold", "frozen"), [(1.04, True), (1.03, False)])
+def test_the_entropy_criterion_freezes_too(threshold: float, frozen: bool) -> None:
+    strategy = GumbelEntropy(THREE, freeze="entropy", freeze_threshold=threshold)
+    set_logits(strategy, [[0.0, math.log(2), 0.0], [0.0, 0.0, 0.0]])  # 1.5 log 2 = 1.0397 nats, and log 3 = 1.0986
+    strategy.update()
+    assert strategy.report()["frozen"] == (["a"] if frozen else [])
+
+
+def test_a_frozen_choice_runs_alone_and_stays_for_good() -> None:
+    strategy = GumbelEntropy(THREE)
+    set_logits(strategy, [[0.0, 3.0, 0.0], [0.0, 0.0, 0.0]])
+    assert strategy.select().active("a") == ("x", "y", "z")
+    strategy.update()
+    for rows in ([[5.0, 0.0, 0.0], [0.0, 0.1, 0.0]], [[0.0, 0.0, 0.0], [0.0, 0.0, 0.2]]):
+        set_logits(strategy, rows)
+        strategy.update()
+        selection = strategy.select()
+        assert selection["a"] == (("y", None),)
+        assert selection.active("b") == ("x", "y", "z")
+        assert strategy.genotype()["a"] == "y"
+    assert strategy.genotype()["b"] == "z"
+
+
+def test_freezing_does_not_shift_the_noise_of_the_other_choices() -> None:
+    free, frozen = GumbelEntropy(THREE, seed=2, freeze=None), GumbelEntropy(THREE, seed=2)
+    for strategy in (free, frozen):
+        set_logits(strategy, [[0.0, 3.0, 0.0], [0.0, 0.0, 0.0]])
+        strategy.update()
+    for _ in range(3):
+        one, other = free.select(), frozen.select()
+        assert [w.item() for _, w in one["b"] if w is not None] == [w.item() for _, w in other["b"] if w is not None]
+    assert free.report()["frozen"] == []
+    assert frozen.report()["frozen"] == ["a"]
+
+
+def test_a_choice_with_one_option_freezes_at_once() -> None:
+    strategy = GumbelEntropy(SearchSpace("s", {"a": ["only"], "b": ["x", "y"]}))
+    strategy.update()
+    assert strategy.report()["frozen"] == ["a"]
+
+
+# -- the entropy term and the optimiser -----------------------------------------------------------------------------
+
+
+def test_penalty_is_the_weighted_mean_entropy_over_all_choices() -> None:
+    strategy = GumbelEntropy(THREE)
+    set_logits(strategy, [[0.0, math.log(2), 0.0], [0.0, 0.0, 0.0]])
+    strategy.anneal(1.0)
+    mean = (1.5 * math.log(2) + math.log(3)) / 2
+    assert strategy.penalty().item() == pytest.approx(0.06 * mean, rel=1e-6)
+    assert strategy.report()["entropy"] == pytest.approx(mean, rel=1e-6)
+
+
+@pytest.mark.parametrize(("progress", "sign"), [(0.0, 1), (0.2, 1), (0.3, -1), (1.0, -1)])
+def test_entropy_rises_in_the_first_quarter_and_falls_after_it(progress: float, sign: int) -> None:
+    strategy = GumbelEntropy(THREE, lr=0.01, freeze=None)
+    set_logits(strategy, [[0.5, 0.0, -0.5], [0.0, 0.6, 0.1]])
+    before = strategy.report()["entropy"]
+    for _ in range(5):
+        step_by_penalty(strategy, progress)
+    assert (strategy.report()["entropy"] - before) * sign > 0.005
+
+
+def test_the_entropy_term_leads_to_uniform_early_and_to_one_hot_late() -> None:
+    strategy = GumbelEntropy(THREE, lr=0.05, freeze=None)
+    set_logits(strategy, [[0.5, 0.0, -0.5], [0.0, 0.6, 0.1]])
+    for _ in range(60):
+        step_by_penalty(strategy, 0.0)
+    assert strategy.report()["entropy"] == pytest.approx(math.log(3), abs=2e-3)
+    set_logits(strategy, [[0.5, 0.0, -0.5], [0.0, 0.6, 0.1]])
+    for _ in range(200):
+        step_by_penalty(strategy, 1.0)
+    assert strategy.report()["probabilities"]["a"]["x"] > 0.98
+    assert strategy.report()["probabilities"]["b"]["y"] > 0.98
+
+
+@pytest.mark.parametrize("lr", [5e-4, 0.1])
+def test_the_first_step_of_every_logit_has_the_size_of_the_learning_rate(lr: float) -> None:
+    strategy = GumbelEntropy(THREE, lr=lr)
+    loss = sum(
+        cost * weight
+        for choice in THREE
+        for cost, (_, weight) in zip((0.3, 1.0, -2.0), strategy.select()[choice], strict=True)
+        if weight is not None
+    )
+    assert isinstance(loss, torch.Tensor)
+    loss.backward()
+    gradient = strategy.distribution.logits.grad
+    assert gradient is not None
+    expected = -lr * gradient.sign()
+    strategy.update()
+    torch.testing.assert_close(strategy.distribution.logits.detach(), expected, rtol=1e-4, atol=0)
+    assert strategy.distribution.logits.grad is None
+
+
+def test_masked_logits_never_move() -> None:
+    search = OneShotSearch(GumbelEntropy(CPSpace(["a", "b"]), lr=0.1, freeze=None), 10)
+    search.run(10)
+    assert isinstance(search.strategy, GumbelEntropy)
+    distribution = search.strategy.distribution
+    assert (distribution.logits[~distribution.mask] == 0).all()
+    assert (distribution.logits[distribution.mask] != 0).all()
+
+
+def test_learning_goes_on_while_some_choices_are_frozen() -> None:
+    strategy = GumbelEntropy(ToySpace(choices=2, options=3, seed=0), lr=0.1)
+    set_logits(strategy, [[0.0, 3.0, 0.0], [0.0, 0.0, 0.0]])
+    strategy.update()
+    search = OneShotSearch(strategy, 40)
+    search.run(40)
+    assert strategy.report()["frozen"] == ["c0", "c1"]
+    assert strategy.genotype()["c1"] == search.optimum["c1"]
+    assert strategy.genotype()["c0"] == "o1"
+
+
+@pytest.mark.parametrize(
+    ("knobs", "message"),
+    [
+        ({"lr": 0.0}, "lr of the architecture must be > 0, got 0.0"),
+        ({"temperature": (1.0, 0.0)}, "temperature must be > 0"),
+        ({"temperature": [1.0]}, "temperature needs its value at the start and at the end"),
+        ({"entropy_weight": [0.0, 0.1, 0.2]}, "entropy_weight needs its value at the start and at the end"),
+        ({"freeze": "gpa"}, "unknown freeze criterion 'gpa', did you mean 'gap'"),
+        ({"learning_rate": 0.1}, "gumbel_entropy.*learning_rate"),
+        ({"space": 1}, "gumbel_entropy.*space"),
+    ],
+)
+def test_knobs_that_cannot_be_used(knobs: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        build_strategy("gumbel_entropy", THREE, seed=0, **knobs)
+
+
+def test_an_unknown_strategy_names_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="unknown strategy 'gumbel_entropi', did you mean 'gumbel_entropy'"):
+        build_strategy("gumbel_entropi", THREE, seed=0)

@@ -1,0 +1,157 @@
+"""The rules of the house: who may import whom, and that every module says what it is."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MAY_IMPORT: dict[str, set[str]] = {
+    "searchspace": set(),
+    "strategies": {"searchspace"},
+    "atrc": {"searchspace", "strategies"},
+    "analysis": {"searchspace", "strategies", "atrc"},
+}
+MODULES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module, by its full name.
+
+    Attributes:
+        lazy: Inside a function.
+        typing_only: Under ``if TYPE_CHECKING``.
+    """
+
+    name: str
+    line: int
+    lazy: bool
+    typing_only: bool
+
+    @property
+    def package(self) -> str:
+        return self.name.split(".")[0]
+
+
+def imports(tree: ast.AST, package: tuple[str, ...]) -> Iterator[Import]:
+    """Every import of a module.
+
+    Args:
+        tree: Its syntax tree.
+        package: The package that holds it, against which relative imports count.
+    """
+
+    def walk(node: ast.AST, lazy: bool, typing_only: bool) -> Iterator[Import]:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, node.lineno, lazy, typing_only)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else ()
+            yield Import(".".join((*above, *filter(None, [node.module]))), node.lineno, lazy, typing_only)
+        lazy = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        if isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
+            for child in node.body:
+                yield from walk(child, lazy, True)
+            for child in node.orelse:
+                yield from walk(child, lazy, typing_only)
+        else:
+            for child in ast.iter_child_nodes(node):
+                yield from walk(child, lazy, typing_only)
+
+    return walk(tree, False, False)
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imports_of(path: Path) -> list[Import]:
+    return list(imports(tree_of(path), path.relative_to(ROOT).parent.parts))
+
+
+def test_the_reader_of_imports_sees_what_it_must() -> None:
+    source = """
+import a.b, c
+from d.e import f
+from . import g
+from ..h import i
+from ... import j
+if TYPE_CHECKING:
+    import k
+else:
+    import l
+def lazily():
+    if True:
+        from m import n
+"""
+    found = {(i.name, i.lazy, i.typing_only) for i in imports(ast.parse(source), ("p", "q"))}
+    assert found == {
+        ("a.b", False, False),
+        ("c", False, False),
+        ("d.e", False, False),
+        ("p.q", False, False),
+        ("p.h", False, False),
+        ("", False, False),
+        ("k", False, True),
+        ("l", False, False),
+        ("m", True, False),
+    }
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_point_up_the_list_only(package: str) -> None:
+    broken = []
+    for path in MODULES:
+        place = path.relative_to(ROOT)
+        if place.parts[0] != package:
+            continue
+        allowed = MAY_IMPORT[package] | {package}
+        for found in imports_of(path):
+            if found.package not in MAY_IMPORT or found.package in allowed:
+                continue
+            # The command line shows analyses; it pays for their import only when one is asked for.
+            if place.parts[:2] == ("atrc", "cli") and found.package == "analysis" and found.lazy:
+                continue
+            broken.append(f"{place}:{found.line} imports {found.name}")
+    assert broken == []
+
+
+def test_a_search_space_does_not_need_torch() -> None:
+    heavy = {"torch", "torchmetrics", "lightning", "nni", "optuna"}
+    broken = [
+        f"{path.relative_to(ROOT)}:{found.line} imports {found.name}"
+        for path in MODULES
+        if path.is_relative_to(ROOT / "searchspace")
+        for found in imports_of(path)
+        if found.package in heavy and not found.typing_only
+    ]
+    assert broken == []
+
+
+def test_relative_imports_stay_inside_their_package() -> None:
+    escaped = [
+        f"{path.relative_to(ROOT)}:{found.line}"
+        for path in MODULES
+        for found in imports_of(path)
+        if not found.package
+    ]
+    assert escaped == []
+
+
+def test_no_module_is_a_drawer_for_leftovers() -> None:
+    drawers = [path for path in MODULES if path.stem.strip("_") in {"utils", "util", "helpers", "misc", "common"}]
+    assert drawers == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    # An empty __init__.py has nothing to say.
+    silent = [str(p.relative_to(ROOT)) for p in MODULES if tree_of(p).body and not ast.get_docstring(tree_of(p))]
+    assert silent == []
