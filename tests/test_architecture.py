@@ -56,10 +56,10 @@ def imports(tree: ast.AST, package: tuple[str, ...]) -> Iterator[Import]:
             yield Import(".".join((*above, *filter(None, [node.module]))), node.lineno, lazy, typing_only)
         lazy = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         if isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
-            for child in node.body:
-                yield from walk(child, lazy, True)
-            for child in node.orelse:
-                yield from walk(child, lazy, typing_only)
+            for statement in node.body:
+                yield from walk(statement, lazy, True)
+            for statement in node.orelse:
+                yield from walk(statement, lazy, typing_only)
         else:
             for child in ast.iter_child_nodes(node):
                 yield from walk(child, lazy, typing_only)

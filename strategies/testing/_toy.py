@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -56,11 +56,12 @@ class ToySupernet(nn.Module):
         """The genotype of least cost."""
         return self.space.genotype({c: min(self.space[c], key=self.costs[c].__getitem__) for c in self.space})
 
-    def option(self, choice: str, option: str, batch: Tensor) -> Tensor:
-        """Output of one option, a scalar."""
-        self.calls[choice, option] += 1
-        weight = self.weights[self._index[choice, option]]
-        return self.costs[choice][option] + 0.01 * (weight - batch) ** 2
+    def outputs(self, options: Sequence[tuple[str, str]], batch: Tensor) -> Tensor:
+        """``(A,)`` outputs of A (choice, option) pairs, and of nothing else."""
+        self.calls.update(options)
+        weights = torch.stack([self.weights[self._index[pair]] for pair in options])
+        costs = torch.tensor([self.costs[choice][option] for choice, option in options])
+        return costs + 0.01 * (weights - batch) ** 2
 
     def loss(self, batch: Tensor, selection: Selection) -> Tensor:
         """Scalar loss of one batch.
@@ -70,12 +71,10 @@ class ToySupernet(nn.Module):
         """
         selection.check(self.space)
         self.selection = selection
-        total = torch.zeros(())
-        for choice in self.space:
-            for name, weight in selection[choice]:
-                output = self.option(choice, name, batch)
-                total = total + (output if weight is None else weight * output)
-        return total / len(self.space)
+        active = [(choice, option) for choice in self.space for option in selection.active(choice)]
+        one = torch.ones(())
+        shares = [one if weight is None else weight for choice in self.space for _, weight in selection[choice]]
+        return torch.stack(shares) @ self.outputs(active, batch) / len(self.space)
 
     def derive(self, genotype: Genotype) -> ToySupernet:
         """A fresh network that holds only what the genotype chose; it runs under ``Selection.of(genotype)``."""

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +13,7 @@ from tqdm import tqdm
 from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample
 from atrc.data.cache import atomic_folder, cache_root
 from atrc.data.rooms.labels import CLASSES, PARTS
-from atrc.data.rooms.renderer import SPLITS, VERSION, Rendering, render
+from atrc.data.rooms.renderer import SPLITS, VERSION, render
 from searchspace.errors import InputError, UnknownNameError
 
 __all__ = ["PROFILES", "Rooms"]
@@ -190,33 +186,9 @@ def _render_split(folder: Path, seed: int, split: str, count: int, size: tuple[i
             name: np.lib.format.open_memmap(temporary / f"{name}.npy", "w+", dtype, (count, *size, *channels))
             for name, (channels, dtype) in _STORED.items()
         }
-        work = partial(_render_one, seed=seed, split=split, size=size)
-        with _mapper(count) as mapper:
-            bar = tqdm(mapper(work, range(count)), total=count, desc=f"rendering rooms ({split})", unit="image")
-            for index, rendering in enumerate(bar):
-                for name, stored in maps.items():
-                    stored[index] = getattr(rendering, name)
+        for index in tqdm(range(count), desc=f"rendering rooms ({split})", unit="image"):
+            rendering = render(seed, split, index, size)
+            for name, stored in maps.items():
+                stored[index] = getattr(rendering, name)
         for stored in maps.values():
             stored.flush()
-
-
-def _render_one(index: int, seed: int, split: str, size: tuple[int, int]) -> Rendering:
-    return render(seed, split, index, size)
-
-
-_Map = Callable[[Callable[[int], Rendering], Iterable[int]], Iterable[Rendering]]
-
-
-@contextmanager
-def _mapper(count: int) -> Iterator[_Map]:
-    """An ordered map over all cores where processes can be forked and it pays, else the built-in one.
-
-    Forked workers start at once and need no importable main module, unlike spawned ones; they run NumPy only.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    forks = "fork" in multiprocessing.get_all_start_methods() and not multiprocessing.current_process().daemon
-    if count < 32 or cores < 2 or not forks:
-        yield map
-        return
-    with multiprocessing.get_context("fork").Pool(min(cores, 16)) as pool:
-        yield partial(pool.imap, chunksize=4)
