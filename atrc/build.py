@@ -17,7 +17,16 @@ from atrc.data import DATASETS, Dataset, DatasetInfo
 from atrc.distillation import NoDistillation
 from atrc.network import MultiTaskNetwork, SearchNetwork, atrc_network
 from atrc.tasks import TASKS, Task
-from searchspace import SPACES, CPSpace, Genotype, InputError, Registry, SearchSpace, UnknownNameError, did_you_mean
+from searchspace import (
+    SPACES,
+    CPSpace,
+    Genotype,
+    InputError,
+    SearchSpace,
+    UnknownNameError,
+    call_with_options,
+    did_you_mean,
+)
 from strategies import resolve_genotype
 
 __all__ = [
@@ -73,28 +82,16 @@ def _import_file(path: Path) -> None:
     spec.loader.exec_module(module)
 
 
-def _construct(registry: Registry[Any], name: str, options: Mapping[str, Any], *arguments: Any) -> Any:
-    """An entry of a registry called with a config's options; a wrong option is the user's error."""
-    entry = registry[name]
-    try:
-        return entry(*arguments, **options)
-    except TypeError as error:
-        raise InputError(f"{registry.noun} {name!r}: {str(error).split('() ')[-1]}") from None
-
-
 def describe_dataset(config: Config) -> DatasetInfo:
     """The dataset's facts, without opening it."""
-    dataset = DATASETS[config.dataset.name]
-    try:
-        return dataset.describe(**config.dataset.options)
-    except TypeError as error:
-        raise InputError(f"dataset {config.dataset.name!r}: {str(error).split('() ')[-1]}") from None
+    name = config.dataset.name
+    return call_with_options(f"dataset {name!r}", DATASETS[name].describe, config.dataset.options)
 
 
 def build_dataset(config: Config, split: str, tasks: Iterable[str] | None = None) -> Dataset:
     """A split of the config's dataset with the labels of ``tasks``, by default all of the config's."""
     names = list(config.tasks if tasks is None else tasks)
-    dataset: Dataset = _construct(DATASETS, config.dataset.name, config.dataset.options, split, names)
+    dataset: Dataset = DATASETS.create(config.dataset.name, config.dataset.options, split, names)
     return dataset
 
 
@@ -105,7 +102,7 @@ def build_tasks(config: Config, info: DatasetInfo) -> dict[str, Task]:
         TASKS[name]  # an unknown task is that first, and only then one that this dataset lacks
         if name not in info.tasks:
             raise UnknownNameError("task", name, info.tasks, f"of dataset {info.name}")
-        tasks[name] = _construct(TASKS, name, {**info.tasks[name], **options})
+        tasks[name] = TASKS.create(name, {**info.tasks[name], **options})
     return tasks
 
 
@@ -140,7 +137,7 @@ def build_space(config: Config) -> SearchSpace:
             raise InputError(
                 f"space.tasks must be the config's tasks ({', '.join(config.tasks)}), got {options['tasks']}"
             )
-    space: SearchSpace = _construct(SPACES, config.space.name, options)
+    space: SearchSpace = SPACES.create(config.space.name, options)
     return space
 
 
@@ -164,7 +161,7 @@ def build_backbone(
     """
     options = config.backbone.options
     weights = options.pop("weights", None)
-    backbone: Backbone = _construct(BACKBONES, config.backbone.name, options)
+    backbone: Backbone = BACKBONES.create(config.backbone.name, options)
     if weights and pretrained:
         loaded = load_weights(backbone, Path(weights))
         if report:

@@ -59,7 +59,7 @@ def check(config: Config) -> None:
 def create_search(config: Config, out: Path) -> list[RunDirectory]:
     """New search runs ``out/search/seedK``, one for each of the config's seeds."""
     check(config)
-    build_strategy(config.strategy.name, cp_space(config), seed=0, **config.strategy.options)
+    build_strategy(config.strategy.name, cp_space(config), seed=0, knobs=config.strategy.options)
     return _create(out, [(RunSpec("search", SEARCH, seed), None) for seed in config.seeds], config)
 
 

@@ -31,7 +31,7 @@ import torch
 from atrc.config import Config, parse_config
 from atrc.data.cache import atomic_folder
 from atrc.files import write_json, write_text
-from searchspace import Genotype, InputError, load_genotype
+from searchspace import Genotype, InputError, call_with_options, load_genotype
 
 __all__ = ["Result", "RunDirectory", "RunSpec", "find_runs"]
 
@@ -115,12 +115,8 @@ class RunDirectory:
         if not (path / "run.json").is_file():
             what = "holds no run.json" if path.is_dir() else "does not exist"
             raise InputError(f"{path} is not a run directory: it {what}")
-        spec = _read_json(path / "run.json")
-        try:
-            run = RunSpec(**spec)
-        except TypeError as error:
-            raise InputError(f"{path / 'run.json'} is not a run's: {str(error).split('() ')[-1]}") from None
-        return cls(path, run, read_config(path / "config.yaml"))
+        spec = call_with_options(str(path / "run.json"), RunSpec, _read_json(path / "run.json"))
+        return cls(path, spec, read_config(path / "config.yaml"))
 
     @property
     def checkpoints(self) -> Path:
@@ -145,8 +141,12 @@ class RunDirectory:
         """
         if not self.finished:
             raise InputError(f"run {self.path} is not finished; continue it with: atrc resume {self.path}")
-        data = _read_json(self.path / "result.json")
-        return Result(**{key: data[key] for key in Result.__dataclass_fields__})
+        path = self.path / "result.json"
+        data = _read_json(path)
+        if data.pop("format", None) != RESULT_FORMAT:
+            raise InputError(f"{path} is not a result of this version: its 'format' is not {RESULT_FORMAT!r}")
+        data.pop("finished", None)
+        return call_with_options(str(path), Result, data)
 
     def write_genotype(self, genotype: Genotype) -> None:
         """Writes genotype.json."""

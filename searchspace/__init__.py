@@ -1,5 +1,6 @@
 """What can be chosen: spaces, genotypes, selections. Knows no network, no data, no strategy."""
 
+from searchspace.calls import call_with_options
 from searchspace.cp import CONTEXTS, NONE, CPSpace, block
 from searchspace.errors import InputError, UnknownNameError, did_you_mean
 from searchspace.genotype import Genotype
@@ -28,6 +29,7 @@ __all__ = [
     "Weighted",
     "block",
     "build_space",
+    "call_with_options",
     "did_you_mean",
     "dump_space",
     "from_codes",

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from searchspace.calls import call_with_options
 from searchspace.errors import InputError, UnknownNameError
 
 __all__ = ["Registry"]
@@ -89,6 +90,11 @@ class Registry(Mapping[str, T], Generic[T]):
             return self._entries[name]
         except KeyError:
             raise UnknownNameError(self.noun, name, sorted(self)) from None
+
+    def create(self, name: str, options: Mapping[str, Any], /, *own: Any, **ours: Any) -> Any:
+        """Calls the entry ``name`` with a user's options; see `searchspace.calls.call_with_options`."""
+        entry: Any = self[name]
+        return call_with_options(f"{self.noun} {name!r}", entry, options, *own, **ours)
 
     def __contains__(self, name: object) -> bool:
         self._read_entry_points()

@@ -27,10 +27,8 @@ def build_space(name: str, /, **parameters: Any) -> SearchSpace:
     Raises:
         InputError: Unknown name, or parameters that the space does not take.
     """
-    try:
-        return SPACES[name](**parameters)
-    except TypeError as error:
-        raise InputError(f"space {name!r}: {error}") from None
+    space: SearchSpace = SPACES.create(name, parameters)
+    return space
 
 
 def load_space(path: Path) -> SearchSpace:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from searchspace import Genotype, InputError, Registry, SearchSpace, Selection
+from searchspace import Genotype, Registry, SearchSpace, Selection
 
 __all__ = ["STRATEGIES", "DataUse", "MultiTrialStrategy", "OneShotStrategy", "Strategy", "build_strategy"]
 
@@ -115,16 +115,14 @@ class MultiTrialStrategy(Strategy):
 STRATEGIES: Registry[type[Strategy]] = Registry("strategy", "atrc.strategies")
 
 
-def build_strategy(name: str, space: SearchSpace, /, *, seed: int, **knobs: Any) -> Strategy:
+def build_strategy(name: str, space: SearchSpace, *, seed: int, knobs: Mapping[str, Any] | None = None) -> Strategy:
     """A registered strategy on a space.
 
     Raises:
         InputError: Unknown name, or a knob that it does not have.
     """
-    try:
-        return STRATEGIES[name](space, seed=seed, **knobs)
-    except TypeError as error:
-        raise InputError(f"strategy {name!r}: {str(error).split('() ')[-1]}") from None
+    strategy: Strategy = STRATEGIES.create(name, knobs or {}, space, seed=seed)
+    return strategy
 
 
 def seeded_generator(seed: int) -> torch.Generator:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TypeVar
 
 import torch
@@ -24,7 +23,6 @@ def search_step(
     *,
     progress: float,
     clip_norm: float | None = None,
-    weights: Iterable[Tensor] | None = None,
 ) -> Tensor:
     """Updates the weights and the architecture parameters from one training batch.
 
@@ -34,8 +32,7 @@ def search_step(
         batch: Whatever ``supernet.loss`` takes.
         optimizer: Of the supernet's weights.
         progress: Fraction of the budget spent before this step, in [0, 1].
-        clip_norm: Largest gradient norm of ``weights``; None does not clip.
-        weights: The parameters that are clipped; None takes those of the optimiser.
+        clip_norm: Largest gradient norm of the optimiser's parameters together; None does not clip.
 
     Returns:
         The loss without the strategy's penalty, detached.
@@ -48,8 +45,7 @@ def search_step(
     optimizer.zero_grad(set_to_none=True)
     (loss if penalty is None else loss + penalty.to(loss.device)).backward()
     if clip_norm is not None:
-        clipped = weights if weights is not None else (p for group in optimizer.param_groups for p in group["params"])
-        nn.utils.clip_grad_norm_(clipped, clip_norm)
+        nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip_norm)
     optimizer.step()
     strategy.update()
     return loss.detach()

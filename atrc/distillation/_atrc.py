@@ -137,10 +137,10 @@ def build_context(
 ) -> Context:
     """A registered context with its options."""
     extra = (options or {}).get(option, {})
-    try:
-        return CONTEXTS[option](target_channels, source_channels, hidden, affine_value=affine_value, **extra)
-    except TypeError as error:
-        raise InputError(f"context type {option!r}: {str(error).split('() ')[-1]}") from None
+    context: Context = CONTEXTS.create(
+        option, extra, target_channels, source_channels, hidden, affine_value=affine_value
+    )
+    return context
 
 
 def region_task(context: Context, target: str, source: str) -> str | None:

@@ -176,7 +176,7 @@ def _build_learner(run: RunDirectory, device: torch.device, *, pretrained: bool 
     autocast = config.precision == "bfloat16"
     if run.spec.kind == "search":
         options = config.strategy.options
-        strategy = build_strategy(config.strategy.name, cp_space(config), seed=run.spec.seed, **options)
+        strategy = build_strategy(config.strategy.name, cp_space(config), seed=run.spec.seed, knobs=options)
         if not isinstance(strategy, OneShotStrategy):
             raise InputError(f"strategy {config.strategy.name!r} does not search within a supernet")
         supernet = build_search_network(config, tasks, pretrained=pretrained).to(device)

@@ -127,7 +127,6 @@ class SearchLearner(Learner):
                 self.optimizer,
                 progress=step / self.training.steps,
                 clip_norm=self.training.clip_norm,
-                weights=self.network.parameters(),
             )
         return {"loss": loss}
 

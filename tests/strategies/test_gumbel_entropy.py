@@ -247,13 +247,13 @@ def test_learning_goes_on_while_some_choices_are_frozen() -> None:
         ({"temperature": [1.0]}, "temperature needs its value at the start and at the end"),
         ({"entropy_weight": [0.0, 0.1, 0.2]}, "entropy_weight needs its value at the start and at the end"),
         ({"freeze": "gpa"}, "unknown freeze criterion 'gpa', did you mean 'gap'"),
-        ({"learning_rate": 0.1}, "gumbel_entropy.*learning_rate"),
-        ({"space": 1}, "gumbel_entropy.*space"),
+        ({"learning_rate": 0.1}, "'learning_rate'.*gumbel_entropy"),
+        ({"space": 1}, "'space'.*gumbel_entropy"),
     ],
 )
 def test_knobs_that_cannot_be_used(knobs: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        build_strategy("gumbel_entropy", THREE, seed=0, **knobs)
+        build_strategy("gumbel_entropy", THREE, seed=0, knobs=knobs)
 
 
 def test_an_unknown_strategy_names_the_nearest() -> None:

@@ -70,7 +70,7 @@ def pack(tmp_path: Path) -> Path:
 
 def assert_refused(result: tuple[int, str], *parts: str) -> None:
     status, said = result
-    said = "".join(line for line in said.splitlines(keepends=True) if "\r" not in line)  # without progress bars
+    said = "\n".join(line for line in said.split("\n") if "\r" not in line)  # without progress bars
     assert status == 2, said
     assert said.startswith("atrc: ")
     assert said.count("\n") == 1, f"more than one line: {said}"

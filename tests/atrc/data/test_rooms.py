@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -299,7 +300,7 @@ def test_samples_are_what_was_rendered() -> None:
 def test_the_cache_is_rendered_once_and_again_for_a_new_version(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     monkeypatch.setattr(
-        dataset, "_render_one", lambda i, seed, split, size: calls.append(i) or render(seed, split, i, size)
+        dataset, "render", lambda seed, split, i, size: calls.append(i) or render(seed, split, i, size)
     )
     Rooms("train", ["edge"], **SMALL)
     Rooms("train", ["depth"], profile="people", **SMALL)
@@ -310,11 +311,11 @@ def test_the_cache_is_rendered_once_and_again_for_a_new_version(monkeypatch: pyt
 
 
 def test_a_render_that_fails_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(index: int, seed: int, split: str, size: tuple[int, int]) -> Rendering:
+    def fail(seed: int, split: str, index: int, size: tuple[int, int]) -> Rendering:
         raise RuntimeError("no light")
 
     with monkeypatch.context() as patch:
-        patch.setattr(dataset, "_render_one", fail)
+        patch.setattr(dataset, "render", fail)
         with pytest.raises(RuntimeError, match="no light"):
             Rooms("train", [], **SMALL)
     assert not any(path.is_file() for path in cache_root().rglob("*"))
@@ -337,20 +338,19 @@ def test_a_pickled_dataset_carries_no_images() -> None:
     np.testing.assert_array_equal(pickle.loads(data)[0].labels["semseg"], before.labels["semseg"])
 
 
-def _first_use(results: multiprocessing.SimpleQueue[bytes]) -> None:
-    results.put(Rooms("train", ["depth"], size=(16, 24), train=6, val=1)[5].labels["depth"].tobytes())
+FIRST_USE = """
+import sys
+from atrc.data.rooms import Rooms
+
+rooms = Rooms("train", ["depth"], size=(16, 24), train=6, val=1)
+sys.stdout.buffer.write(rooms[5].labels["depth"].tobytes())
+"""
 
 
 def test_two_processes_may_be_first() -> None:
-    context = multiprocessing.get_context("fork")
-    results = context.SimpleQueue()
-    processes = [context.Process(target=_first_use, args=(results,)) for _ in range(2)]
-    for process in processes:
-        process.start()
-    answers = [results.get() for _ in processes]
-    for process in processes:
-        process.join()
-        assert process.exitcode == 0
+    command = [sys.executable, "-c", FIRST_USE]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
+    answers = [process.communicate()[0] for process in processes]
     assert answers == [render(0, "train", 5, (16, 24)).depth.tobytes()] * 2
     (folder,) = (cache_root() / "rooms").iterdir()
     assert [path.name for path in folder.iterdir()] == ["images"]

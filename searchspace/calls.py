@@ -1,0 +1,50 @@
+"""Calling what a user named with the options that a user gave."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from searchspace.errors import InputError, UnknownNameError
+
+__all__ = ["call_with_options"]
+
+T = TypeVar("T")
+
+
+def call_with_options(
+    what: str, function: Callable[..., T], options: Mapping[str, Any], /, *own: Any, **ours: Any
+) -> T:
+    """``function(*own, **ours, **options)``, where a wrong option is the user's mistake and not a crash.
+
+    Args:
+        what: What the function makes, for the message: ``"strategy 'gumbel_entropy'"``.
+        function: A class or function.
+        options: From the user.
+        own: From the caller.
+        ours: From the caller; the user may not set these.
+
+    Raises:
+        InputError: An option that the function does not take, one that the caller sets, one that is missing, or
+            one of a type that it cannot work with.
+    """
+    signature = inspect.signature(function)
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+    named = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    positional = [p.name for p in named if p.kind is p.POSITIONAL_OR_KEYWORD][: len(own)]
+    allowed = [p.name for p in named if p.name not in ours and p.name not in positional]
+    for option in options:
+        if option in ours or option in positional or (option not in allowed and not open_ended):
+            raise UnknownNameError("option", str(option), allowed, what)
+    try:
+        signature.bind(*own, **ours, **options)
+    except TypeError as error:
+        raise InputError(f"{what}: {error}") from None
+    try:
+        return function(*own, **ours, **options)
+    except TypeError as error:
+        if not options:  # nothing that the user said can be at fault
+            raise
+        given = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        raise InputError(f"{what} cannot be made with {given}: {error}") from error
