@@ -19,7 +19,7 @@ def test_every_preset_builds_its_tasks_and_space(name: str) -> None:
 
 
 def test_paper_recipe_is_the_default() -> None:
-    """facts, sec. 2: 40,000 steps of 8, SGD 0.9, weight decay 5e-4, poly 0.9, clip 10 in search."""
+    """The paper: 40,000 steps of 8, SGD 0.9, weight decay 5e-4, poly 0.9, clip 10 in search."""
     config = load_config("nyud_hrnet18")
     for training in (config.search, config.train):
         assert (training.steps, training.batch_size, training.optimizer) == (40_000, 8, "sgd")

@@ -68,7 +68,7 @@ def test_context_is_its_equation_between_written_out_projections(name: str) -> N
 
 
 def test_parameter_counts_of_a_block() -> None:
-    """facts: 9,141 with d = 33, and 2 d fewer where the value's norm has no scale."""
+    """9,141 with d = 33, and 2 d fewer where the value's norm has no scale."""
     for name in ("global", "local", "t_label", "s_label"):
         derived, searched = CONTEXTS[name](67, 67, 33), CONTEXTS[name](67, 67, 33, affine_value=False)
         assert sum(p.numel() for p in derived.parameters()) == 9141
