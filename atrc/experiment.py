@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Iterable, Sequence
 from multiprocessing.connection import wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.queues import Queue
 from pathlib import Path
 
 import torch
@@ -136,32 +136,27 @@ def execute_all(runs: Sequence[RunDirectory], *, jobs: int = 1, quiet: bool = Fa
             execute(run, quiet=quiet)
         return
     _prepare_data(waiting)
-    threads = max(1, (os.cpu_count() or 1) // jobs)
     context = multiprocessing.get_context("spawn")
-    active: dict[int, tuple[SpawnProcess, int, RunDirectory]] = {}
-    failed: list[RunDirectory] = []
+    queue: Queue[Path | None] = context.Queue()
+    for path in [*(run.path for run in waiting), *[None] * jobs]:
+        queue.put(path)
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    workers = [context.Process(target=_work, args=(queue, threads, slot, quiet)) for slot in range(jobs)]
     with _Stoppable() as stop:
-        while active or (waiting and not stop.requested):
-            free = [slot for slot in range(jobs) if slot not in {s for _, s, _ in active.values()}]
-            while free and waiting and not stop.requested:
-                run, slot = waiting.pop(0), free.pop(0)
-                process = context.Process(target=_child, args=(run.path, threads, slot, quiet))
-                process.start()
-                active[process.sentinel] = (process, slot, run)
-            for sentinel in wait(list(active), timeout=1.0):
-                process, _, run = active.pop(int(sentinel))  # type: ignore[arg-type]
-                process.join()
-                if process.exitcode != 0 and not stop.requested:
-                    failed.append(run)
-            if stop.requested:
-                for process, _, _ in active.values():
-                    if process.pid not in stop.told:
-                        stop.told.add(process.pid)
-                        process.terminate()
+        for worker in workers:
+            worker.start()
+        while any(worker.is_alive() for worker in workers):
+            wait([worker.sentinel for worker in workers if worker.is_alive()], timeout=1.0)
+            if stop.requested and not stop.passed_on:
+                stop.passed_on = True
+                for worker in workers:
+                    worker.terminate()
+        queue.cancel_join_thread()  # runs that nobody took need not be read before this process may end
     if stop.requested:
         raise Interrupted("stopped; every unfinished run left a checkpoint, and the same command continues them")
+    failed = [str(run.path) for run in waiting if not run.finished]
     if failed:
-        raise InputError(f"{len(failed)} of {len(runs)} runs failed: {', '.join(str(run.path) for run in failed)}")
+        raise InputError(f"{len(failed)} of {len(waiting)} runs failed: {', '.join(failed)}")
 
 
 def _prepare_data(runs: Sequence[RunDirectory]) -> None:
@@ -176,17 +171,17 @@ def _prepare_data(runs: Sequence[RunDirectory]) -> None:
                 build_dataset(run.config, split)
 
 
-def _child(path: Path, threads: int, slot: int, quiet: bool) -> None:
-    """One run in its own process; Ctrl-C reaches the parent, which passes it on as SIGTERM."""
+def _work(queue: Queue[Path | None], threads: int, slot: int, quiet: bool) -> None:
+    """A process that executes runs until the queue says None; Ctrl-C reaches the parent, which sends SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
-    try:
-        execute(RunDirectory.open(path), quiet=quiet, position=slot)
-    except Interrupted:
-        sys.exit(130)
-    except InputError as error:
-        print(f"\n{path}: {error}", file=sys.stderr)
-        sys.exit(2)
+    for path in iter(queue.get, None):
+        try:
+            execute(RunDirectory.open(path), quiet=quiet, position=slot)
+        except Interrupted:
+            return
+        except InputError as error:
+            print(f"\n{path}: {error}", file=sys.stderr)
 
 
 class _Stoppable:
@@ -194,7 +189,7 @@ class _Stoppable:
 
     def __init__(self) -> None:
         self.requested = False
-        self.told: set[int | None] = set()
+        self.passed_on = False
 
     def __enter__(self) -> _Stoppable:
         self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -37,10 +37,25 @@ def atrc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
 
 def test_a_whole_experiment_side_by_side(atrc: Call, config_file: Path, tmp_path: Path) -> None:
     """Two seeds, two processes: searches, retraining, baselines, analysis; a second call only looks."""
-    command = ("experiment", config_file, "--seeds", "0,1", "-j", "2", "-q", "-s", "train.steps=3", "-o", "exp")
+    tasks = "tasks={depth: {}, edge: {thresholds: 5}}"
+    command = (
+        "experiment",
+        config_file,
+        "--seeds",
+        "0,1",
+        "-j",
+        "2",
+        "-q",
+        "-s",
+        "train.steps=3",
+        "-s",
+        tasks,
+        "-o",
+        "exp",
+    )
     said = atrc(*command)
     groups = {run.spec.model for run in find_runs([tmp_path / "exp"])}
-    assert groups == {"search", "retrain", "multi", *(f"single-{t}" for t in ("semseg", "depth", "normals", "edge"))}
+    assert groups == {"search", "retrain", "multi", "single-depth", "single-edge"}
     for seed in (0, 1):
         found = load_genotype(tmp_path / f"exp/search/seed{seed}/genotype.json")
         assert load_genotype(tmp_path / f"exp/retrain/seed{seed}/genotype.json") == found
