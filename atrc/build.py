@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -129,9 +130,9 @@ def fit_tasks(tasks: Mapping[str, Task], train: Dataset) -> None:
 
 
 def build_space(config: Config) -> SearchSpace:
-    """The config's space; the cp space takes the config's tasks."""
+    """The config's space; a space that is made of tasks takes the config's."""
     options = config.space.options
-    if config.space.name == "cp":
+    if "tasks" in inspect.signature(SPACES[config.space.name]).parameters:
         options.setdefault("tasks", list(config.tasks))
         if list(options["tasks"]) != list(config.tasks):
             raise InputError(

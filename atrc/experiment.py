@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from multiprocessing.connection import wait
 from multiprocessing.queues import Queue
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -29,12 +30,20 @@ from atrc.build import (
     model_genotype,
 )
 from atrc.config import Config
-from atrc.runs import RunDirectory, RunSpec
-from atrc.training import Interrupted, execute, pick_device
+from atrc.runs import RunDirectory, RunSpec, refuse_existing
+from atrc.training import Interrupted, execute, pick_device, stop_requests
 from searchspace import Genotype, InputError
 from strategies import build_strategy
 
-__all__ = ["create_retrain", "create_search", "create_train", "default_jobs", "execute_all", "expand_models"]
+__all__ = [
+    "create_retrain",
+    "create_search",
+    "create_train",
+    "default_jobs",
+    "execute_all",
+    "expand_models",
+    "run_path",
+]
 
 RETRAIN, SEARCH = "retrain", "search"
 
@@ -60,7 +69,7 @@ def create_search(config: Config, out: Path) -> list[RunDirectory]:
     """New search runs ``out/search/seedK``, one for each of the config's seeds."""
     check(config)
     build_strategy(config.strategy.name, cp_space(config), seed=0, knobs=config.strategy.options)
-    return _create(out, [(RunSpec("search", SEARCH, seed), None) for seed in config.seeds], config)
+    return _create([_Planned(out, RunSpec("search", SEARCH, seed), config, None) for seed in config.seeds])
 
 
 def create_train(config: Config, models: Sequence[str], out: Path) -> list[RunDirectory]:
@@ -72,12 +81,16 @@ def create_train(config: Config, models: Sequence[str], out: Path) -> list[RunDi
         out: The experiment's folder.
     """
     check(config)
-    planned: list[tuple[RunSpec, Genotype | None]] = []
+    planned = []
     for model in expand_models(config, models):
         genotype = model_genotype(config, model)
-        name = Path(model).stem if model.endswith(".json") else model.replace("-label", "_label")
-        planned += [(RunSpec("train", name, seed), genotype) for seed in config.seeds]
-    return _create(out, planned, config)
+        planned += [_Planned(out, RunSpec("train", group(model), seed), config, genotype) for seed in config.seeds]
+    return _create(planned)
+
+
+def group(model: str) -> str:
+    """The folder of a model's runs, and its name in tables."""
+    return Path(model).stem if model.endswith(".json") else model.replace("-label", "_label")
 
 
 def create_retrain(searches: Sequence[RunDirectory], out: Path | None = None) -> list[RunDirectory]:
@@ -90,28 +103,41 @@ def create_retrain(searches: Sequence[RunDirectory], out: Path | None = None) ->
     Raises:
         InputError: One is not a search, or not finished.
     """
-    runs = []
+    planned = []
     for search in searches:
         if search.spec.kind != "search":
             raise InputError(f"run {search.path} is not a search: it trained {search.spec.model!r}")
         search.result()  # raises where it is not finished
-        path = (out or search.path.parent.parent) / RETRAIN / f"seed{search.spec.seed}"
-        spec = RunSpec("train", RETRAIN, search.spec.seed, source=os.path.relpath(search.path, path))
-        runs.append(RunDirectory.create(path, spec, search.config, search.genotype()))
-    return runs
+        folder = out or search.path.parent.parent
+        source = os.path.relpath(search.path, run_path(folder, RETRAIN, search.spec.seed))
+        spec = RunSpec("train", RETRAIN, search.spec.seed, source=source)
+        planned.append(_Planned(folder, spec, search.config, search.genotype()))
+    return _create(planned)
 
 
-def _create(out: Path, planned: Sequence[tuple[RunSpec, Genotype | None]], config: Config) -> list[RunDirectory]:
-    paths = [out / spec.model / f"seed{spec.seed}" for spec, _ in planned]
-    for path in paths:
-        if path.exists():
-            raise InputError(
-                f"run directory {path} already exists; continue it with: atrc resume {path}, or give another --out"
-            )
-    return [
-        RunDirectory.create(path, spec, config, genotype)
-        for path, (spec, genotype) in zip(paths, planned, strict=True)
-    ]
+class _Planned(NamedTuple):
+    """What `RunDirectory.create` needs of one run."""
+
+    folder: Path
+    spec: RunSpec
+    config: Config
+    genotype: Genotype | None
+
+    @property
+    def path(self) -> Path:
+        return run_path(self.folder, self.spec.model, self.spec.seed)
+
+
+def run_path(folder: Path, model: str, seed: int) -> Path:
+    """Where a run of an experiment lies."""
+    return folder / group(model) / f"seed{seed}"
+
+
+def _create(planned: Sequence[_Planned]) -> list[RunDirectory]:
+    """All of them or none: one that is in the way is found before the first is made."""
+    for run in planned:
+        refuse_existing(run.path)
+    return [RunDirectory.create(run.path, run.spec, run.config, run.genotype) for run in planned]
 
 
 def default_jobs(config: Config) -> int:
@@ -142,13 +168,14 @@ def execute_all(runs: Sequence[RunDirectory], *, jobs: int = 1, quiet: bool = Fa
         queue.put(path)
     threads = max(1, (os.cpu_count() or 1) // jobs)
     workers = [context.Process(target=_work, args=(queue, threads, slot, quiet)) for slot in range(jobs)]
-    with _Stoppable() as stop:
+    passed_on = False
+    with stop_requests(insist=False) as stop:
         for worker in workers:
             worker.start()
         while any(worker.is_alive() for worker in workers):
             wait([worker.sentinel for worker in workers if worker.is_alive()], timeout=1.0)
-            if stop.requested and not stop.passed_on:
-                stop.passed_on = True
+            if stop.requested and not passed_on:
+                passed_on = True
                 for worker in workers:
                     worker.terminate()
         queue.cancel_join_thread()  # runs that nobody took need not be read before this process may end
@@ -182,24 +209,3 @@ def _work(queue: Queue[Path | None], threads: int, slot: int, quiet: bool) -> No
             return
         except InputError as error:
             print(f"\n{path}: {error}", file=sys.stderr)
-
-
-class _Stoppable:
-    """Remembers SIGINT and SIGTERM instead of dying of them."""
-
-    def __init__(self) -> None:
-        self.requested = False
-        self.passed_on = False
-
-    def __enter__(self) -> _Stoppable:
-        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        for number in self._before:
-            signal.signal(number, self._ask)
-        return self
-
-    def _ask(self, *_: object) -> None:
-        self.requested = True
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)

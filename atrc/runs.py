@@ -33,7 +33,7 @@ from atrc.data.cache import atomic_folder
 from atrc.files import write_json, write_text
 from searchspace import Genotype, InputError, call_with_options, load_genotype
 
-__all__ = ["Result", "RunDirectory", "RunSpec", "find_runs"]
+__all__ = ["Result", "RunDirectory", "RunSpec", "find_runs", "refuse_existing"]
 
 Kind = Literal["search", "train"]
 RESULT_FORMAT = "atrc-result/1"
@@ -94,9 +94,7 @@ class RunDirectory:
         Raises:
             InputError: The path exists.
         """
-        if path.exists():
-            hint = "continue it with: atrc resume" if (path / "run.json").exists() else "it holds no run:"
-            raise InputError(f"run directory {path} already exists; {hint} {path}, or give another --out")
+        refuse_existing(path)
         with atomic_folder(path) as folder:
             write_text(folder / "config.yaml", config.to_yaml())
             write_json(folder / "environment.json", environment())
@@ -178,6 +176,13 @@ class RunDirectory:
             if (self.path / name).exists():
                 kept = [json.dumps(line) for line in self.lines(name) if line["step"] <= step]
                 write_text(self.path / name, "".join(line + "\n" for line in kept))
+
+
+def refuse_existing(path: Path) -> None:
+    """Raises InputError if there is something where a new run should go."""
+    if path.exists():
+        hint = "continue it with: atrc resume" if (path / "run.json").exists() else "it holds no run:"
+        raise InputError(f"run directory {path} already exists; {hint} {path}, or give another --out")
 
 
 def find_runs(paths: list[Path]) -> list[RunDirectory]:

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from atrc.build import import_plugins
 from atrc.cli._analysis import show_analysis
 from atrc.cli._app import (
     ConfigArgument,
@@ -25,7 +24,15 @@ from atrc.cli._app import (
     read_config,
 )
 from atrc.config import Config
-from atrc.experiment import create_retrain, create_search, create_train, default_jobs, execute_all, expand_models
+from atrc.experiment import (
+    create_retrain,
+    create_search,
+    create_train,
+    default_jobs,
+    execute_all,
+    expand_models,
+    run_path,
+)
 from atrc.runs import RunDirectory, find_runs
 from atrc.tasks import TASKS
 from searchspace import InputError
@@ -69,34 +76,27 @@ def experiment(
     searches = _existing_or_new(settings, folder, "search")
     trained = [run for name in models for run in _existing_or_new(settings, folder, name)]
     execute_all([*searches, *trained], jobs=at_once, quiet=quiet)
-    missing = [run for run in searches if not _sibling(run, "retrain").exists()]
-    found = [RunDirectory.open(_sibling(run, "retrain")) for run in searches if run not in missing]
+    missing = [run for run in searches if not run_path(folder, "retrain", run.spec.seed).exists()]
+    found = [RunDirectory.open(run_path(folder, "retrain", r.spec.seed)) for r in searches if r not in missing]
     execute_all([*found, *create_retrain(missing)], jobs=at_once, quiet=quiet)
     show_analysis([folder], folder / "analysis")
 
 
-def _sibling(search: RunDirectory, group: str) -> Path:
-    return search.path.parent.parent / group / search.path.name
-
-
 def _existing_or_new(config: Config, folder: Path, model: str) -> list[RunDirectory]:
     """One run per seed: those that are there, made with the same config, and new ones for the rest."""
-    runs = []
-    for seed in config.seeds:
-        path = folder / Path(model).stem / f"seed{seed}"
-        if path.exists():
-            run = RunDirectory.open(path)
-            changed = _differences(run.config, config)
-            if changed:
-                raise InputError(
-                    f"run {path} was made with another config ({', '.join(changed)} changed); "
-                    "give another --out, or remove it"
-                )
-            runs.append(run)
-        else:
-            one = config.model_copy(update={"seeds": [seed]})
-            made = create_search(one, folder) if model == "search" else create_train(one, [model], folder)
-            runs += made
+    paths = {seed: run_path(folder, model, seed) for seed in config.seeds}
+    runs = [RunDirectory.open(path) for path in paths.values() if path.exists()]
+    for run in runs:
+        changed = _differences(run.config, config)
+        if changed:
+            raise InputError(
+                f"run {run.path} was made with another config ({', '.join(changed)} changed); "
+                "give another --out, or remove it"
+            )
+    fresh = [seed for seed, path in paths.items() if not path.exists()]
+    if fresh:
+        rest = config.model_copy(update={"seeds": fresh})
+        runs += create_search(rest, folder) if model == "search" else create_train(rest, [model], folder)
     return runs
 
 
@@ -117,7 +117,6 @@ def search(
 ) -> None:
     """Search a genotype, once per seed; the supernet is evaluated at what it found."""
     settings = read_config(config, override, seeds)
-    import_plugins(settings)
     runs = create_search(settings, experiment_folder(settings, out))
     _execute(runs, jobs, quiet)
     console.print(f"Train what was found:  atrc retrain {' '.join(str(run.path) for run in runs)}")

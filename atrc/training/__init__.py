@@ -2,8 +2,9 @@
 
 from atrc.training.checkpoint import load_checkpoint, save_checkpoint
 from atrc.training.evaluation import decode_predictions, evaluate
-from atrc.training.execute import Interrupted, evaluate_split, execute, load_learner, pick_device
+from atrc.training.execute import evaluate_split, execute, load_learner, pick_device
 from atrc.training.learner import Learner, SearchLearner, WeightLearner, learning_rate
+from atrc.training.stopping import Interrupted, stop_requests
 
 __all__ = [
     "Interrupted",
@@ -19,4 +20,5 @@ __all__ = [
     "load_learner",
     "pick_device",
     "save_checkpoint",
+    "stop_requests",
 ]

@@ -7,13 +7,10 @@ strategy and random generators, and the data order follows from the seed and the
 
 from __future__ import annotations
 
-import signal
-import threading
+import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 import torch
@@ -32,6 +29,7 @@ from atrc.build import (
 )
 from atrc.config import Augmentation, Config, Training
 from atrc.data import (
+    Batch,
     BatchLoader,
     Compose,
     Photometric,
@@ -46,14 +44,11 @@ from atrc.training.allocator import keep_memory
 from atrc.training.checkpoint import latest, load_checkpoint, save_checkpoint
 from atrc.training.evaluation import evaluate
 from atrc.training.learner import Learner, SearchLearner, WeightLearner
+from atrc.training.stopping import Interrupted, Stop, stop_requests
 from searchspace import InputError
 from strategies import OneShotStrategy, build_strategy
 
-__all__ = ["Interrupted", "evaluate_split", "execute", "load_learner", "pick_device", "training_transform"]
-
-
-class Interrupted(Exception):
-    """The run was asked to stop, and can be resumed."""
+__all__ = ["evaluate_split", "execute", "load_learner", "pick_device", "training_transform"]
 
 
 def execute(run: RunDirectory, *, quiet: bool = False, position: int = 0) -> Result:
@@ -94,7 +89,7 @@ def execute(run: RunDirectory, *, quiet: bool = False, position: int = 0) -> Res
     else:
         _restore(load_checkpoint(checkpoint), learner, state)
     run.rewind(state.step)
-    with _stop_requests() as stop:
+    with stop_requests(insist=True) as stop:
         _train(run, learner, training, loader, state, stop, device, quiet=quiet, position=position)
         metrics = evaluate_split(config, learner, "val", device, stop=stop, quiet=quiet, position=position)
     genotype = learner.genotype()
@@ -163,13 +158,6 @@ class _State:
     seconds: float = 0.0
 
 
-@dataclass
-class _Stop:
-    """Whether somebody asked the process to stop."""
-
-    requested: bool = False
-
-
 def _build_learner(run: RunDirectory, device: torch.device, *, pretrained: bool = True) -> tuple[Learner, Training]:
     config = run.config
     tasks = build_tasks(config, describe_dataset(config))
@@ -191,7 +179,7 @@ def _train(
     training: Training,
     loader: BatchLoader,
     state: _State,
-    stop: _Stop,
+    stop: Stop,
     device: torch.device,
     *,
     quiet: bool,
@@ -217,7 +205,7 @@ def _train(
             bar.update()
             if state.step % config.log_every == 0 or state.step == training.steps:
                 numbers = {name: float(value) for name, value in parts.items()}
-                if not all(map(_finite, numbers.values())):
+                if not all(map(math.isfinite, numbers.values())):
                     raise InputError(
                         f"the loss of {run.path} became {numbers['loss']} at step {step}; "
                         f"lower the learning rate ({training.lr}) or set clip_norm"
@@ -245,7 +233,7 @@ def evaluate_split(
     split: str,
     device: torch.device,
     *,
-    stop: _Stop | None = None,
+    stop: Stop | None = None,
     quiet: bool = False,
     position: int = 0,
 ) -> dict[str, float]:
@@ -260,7 +248,7 @@ def evaluate_split(
     )
     total = -(-len(dataset) // config.evaluate_batch)
 
-    def watched() -> Iterator[Any]:
+    def watched() -> Iterator[Batch]:
         for batch in tqdm(
             batches, total=total, desc="evaluate", unit="batch", disable=quiet, position=position, leave=False
         ):
@@ -301,30 +289,3 @@ def _deployed(learner: Learner) -> nn.Module:
     if isinstance(learner, SearchLearner):
         return learner.network.derive(learner.genotype())
     return learner.network
-
-
-@contextmanager
-def _stop_requests() -> Iterator[_Stop]:
-    """Turns SIGINT and SIGTERM into a request that is met between two steps; a second one acts at once."""
-    stop = _Stop()
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
-        yield stop
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if stop.requested:
-            raise KeyboardInterrupt
-        stop.requested = True
-
-    try:
-        for number in before:
-            signal.signal(number, ask)
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _finite(value: float) -> bool:
-    return value - value == 0
