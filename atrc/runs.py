@@ -228,6 +228,7 @@ def environment() -> dict[str, Any]:
             versions[library] = metadata.version(library)
         except metadata.PackageNotFoundError:
             versions[library] = None
+    program = Path(sys.argv[0]).name
     return {
         "python": platform.python_version(),
         "versions": versions,
@@ -236,7 +237,7 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "revision": _revision(),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": ["atrc" if program == "__main__.py" else program, *sys.argv[1:]],
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 
