@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 __all__ = ["Camera", "aim"]
 
@@ -41,22 +42,21 @@ class Camera:
         return columns.astype(np.float32), rows.astype(np.float32)
 
 
-def aim(
-    position: tuple[float, float, float], target: tuple[float, float, float], roll: float, field_of_view: float
-) -> Camera:
+def aim(position: ArrayLike, target: ArrayLike, roll: float, field_of_view: float) -> Camera:
     """A camera that looks from ``position`` at ``target``.
 
     Args:
-        position, target: Metres; one must not be straight above the other.
+        position, target: ``(3,)`` metres; one must not be straight above the other.
         roll: Turn about the line of sight, radians.
         field_of_view: Horizontal, degrees.
     """
     start = np.array(position)
     forward = np.array(target) - start
     forward /= np.linalg.norm(forward)
-    right = np.cross(forward, (0.0, 0.0, 1.0))
+    right = np.array([forward[1], -forward[0], 0.0])
     right /= np.linalg.norm(right)
-    up = np.cross(right, forward)
+    (rx, ry, rz), (fx, fy, fz) = right, forward
+    up = np.array([ry * fz - rz * fy, rz * fx - rx * fz, rx * fy - ry * fx])
     cosine, sine = math.cos(roll), math.sin(roll)
     axes = np.stack([cosine * right + sine * up, cosine * up - sine * right, forward])
     return Camera(start, axes, math.tan(math.radians(field_of_view) / 2))

@@ -285,6 +285,14 @@ class Dice:
             self._block = self.rng.random(1024).tolist()
         return self._block.pop()
 
+    def units(self, count: int) -> np.ndarray:
+        """``(count,)`` such numbers, the ones that as many calls of `unit` would give."""
+        while len(self._block) < count:
+            self._block = self.rng.random(1024).tolist() + self._block
+        taken = self._block[-count:]
+        del self._block[-count:]
+        return np.array(taken[::-1])
+
     def between(self, low: float, high: float) -> float:
         """Uniform in [low, high)."""
         return low + (high - low) * self.unit()

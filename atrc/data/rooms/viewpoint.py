@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from atrc.data.rooms.camera import Camera, aim
-from atrc.data.rooms.layout import Layout
+from atrc.data.rooms.layout import Layout, Placed
 
 __all__ = ["view"]
-
-_Thing = tuple[float, float, float, float, float, float, str]
 
 _NEAREST = 0.7
 """z-depth in metres that walls keep at least, at the image's left and right ends."""
@@ -17,92 +17,101 @@ _NEAREST = 0.7
 _WIDEST = 74.0
 """Largest horizontal field of view, degrees."""
 
-_Point = tuple[float, float, float]
-
 
 def view(layout: Layout) -> Camera:
     """A camera inside the room, clear of every solid, that has the most to show of several random ones."""
-    dice = layout.dice
-    things = [
-        (item.x, item.y, *item.extent, item.z, item.z + item.piece.height, item.piece.name) for item in layout.placed
-    ]
-    best: tuple[_Point, _Point] | None = None
+    things = _things(layout)
     # a crowded room may be clear nowhere; then a little nearer will do
     for clearance, tries in ((0.9, 16), (0.75, 40), (0.5, 160)):
-        best_score = -math.inf
-        for _ in range(tries):
-            place, target = _candidate(layout)
-            if math.dist(place[:2], target[:2]) < 1.8 or _wall_depth(layout, place, target) < _NEAREST:
-                continue
-            score = _score(things, place, target, clearance)
-            if score > best_score:
-                best, best_score = (place, target), score
-        if best:
+        places, targets = _candidates(layout, tries)
+        score = np.where(
+            (np.hypot(*(places - targets)[:2]) < 1.8) | (_wall_depth(layout, places, targets) < _NEAREST),
+            -math.inf,
+            _score(things, places, targets, clearance),
+        )
+        best = score.argmax()
+        if score[best] > -math.inf:
+            place, target = places[:, best], targets[:, best]
             break
     else:
-        best = ((0.5, 0.5, layout.height - 0.3), (layout.width / 2, layout.depth / 2, 0.8))
-    return aim(*best, dice.between(-0.05, 0.05), dice.between(58, _WIDEST))
-
-
-def _candidate(layout: Layout) -> tuple[_Point, _Point]:
-    """A random place at the height of the eyes, and a point near something to look at."""
+        place = np.array((0.5, 0.5, layout.height - 0.3))
+        target = np.array((layout.width / 2, layout.depth / 2, 0.8))
     dice = layout.dice
-    place = (
-        dice.between(0.45, layout.width - 0.45),
-        dice.between(0.45, layout.depth - 0.45),
-        dice.between(1.1, 1.75),
-    )
-    focus = dice.pick(layout.persons) if layout.persons and dice.chance(0.8) else dice.pick(layout.placed)
-    height = focus.z + 0.5 * min(focus.piece.height, 1.7)
-    target = (
-        0.75 * focus.x + 0.125 * layout.width + dice.between(-0.3, 0.3),
-        0.75 * focus.y + 0.125 * layout.depth + dice.between(-0.3, 0.3),
-        0.6 * min(height, 1.4) + 0.36 + dice.between(-0.15, 0.15),
-    )
-    return place, target
+    return aim(place, target, dice.between(-0.05, 0.05), dice.between(58, _WIDEST))
 
 
-def _wall_depth(layout: Layout, place: _Point, target: _Point) -> float:
-    """z-depth of the nearest wall at the left and right ends of a level image."""
-    ahead_x, ahead_y = target[0] - place[0], target[1] - place[1]
-    norm = math.hypot(ahead_x, ahead_y)
-    ahead_x, ahead_y = ahead_x / norm, ahead_y / norm
-    tangent = math.tan(math.radians(_WIDEST / 2))
-    nearest = math.inf
-    for side in (-tangent, tangent):
+def _candidates(layout: Layout, tries: int) -> tuple[np.ndarray, np.ndarray]:
+    """``(3, tries)`` random places at the height of the eyes, and points near something to look at."""
+    dice, placed, persons = layout.dice, layout.placed, layout.persons
+    draws = dice.units(tries * (8 if persons else 7)).reshape(tries, -1).T
+    low = np.array([[0.45], [0.45], [1.1]])
+    high = np.array([[layout.width - 0.45], [layout.depth - 0.45], [1.75]])
+    places = low + (high - low) * draws[:3]
+
+    sights = np.array([_sight(layout, item) for item in placed])
+    focus = (draws[-4] * len(placed)).astype(int)
+    if persons:
+        faces = np.array([k for k, item in enumerate(placed) if any(item is person for person in persons)])
+        focus = np.where(draws[3] < 0.8, faces[(draws[-4] * len(faces)).astype(int)], focus)
+    spread = np.array([[0.3], [0.3], [0.15]])
+    return places, sights[focus].T + (-spread + (spread + spread) * draws[-3:])
+
+
+def _sight(layout: Layout, item: Placed) -> tuple[float, float, float]:
+    """The point that a camera aims at to see an item: drawn a little to the room's middle."""
+    height = item.z + 0.5 * min(item.piece.height, 1.7)
+    return 0.75 * item.x + 0.125 * layout.width, 0.75 * item.y + 0.125 * layout.depth, 0.6 * min(height, 1.4) + 0.36
+
+
+def _ahead(places: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``(2, N)`` unit vectors on the floor from the places to the targets, and ``(N,)`` their distances."""
+    step = (targets - places)[:2]
+    norm = np.hypot(*step)
+    return step / norm, norm
+
+
+def _wall_depth(layout: Layout, places: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """``(N,)`` z-depth of the nearest wall at the left and right ends of a level image."""
+    (ahead_x, ahead_y), _ = _ahead(places, targets)
+    tangent = math.tan(math.radians(_WIDEST / 2)) * np.array([[-1.0], [1.0]])
+    gaps = [
+        np.where(step > 0, size - position, position) / np.maximum(np.abs(step), 1e-6)
         for step, position, size in (
-            (ahead_x + side * ahead_y, place[0], layout.width),
-            (ahead_y - side * ahead_x, place[1], layout.depth),
-        ):
-            gap = size - position if step > 0 else position
-            nearest = min(nearest, gap / max(abs(step), 1e-6))
-    return nearest
+            (ahead_x + tangent * ahead_y, places[0], layout.width),
+            (ahead_y - tangent * ahead_x, places[1], layout.depth),
+        )
+    ]
+    return np.minimum(*gaps).min(0)
 
 
-def _score(things: list[_Thing], place: _Point, target: _Point, clearance: float) -> float:
-    """How much of interest a camera would see; -inf where something is nearer than the clearance, in metres.
+def _things(layout: Layout) -> np.ndarray:
+    """What a camera may see or run into, ``(8, things, 1)``.
 
-    A thing is its place (x, y), its half extent (x, y), where it begins and ends in height, and its name.
+    Place (x, y), half extent (x, y), where it begins and ends in height, 1 for a person, and what it is worth to see.
     """
-    x, y, z = place
-    ahead_x, ahead_y = target[0] - x, target[1] - y
-    norm = math.hypot(ahead_x, ahead_y)
-    ahead_x, ahead_y = ahead_x / norm, ahead_y / norm
-    score = 0.0
-    for place_x, place_y, half_x, half_y, bottom, top, name in things:
-        dx, dy = place_x - x, place_y - y
-        outside = math.hypot(max(abs(dx) - half_x, 0), max(abs(dy) - half_y, 0))
-        if outside < clearance and top > 0.1 and bottom < z + 0.3:
-            return -math.inf
-        front = dx * ahead_x + dy * ahead_y
-        side = abs(dx * ahead_y - dy * ahead_x)
-        if front < 0.8 or side > 0.62 * front:
-            continue
-        if outside < 1.4 and top > z - 0.4 * outside:
-            score -= 2.0
-        if name == "person":
-            # whole bodies are seen from two to four metres
-            score += 2.5 - abs(front - 2.8) * 0.6
-        else:
-            score += 1.0 if name not in ("rug", "picture") else 0.4
-    return score + 0.5 * min(norm, 4.0)
+    rows = [
+        (
+            *(item.x, item.y, *item.extent, item.z, item.z + item.piece.height),
+            item.piece.name == "person",
+            0.4 if item.piece.name in ("rug", "picture") else 1.0,
+        )
+        for item in layout.placed
+    ]
+    return np.array(rows, dtype=float).T[:, :, None]
+
+
+def _score(things: np.ndarray, places: np.ndarray, targets: np.ndarray, clearance: float) -> np.ndarray:
+    """``(N,)`` how much of interest a camera would see; -inf where something is nearer than ``clearance`` metres."""
+    place_x, place_y, half_x, half_y, bottom, top, person, worth = things
+    x, y, z = places
+    (ahead_x, ahead_y), distance = _ahead(places, targets)
+    dx, dy = place_x - x, place_y - y
+    outside = np.hypot(np.maximum(np.abs(dx) - half_x, 0), np.maximum(np.abs(dy) - half_y, 0))
+    front = dx * ahead_x + dy * ahead_y
+    side = np.abs(dx * ahead_y - dy * ahead_x)
+    # whole bodies are seen from two to four metres
+    worth = np.where(person, 2.5 - np.abs(front - 2.8) * 0.6, worth)
+    worth = worth - 2.0 * ((outside < 1.4) & (top > z - 0.4 * outside))
+    seen = (front >= 0.8) & (side <= 0.62 * front)
+    blocked = (outside < clearance) & (top > 0.1) & (bottom < z + 0.3)
+    return np.where(blocked.any(0), -math.inf, (worth * seen).sum(0) + 0.5 * np.minimum(distance, 4.0))
