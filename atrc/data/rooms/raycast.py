@@ -3,13 +3,13 @@
 A ray is ``position + t * (forward + u * right + v * up)``, so that t is the z-depth. In a solid's local frame its
 half sizes are 1, and a ray's direction there, like every product of it with a constant, is linear in u and v: a sum
 of one value per column and one per row. Arrays over rays are float32; what is computed once per solid is float64.
+A solid is tested against the rays in its window only, all solids of one shape at once: there are many small ones.
 
 Legend: N solids, S of them in view, P = H x W rays in raster order.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +20,6 @@ from atrc.data.rooms.scene import ROOM_FACES, Scene, Shape
 __all__ = ["Surface", "cast", "dot", "first_hits", "pick"]
 
 _CORNERS = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float64)
-
-_Window = tuple[int, int, int, int]
 
 
 @dataclass
@@ -64,129 +62,167 @@ def dot(a: np.ndarray | list[np.ndarray], b: np.ndarray | list[np.ndarray]) -> n
 
 def first_hits(scene: Scene, camera: Camera, columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """z-depth ``(H, W)`` float32 and index ``(H, W)`` int16 of the first solid on every ray of `Camera.grid`."""
-    seen, windows, crossing = _windows(scene, camera, columns, rows)
+    seen, windows = _windows(scene, camera, columns, rows)
     of = np.concatenate([np.zeros(1, np.intp), seen])
-    origin = np.einsum("nij,nj->ni", scene.to_local[of], camera.position - scene.centre[of])
-    frame = np.einsum("nij,kj->nki", scene.to_local[of], camera.axes)
+    origin = np.einsum("nij,nj->in", scene.to_local[of], camera.position - scene.centre[of])
+    frame = np.einsum("nij,kj->ikn", scene.to_local[of], camera.axes)
     # per solid: the direction (3), origin x direction (3), -origin . direction (1), the same in x and y only (1)
-    (ox, oy, oz), (fx, fy, fz) = origin.T[:, :, None], frame.transpose(2, 0, 1)
-    cross = np.stack([oy * fz - oz * fy, oz * fx - ox * fz, ox * fy - oy * fx], axis=2)
+    (ox, oy, oz), (fx, fy, fz) = origin[:, None], frame
+    cross = np.stack([oy * fz - oz * fy, oz * fx - ox * fz, ox * fy - oy * fx])
     along = -(origin[:, None] * frame)
-    linear = np.concatenate([frame, cross, along.sum(2)[..., None], along[..., :2].sum(2)[..., None]], axis=2)
-    linear = linear.astype(np.float32)[..., None]
-    across = (linear[:, 2] + linear[:, 0] * columns)[:, :, None, :]
-    upward = (linear[:, 1] * rows)[..., None]
-    planes = np.stack([-1 - origin, 1 - origin]).astype(np.float32)[:, :, :, None, None]
-    numbers, starts, shapes, stretches = (
-        of.tolist(),
-        origin.tolist(),
-        scene.shape[of].tolist(),
-        scene.stretch[of].tolist(),
-    )
+    linear = np.concatenate([frame, cross, along.sum(0)[None], along[:2].sum(0)[None]]).astype(np.float32)[..., None]
+    across, upward = linear[:, 2] + linear[:, 0] * columns, linear[:, 1] * rows
 
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        direction = across[0, :3] + upward[0, :3]
-        leave = np.maximum(planes[0, 0] / direction, planes[1, 0] / direction)
+        direction = across[:3, 0, None, :] + upward[:3, 0, :, None]
+        low, high = np.stack([-1 - origin[:, 0], 1 - origin[:, 0]]).astype(np.float32)[..., None, None]
+        leave = np.maximum(low / direction, high / direction)
         depth = leave.min(axis=0)
         solid = (direction[0] > 0).astype(np.int16)
         for k in (1, 2):
             np.copyto(solid, 2 * k + (direction[k] > 0), where=leave[k] == depth)
-        for s, (top, bottom, left, right) in enumerate(windows, start=1):
-            terms = across[s, :, :, left:right], upward[s, :, top:bottom]
-            if shapes[s] == Shape.BOX:
-                t, far = _enter_box(*terms, starts[s])
-            elif shapes[s] == Shape.ROUND:
-                t, far = _enter_round(*terms, starts[s][2], stretches[s]), None
-            else:
-                t, far = _enter_cylinder(*terms, planes[:, s, 2])
-            window = depth[top:bottom, left:right]
-            nearer = t < (window if far is None else np.minimum(window, far))
-            if crossing[s - 1]:
-                nearer &= t > 0
-            np.copyto(window, t, where=nearer)
-            np.copyto(solid[top:bottom, left:right], numbers[s], where=nearer)
+
+        shape, stretch = scene.shape[seen], scene.stretch[seen]
+        found = []
+        for enter, chosen in (
+            (_enter_boxes, shape == Shape.BOX),
+            (_enter_ellipsoids, (shape == Shape.ROUND) & (stretch == 0)),
+            (_enter_capsules, (shape == Shape.ROUND) & (stretch != 0)),
+            (_enter_cylinders, shape == Shape.CYLINDER),
+        ):
+            group = np.flatnonzero(chosen)
+            if len(group):
+                rays = _Rays(windows[:, group], across[:, group + 1], upward[:, group + 1])
+                t, far = enter(rays, origin[:, group + 1], stretch[group])
+                ahead = np.flatnonzero((t > 0) & (t < far) & (t < pick(depth.ravel(), rays.pixel)))
+                found.append((rays.pixel[ahead], t[ahead], pick(seen[group].astype(np.int16), rays.own[ahead])))
+    if found:
+        _keep_nearest(depth.ravel(), solid.ravel(), *(np.concatenate(parts) for parts in zip(*found, strict=True)))
     return depth, solid
 
 
-def _windows(
-    scene: Scene, camera: Camera, columns: np.ndarray, rows: np.ndarray
-) -> tuple[np.ndarray, list[_Window], list[bool]]:
-    """Solids that may be in view ``(S,)``, the rows and columns (top, bottom, left, right) that each may cover, and
-    whether it reaches behind the camera."""
+def _keep_nearest(depth: np.ndarray, solid: np.ndarray, pixel: np.ndarray, t: np.ndarray, number: np.ndarray) -> None:
+    """Enters into depth and solid ``(P,)`` the nearest of the hits of every pixel; of equal ones the first solid."""
+    np.minimum.at(depth, pixel, t)
+    nearest = np.flatnonzero(t == pick(depth, pixel))
+    # of several values that are assigned to one place the last one stays
+    nearest = nearest[np.argsort(-number[nearest], kind="stable")]
+    solid[pixel[nearest]] = number[nearest]
+
+
+class _Rays:
+    """The rays in the windows of G solids, one after the other: R of them.
+
+    Args:
+        windows: ``(4, G)``, see `_windows`.
+        across, upward: ``(8, G, W)`` and ``(8, G, H)``: what a column and a row add to the linear functions.
+
+    Attributes:
+        pixel: ``(R,)`` numbers of the rays in raster order.
+        own: ``(R,)`` which of the G solids a ray is tested against.
+    """
+
+    def __init__(self, windows: np.ndarray, across: np.ndarray, upward: np.ndarray) -> None:
+        top, bottom, left, right = windows
+        width = right - left
+        count = (bottom - top) * width
+        own = np.repeat(np.arange(len(count)), count)
+        inside = np.arange(len(own)) - pick(np.cumsum(count) - count, own)
+        row = inside // pick(width, own)
+        column = inside - row * pick(width, own) + pick(left, own)
+        row += pick(top, own)
+        self.own, self.pixel = own, row * across.shape[2] + column
+        self._across, self._upward = across.reshape(8, -1), upward.reshape(8, -1)
+        self._column, self._row = own * across.shape[2] + column, own * upward.shape[2] + row
+
+    def linear(self, *which: int) -> np.ndarray:
+        """``(len(which), R)`` of the linear functions."""
+        across, upward = self._across[list(which)], self._upward[list(which)]
+        return pick(across, self._column) + pick(upward, self._row)
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """``(..., G)`` -> ``(..., R)`` float32: every ray's own solid's."""
+        return pick(values.astype(np.float32), self.own)
+
+
+def _windows(scene: Scene, camera: Camera, columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Solids that may be in view ``(S,)``; rows and columns that they may cover, (top, bottom, left, right) ``(4, S)``."""
     reach = scene.half[ROOM_FACES:].copy()
     reach[:, 2] *= 1 + scene.stretch[ROOM_FACES:]
     to_camera = np.einsum("ki,nij->nkj", camera.axes, scene.axes[ROOM_FACES:]) * reach[:, None, :]
     middle = (scene.centre[ROOM_FACES:] - camera.position) @ camera.axes.T
     x, y, z = (to_camera @ _CORNERS.T + middle[:, :, None]).transpose(1, 0, 2)
-    behind = z.max(axis=1) <= 0
-    crossing = z.min(axis=1) <= 1e-3
-    z = np.maximum(z, 1e-3)
-    u, v = x / z, y / z
-    left = np.where(crossing, 0, np.searchsorted(columns, u.min(axis=1), "left"))
-    right = np.where(crossing, len(columns), np.searchsorted(columns, u.max(axis=1), "right"))
-    top = np.where(crossing, 0, np.searchsorted(-rows, -v.max(axis=1), "left"))
-    bottom = np.where(crossing, len(rows), np.searchsorted(-rows, -v.min(axis=1), "right"))
-    seen = np.flatnonzero(~behind & (left < right) & (top < bottom))
-    bounds = np.stack([top, bottom, left, right], axis=1)[seen].tolist()
-    return seen + ROOM_FACES, [(b[0], b[1], b[2], b[3]) for b in bounds], crossing[seen].tolist()
+    z = np.copysign(np.maximum(np.abs(z), 1e-9), z)
+    front = z > 0
+    low_u, high_u = _extent(x / z, front)
+    low_v, high_v = _extent(y / z, front)
+    left, right = np.searchsorted(columns, low_u, "left"), np.searchsorted(columns, high_u, "right")
+    top, bottom = np.searchsorted(-rows, -high_v, "left"), np.searchsorted(-rows, -low_v, "right")
+    seen = np.flatnonzero(front.any(axis=1) & (left < right) & (top < bottom))
+    return seen + ROOM_FACES, np.stack([top, bottom, left, right])[:, seen]
 
 
-def _enter_box(across: np.ndarray, upward: np.ndarray, start: list[float]) -> tuple[np.ndarray, np.ndarray]:
+def _extent(place: np.ndarray, front: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of what hulls cover on the plane at distance 1, one hull a row.
+
+    A corner at ``place = x / z`` demands ``x >= low * z`` of a lower bound: at most its place in front of the camera,
+    and at least its place behind it. Where the two demands contradict each other, the hull has no such bound.
+    """
+    lowest, highest = np.where(front, place, np.inf).min(axis=1), np.where(front, place, -np.inf).max(axis=1)
+    behind_low, behind_high = np.where(front, np.inf, place).min(axis=1), np.where(front, -np.inf, place).max(axis=1)
+    return np.where(lowest >= behind_high, lowest, -np.inf), np.where(highest <= behind_low, highest, np.inf)
+
+
+def _enter_boxes(rays: _Rays, origin: np.ndarray, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """t at which rays enter and leave the cube [-1, 1]^3; a ray that misses it leaves before it enters.
 
-    ``start`` is outside, so that the only ways in are the faces it looks at, one per axis on which it is beyond 1.
+    The only ways in are the faces that an origin looks at, one per axis on which it is beyond 1.
     """
-    near = far = None
-    for k, d in enumerate(across[:3] + upward[:3]):
-        o = start[k]
-        if abs(o) > 1:
-            side = math.copysign(1, o)
-            enter = (side - o) / d
-            leave = enter * ((-side - o) / (side - o))
-            near = enter if near is None else np.maximum(near, enter, out=near)
-        else:
-            leave = np.copysign(np.float32(1), d)
-            leave -= o
-            leave /= d
-        far = leave if far is None else np.minimum(far, leave, out=far)
-    assert far is not None
-    return np.full_like(far, np.inf) if near is None else near, far
+    side = np.copysign(1, origin)
+    beyond = np.abs(origin) > 1
+    to_near, ratio = rays.of(side - origin), rays.of((-side - origin) / (side - origin))
+    inside, place = pick(~beyond, rays.own), rays.of(origin)
+    direction = rays.linear(0, 1, 2)
+    enter = to_near / direction
+    leave = enter * ratio
+    np.copyto(leave, (np.copysign(np.float32(1), direction) - place) / direction, where=inside)
+    np.copyto(enter, -np.inf, where=inside)
+    return enter.max(axis=0), leave.min(axis=0)
 
 
-def _enter_round(across: np.ndarray, upward: np.ndarray, start: float, stretch: float) -> np.ndarray:
-    """t at which rays enter the unit sphere, or the capsule of radius 1 about the z axis; nan where they miss."""
-    if stretch == 0:
-        # |o|^2 |d|^2 - (o . d)^2 would cancel for a small distant sphere; |o x d|^2 does not
-        both = across[:6] + upward[:6]
-        both *= both
-        square = both[:3].sum(axis=0)
-        root = np.sqrt(square - both[3:].sum(axis=0))
-        return (across[6] + upward[6] - root) / square
-    x, y, z = across[:3] + upward[:3]
+def _enter_ellipsoids(rays: _Rays, *_: np.ndarray) -> tuple[np.ndarray, float]:
+    """t at which rays enter the unit sphere; nan where they miss."""
+    # |o|^2 |d|^2 - (o . d)^2 would cancel for a small distant sphere; |o x d|^2 does not
+    both = rays.linear(0, 1, 2, 3, 4, 5)
+    both *= both
+    square = both[:3].sum(axis=0)
+    root = np.sqrt(square - both[3:].sum(axis=0))
+    return (rays.linear(6)[0] - root) / square, np.inf
+
+
+def _enter_capsules(rays: _Rays, origin: np.ndarray, stretch: np.ndarray) -> tuple[np.ndarray, float]:
+    """t at which rays enter the capsule of radius 1 about the z axis; nan where they miss."""
+    x, y, z, aside, middle = rays.linear(0, 1, 2, 5, 7)
     flat = np.maximum(x * x + y * y, 1e-12)
-    aside = across[5] + upward[5]
     inward = np.sqrt(flat - aside * aside)
-    t = (across[7] + upward[7] - inward) / flat
+    t = (middle - inward) / flat
     # beyond the straight part the ray goes on from the cylinder's wall to the half sphere at that end
-    height = t * z + start
-    beyond = height - np.minimum(np.maximum(height, -stretch), stretch)
-    if not beyond.any():
-        return t
+    height = t * z + rays.of(origin[2])
+    straight = rays.of(stretch)
+    beyond = height - np.minimum(np.maximum(height, -straight), straight)
     along = beyond * z - inward
     square = flat + z * z
     beyond *= beyond
     ball = t - (along + np.sqrt(along * along - square * beyond)) / square
-    return np.where(beyond == 0, t, ball)
+    return np.where(beyond == 0, t, ball), np.inf
 
 
-def _enter_cylinder(across: np.ndarray, upward: np.ndarray, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _enter_cylinders(rays: _Rays, origin: np.ndarray, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """t at which rays enter and leave the unit cylinder about z, -1 <= z <= 1."""
-    x, y, z = across[:3] + upward[:3]
+    x, y, z, aside, middle = rays.linear(0, 1, 2, 5, 7)
     flat = np.maximum(x * x + y * y, 1e-12)
-    aside = across[5] + upward[5]
     root = np.sqrt(flat - aside * aside)
-    middle = across[7] + upward[7]
-    low, high = planes[0] / z, planes[1] / z
+    low, high = rays.of(-1 - origin[2]) / z, rays.of(1 - origin[2]) / z
     near = np.maximum((middle - root) / flat, np.minimum(low, high))
     far = np.minimum((middle + root) / flat, np.maximum(low, high))
     return near, far
