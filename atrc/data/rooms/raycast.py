@@ -146,7 +146,7 @@ class _Rays:
 
 
 def _windows(scene: Scene, camera: Camera, columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Solids that may be in view ``(S,)``; rows and columns that they may cover, (top, bottom, left, right) ``(4, S)``."""
+    """Solids that may be in view ``(S,)``, and (top, bottom, left, right) ``(4, S)`` of what they may cover."""
     reach = scene.half[ROOM_FACES:].copy()
     reach[:, 2] *= 1 + scene.stretch[ROOM_FACES:]
     to_camera = np.einsum("ki,nij->nkj", camera.axes, scene.axes[ROOM_FACES:]) * reach[:, None, :]
