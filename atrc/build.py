@@ -179,6 +179,7 @@ def build_search_network(config: Config, tasks: Mapping[str, Task], *, pretraine
         hidden=config.model.hidden,
         contexts=config.model.contexts,
         dropout=config.model.dropout,
+        fused=config.model.fused,
     )
 
 
@@ -232,6 +233,7 @@ def build_network(
             hidden=options.hidden,
             dropout=options.dropout,
             contexts=options.contexts,
+            fused=options.fused,
         )
     if model.startswith("single-"):
         name = model.removeprefix("single-")

@@ -45,11 +45,13 @@ class Model(_Strict):
         hidden: d, the attention channels; None for C // 2.
         dropout: dropout2d of derived networks.
         contexts: Options per context type, e.g. ``{local: {border: zero}}``.
+        fused: Whether contexts share what they have in common; faster, and the same function.
     """
 
     hidden: int | None = Field(None, gt=0)
     dropout: float = Field(0.05, ge=0, lt=1)
     contexts: dict[str, dict[str, Any]] = {}
+    fused: bool = True
 
 
 class Training(_Strict):

@@ -10,7 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["sync", "umask", "write_json", "write_text", "writing"]
+__all__ = ["cache_root", "sync", "umask", "write_json", "write_text", "writing"]
+
+
+def cache_root() -> Path:
+    """``$ATRC_CACHE`` if set, else ``$XDG_CACHE_HOME/atrc``, else ``~/.cache/atrc``. It need not exist yet."""
+    own = os.environ.get("ATRC_CACHE")
+    if own:
+        return Path(own).expanduser()
+    shared = os.environ.get("XDG_CACHE_HOME")
+    return (Path(shared).expanduser() if shared else Path.home() / ".cache") / "atrc"
 
 
 @contextmanager

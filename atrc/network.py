@@ -94,6 +94,7 @@ class SearchNetwork(_Trunk):
         hidden: d of the blocks; default C // 2.
         contexts: Options per context type.
         dropout: Of derived networks; there is none in search.
+        fused: See `Supergraph`.
     """
 
     def __init__(
@@ -105,12 +106,13 @@ class SearchNetwork(_Trunk):
         hidden: int | None = None,
         contexts: Mapping[str, Mapping[str, Any]] | None = None,
         dropout: float = 0.05,
+        fused: bool = True,
     ) -> None:
         super().__init__(backbone_factory(), tasks, frozenset(tasks))
         self._backbone_factory = backbone_factory
-        self._derived = {"hidden": hidden, "contexts": contexts, "dropout": dropout}
+        self._derived = {"hidden": hidden, "contexts": contexts, "dropout": dropout, "fused": fused}
         self.space = space
-        self.supergraph = Supergraph(self.channels, space, hidden=hidden, contexts=contexts)
+        self.supergraph = Supergraph(self.channels, space, hidden=hidden, contexts=contexts, fused=fused)
 
     def forward(self, image: Tensor, selection: Selection, valid: Tensor | None = None) -> Predictions:
         """Predictions under a selection; otherwise as `MultiTaskNetwork.forward`."""

@@ -19,7 +19,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from atrc.contexts import LocalContext
-from atrc.contexts.attention import local_attention_unfold
+from atrc.distillation import ATRC, Supergraph
 from searchspace import Selection
 
 __all__ = ["Resources", "count_multiply_adds", "count_parameters", "count_resources"]
@@ -53,9 +53,12 @@ def count_multiply_adds(network: nn.Module, size: tuple[int, int], selection: Se
     """
     ghost = copy.deepcopy(network).to("meta").eval()
     for module in ghost.modules():
+        # The forms that are counted are the definitions: other local attentions multiply pairs that they then mask,
+        # and fused projections have no batch norms.
         if isinstance(module, LocalContext):
-            # The tiled form multiplies pairs that it then masks; the definition has exactly 81 a pixel.
-            module.attend = local_attention_unfold
+            module.form = "unfold"
+        elif isinstance(module, ATRC | Supergraph):
+            module.fused = False
     image = torch.empty(1, 3, *size, device="meta")
     arguments = (image,) if selection is None else (image, selection)
     with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_COSTS) as counter:

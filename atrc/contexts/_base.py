@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 from enum import Enum
 from typing import ClassVar
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from atrc.contexts.attention import region_prototypes
 from searchspace import Registry
 
 __all__ = ["CONTEXTS", "Context", "LabelSpace", "conv_bn_relu"]
@@ -20,8 +22,10 @@ class LabelSpace(Enum):
     SOURCE = "source"
 
 
-class Context(nn.Module, ABC):
-    """Scaled dot-product attention with its projections (Eq. 1); subclasses say over what it attends.
+class Context(nn.Module):
+    """Attention with its projections (Eq. 1); subclasses say how it attends, and over pixels or label regions.
+
+    A subclass overrides `attend`; or `forward`, and then runs as it is, without what contexts share.
 
     Query and key are 1x1 conv-BN-ReLU then 1x1 conv-BN, the value 1x1 conv-BN-ReLU; no conv has a bias.
 
@@ -34,9 +38,11 @@ class Context(nn.Module, ABC):
 
     Attributes:
         label_space: Whose region densities `forward` takes, or None.
+        activation: Of queries and keys.
     """
 
     label_space: ClassVar[LabelSpace | None] = None
+    activation: Callable[[Tensor], Tensor] = staticmethod(F.relu)
 
     def __init__(self, target_channels: int, source_channels: int, hidden: int, *, affine_value: bool = True) -> None:
         super().__init__()
@@ -47,7 +53,6 @@ class Context(nn.Module, ABC):
             if isinstance(module, nn.Conv2d):
                 nn.init.xavier_uniform_(module.weight)
 
-    @abstractmethod
     def forward(self, target: Tensor, source: Tensor, density: Tensor | None) -> Tensor:
         """The source's information for every target pixel.
 
@@ -59,6 +64,27 @@ class Context(nn.Module, ABC):
         Returns:
             ``(B, hidden, H, W)``.
         """
+        if self.label_space is None:
+            attended = source
+        elif density is None:
+            raise ValueError("a label context needs the region densities of its label space")
+        else:
+            attended = region_prototypes(density, source)
+        query, key = self.activation(self.query(target)), self.activation(self.key(attended))
+        return self.attend(query, key, self.value(attended))
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """The attention itself, on what the projections and their activations gave.
+
+        Args:
+            query: ``(B, hidden, H, W)``.
+            key: ``(B, hidden, H, W)``, or ``(B, hidden, R, 1)`` of the region prototypes.
+            value: Like the key.
+
+        Returns:
+            ``(B, hidden, H, W)``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} overrides neither attend nor forward")
 
 
 CONTEXTS: Registry[type[Context]] = Registry("context type", "atrc.contexts")
@@ -72,7 +98,7 @@ def conv_bn_relu(inputs: int, outputs: int, *, affine: bool = True) -> nn.Sequen
 
 
 def _projection(inputs: int, hidden: int) -> nn.Sequential:
-    """Query or key: the activation after the second BN belongs to the context."""
+    """Query or key, before the context's activation."""
     return nn.Sequential(
         *conv_bn_relu(inputs, hidden), nn.Conv2d(hidden, hidden, 1, bias=False), nn.BatchNorm2d(hidden)
     )

@@ -15,6 +15,7 @@ __all__ = ["GlobalContext"]
 class GlobalContext(Context):
     """Linear attention; softplus keeps queries and keys positive, as the kernel needs (Eq. 3)."""
 
-    def forward(self, target: Tensor, source: Tensor, density: Tensor | None) -> Tensor:
-        q, k = F.softplus(self.query(target)), F.softplus(self.key(source))
-        return linear_attention(q, k, self.value(source))
+    activation = staticmethod(F.softplus)
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        return linear_attention(query, key, value)

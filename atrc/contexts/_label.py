@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from atrc.contexts._base import CONTEXTS, Context, LabelSpace
-from atrc.contexts.attention import prototype_attention, region_prototypes
+from atrc.contexts.attention import prototype_attention
 
 __all__ = ["SLabelContext", "TLabelContext"]
 
@@ -19,12 +18,8 @@ __all__ = ["SLabelContext", "TLabelContext"]
 class _LabelContext(Context):
     """Attention to region prototypes; keys and values are projected from the prototypes."""
 
-    def forward(self, target: Tensor, source: Tensor, density: Tensor | None) -> Tensor:
-        if density is None:
-            raise ValueError("a label context needs the region densities of its label space")
-        prototypes = region_prototypes(density, source)
-        q, k = F.relu(self.query(target)), F.relu(self.key(prototypes))
-        return prototype_attention(q, k, self.value(prototypes))
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        return prototype_attention(query, key, value)
 
 
 @CONTEXTS.register("t_label")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from atrc.contexts._base import CONTEXTS, Context
-from atrc.contexts.attention import BORDERS, local_attention
+from atrc.contexts.local_attention import BORDERS, FORMS, local_attention
 from searchspace import InputError, UnknownNameError
 
 __all__ = ["LocalContext"]
@@ -20,23 +19,27 @@ class LocalContext(Context):
 
     Args:
         window: Odd side of the neighbourhood; 9 in the paper.
-        border: ``"mask"``, Eq. 4, or ``"zero"``, the rule of the released kernel (see `attention.BORDERS`).
+        border: ``"mask"``, Eq. 4, or ``"zero"``, the rule of the released kernel (see `local_attention.BORDERS`).
+        form: How it is computed (see `local_attention.FORMS`).
         options: See `Context`.
     """
 
-    def __init__(self, *channels: int, window: int = 9, border: str = "mask", **options: Any) -> None:
+    def __init__(
+        self, *channels: int, window: int = 9, border: str = "mask", form: str = "auto", **options: Any
+    ) -> None:
         super().__init__(*channels, **options)
         if window < 1 or window % 2 == 0:
             raise InputError(f"the window of local attention must be odd and positive, got {window}")
         if border not in BORDERS:
             raise UnknownNameError("border rule", border, BORDERS)
+        if form not in FORMS:
+            raise UnknownNameError("form of local attention", form, FORMS)
         self.window = window
         self.border = border
-        self.attend = local_attention
+        self.form = form
 
-    def forward(self, target: Tensor, source: Tensor, density: Tensor | None) -> Tensor:
-        q, k = F.relu(self.query(target)), F.relu(self.key(source))
-        return self.attend(q, k, self.value(source), window=self.window, border=self.border)
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        return local_attention(query, key, value, window=self.window, border=self.border, form=self.form)
 
     def extra_repr(self) -> str:
-        return f"window={self.window}, border={self.border}"
+        return f"window={self.window}, border={self.border}, form={self.form}"

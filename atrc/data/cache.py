@@ -11,16 +11,7 @@ from pathlib import Path
 
 from atrc.files import sync, umask
 
-__all__ = ["atomic_folder", "cache_root"]
-
-
-def cache_root() -> Path:
-    """``$ATRC_CACHE`` if set, else ``$XDG_CACHE_HOME/atrc``, else ``~/.cache/atrc``. It need not exist yet."""
-    own = os.environ.get("ATRC_CACHE")
-    if own:
-        return Path(own).expanduser()
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared).expanduser() if shared else Path.home() / ".cache") / "atrc"
+__all__ = ["atomic_folder"]
 
 
 @contextmanager

@@ -10,6 +10,7 @@ Drop it into any network that has a feature map per task::
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -18,9 +19,10 @@ from torch import Tensor, nn
 from atrc.contexts import CONTEXTS, Context, LabelSpace, conv_bn_relu
 from atrc.contexts.attention import spatial_softmax
 from atrc.distillation._base import DISTILLATIONS, Distillation, Features
+from atrc.distillation._pooling import Call, pool, pool_fused
 from searchspace import NONE, CPSpace, Genotype, InputError, block
 
-__all__ = ["ATRC", "RowFusion", "build_context", "densities", "region_task", "row_hidden"]
+__all__ = ["ATRC", "RowFusion", "build_context", "call", "densities", "row_hidden"]
 
 
 class RowFusion(nn.Module):
@@ -61,6 +63,7 @@ class ATRC(Distillation):
         hidden: d of the blocks; default C // 2 of the target.
         dropout: dropout2d on every refined map, 0.05 in the paper.
         contexts: Options per context type, e.g. ``{"local": {"border": "zero"}}``.
+        fused: Whether what the contexts share is computed once (see `_pooling`); the function is the same.
 
     Raises:
         InputError: A task of the genotype has no channels, or a context type is not registered.
@@ -74,6 +77,7 @@ class ATRC(Distillation):
         hidden: int | None = None,
         dropout: float = 0.05,
         contexts: Mapping[str, Mapping[str, Any]] | None = None,
+        fused: bool = True,
     ) -> None:
         super().__init__()
         if genotype.space != "cp":
@@ -89,7 +93,8 @@ class ATRC(Distillation):
             )
         self.blocks = nn.ModuleDict()
         self.rows = nn.ModuleDict()
-        self._grid: dict[str, dict[str, Context]] = {}
+        self._calls: dict[str, list[Call]] = {}
+        self.fused = fused
         for target in self.space.tasks:
             width = row_hidden(channels, target, hidden)
             row: dict[str, Context] = {}
@@ -99,25 +104,19 @@ class ATRC(Distillation):
                     row[source] = build_context(
                         option, channels[target], channels[source], width, contexts, affine_value=True
                     )
-            self._grid[target] = row
+            self._calls[target] = [call(context, target, source) for source, context in row.items()]
             self.blocks[target] = nn.ModuleDict(row)
             self.rows[target] = RowFusion(channels[target], width * len(row), dropout=dropout)
-        readers = (region_task(context, t, s) for t, row in self._grid.items() for s, context in row.items())
-        self.region_tasks = frozenset(task for task in readers if task is not None)
-
-    def pool(self, target: str, features: Features, density: Features) -> list[Tensor]:
-        """Outputs of the blocks of one row, in the order of the sources that are not ``none``."""
-        outputs = []
-        for source, context in self._grid[target].items():
-            reads = region_task(context, target, source)
-            outputs.append(context(features[target], features[source], density[reads] if reads else None))
-        return outputs
+        reads = (one.reads for row_calls in self._calls.values() for one in row_calls)
+        self.region_tasks = frozenset(task for task in reads if task is not None)
 
     def forward(self, features: Features, regions: Features, valid: Tensor | None = None) -> dict[str, Tensor]:
         density = densities(regions, self.region_tasks, valid)
+        calls = [one for row in self._calls.values() for one in row]
+        pooled = iter((pool_fused if self.fused else pool)(calls, features, density))
         return {
-            target: self.rows[target](features[target], self.pool(target, features, density))
-            for target in self.space.tasks
+            target: self.rows[target](features[target], list(islice(pooled, len(row))))
+            for target, row in self._calls.items()
         }
 
 
@@ -143,9 +142,10 @@ def build_context(
     return context
 
 
-def region_task(context: Context, target: str, source: str) -> str | None:
-    """The task whose regions a context reads in the block (target, source), or None."""
-    return {None: None, LabelSpace.TARGET: target, LabelSpace.SOURCE: source}[context.label_space]
+def call(context: Context, target: str, source: str) -> Call:
+    """A context in the block (target, source)."""
+    reads = {None: None, LabelSpace.TARGET: target, LabelSpace.SOURCE: source}[context.label_space]
+    return Call(context, target, source, reads)
 
 
 def densities(regions: Features, tasks: frozenset[str], valid: Tensor | None) -> dict[str, Tensor]:

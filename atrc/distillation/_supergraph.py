@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from torch import Tensor, nn
 
-from atrc.distillation._atrc import RowFusion, build_context, densities, region_task, row_hidden
+from atrc.distillation._atrc import RowFusion, build_context, call, densities, row_hidden
 from atrc.distillation._base import Features
+from atrc.distillation._pooling import Call, pool, pool_fused
 from searchspace import NONE, CPSpace, Selection, Weighted, block
 
 __all__ = ["CPBlock", "Supergraph"]
 
 
 class CPBlock(nn.Module):
-    """One context-pooling block with all its candidates.
+    """The candidates of one context-pooling block.
 
     Args:
         options: Names of the candidates; ``none`` gets no module.
@@ -38,31 +40,29 @@ class CPBlock(nn.Module):
         contexts: Mapping[str, Mapping[str, Any]] | None,
     ) -> None:
         super().__init__()
-        self.hidden = hidden
         self.candidates = nn.ModuleDict()
-        self.reads: dict[str, str | None] = {}
+        self.calls: dict[str, Call] = {}
         for option in options:
             if option != NONE:
                 context = build_context(
                     option, target_channels, source_channels, hidden, contexts, affine_value=False
                 )
                 self.candidates[option] = context
-                self.reads[option] = region_task(context, target, source)
+                self.calls[option] = call(context, target, source)
 
-    def forward(
-        self, target: Tensor, source: Tensor, density: Features, active: tuple[Weighted, ...]
-    ) -> Tensor | None:
-        """``(B, hidden, H, W)``: the weighted sum of the active candidates; None if only ``none`` is active."""
-        pooled: Tensor | None = None
-        for option, weight in active:
-            if option == NONE:
-                continue
-            reads = self.reads[option]
-            output = self.candidates[option](target, source, density[reads] if reads else None)
-            if weight is not None:
-                output = output * weight.to(output.dtype)
-            pooled = output if pooled is None else pooled + output
-        return pooled
+    def active(self, weighted: tuple[Weighted, ...]) -> list[Call]:
+        """The contexts that run."""
+        return [self.calls[option] for option, _ in weighted if option != NONE]
+
+    def mix(self, outputs: Iterable[Tensor], weighted: tuple[Weighted, ...]) -> Tensor | None:
+        """``(B, hidden, H, W)``: the weighted sum of the contexts' outputs; None if only ``none`` is active."""
+        weights = [weight for option, weight in weighted if option != NONE]
+        terms = [x if w is None else x * w.to(x.dtype) for x, w in zip(outputs, weights, strict=True)]
+        return sum(terms[1:], start=terms[0]) if terms else None
+
+    def forward(self, features: Features, density: Features, weighted: tuple[Weighted, ...]) -> Tensor | None:
+        """The block on its own, plainly: features and region densities of its tasks, and what is active."""
+        return self.mix(pool(self.active(weighted), features, density), weighted)
 
 
 class Supergraph(nn.Module):
@@ -76,6 +76,7 @@ class Supergraph(nn.Module):
         space: The cp space.
         hidden: d of the blocks; default C // 2 of the target.
         contexts: Options per context type.
+        fused: Whether what the contexts share is computed once (see `_pooling`); the function is the same.
     """
 
     def __init__(
@@ -85,12 +86,15 @@ class Supergraph(nn.Module):
         *,
         hidden: int | None = None,
         contexts: Mapping[str, Mapping[str, Any]] | None = None,
+        fused: bool = True,
     ) -> None:
         super().__init__()
         self.space = space
         self.blocks = nn.ModuleDict()
         self.rows = nn.ModuleDict()
-        self._grid: dict[str, dict[str, CPBlock]] = {}
+        self._grid: dict[tuple[str, str], CPBlock] = {}
+        self._hidden: dict[str, int] = {}
+        self.fused = fused
         for target in space.tasks:
             width = row_hidden(channels, target, hidden)
             row = {
@@ -105,32 +109,27 @@ class Supergraph(nn.Module):
                 )
                 for source in space.tasks
             }
-            self._grid[target] = row
+            self._grid.update({(target, source): cp_block for source, cp_block in row.items()})
+            self._hidden[target] = width
             self.blocks[target] = nn.ModuleDict(row)
             self.rows[target] = RowFusion(channels[target], width * len(space.tasks))
-
-    def region_tasks(self, selection: Selection) -> frozenset[str]:
-        """The tasks whose region maps the active candidates read."""
-        return frozenset(
-            reads
-            for target, source in self.space.pairs()
-            for option in selection.active(block(target, source))
-            if (reads := self._grid[target][source].reads.get(option)) is not None
-        )
 
     def forward(
         self, features: Features, regions: Features, selection: Selection, valid: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Refined features of every task (see `Distillation.forward`) under a selection."""
-        density = densities(regions, self.region_tasks(selection), valid)
-        refined = {}
-        for target in self.space.tasks:
-            pooled = []
-            for source, cp_block in self._grid[target].items():
-                output = cp_block(features[target], features[source], density, selection[block(target, source)])
-                if output is None:
-                    B, _, H, W = features[target].shape
-                    output = features[target].new_zeros(B, cp_block.hidden, H, W)
-                pooled.append(output)
-            refined[target] = self.rows[target](features[target], pooled)
-        return refined
+        active = {pair: self._grid[pair].active(selection[block(*pair)]) for pair in self.space.pairs()}
+        calls = [one for row in active.values() for one in row]
+        density = densities(regions, frozenset(one.reads for one in calls if one.reads), valid)
+        outputs = iter((pool_fused if self.fused else pool)(calls, features, density))
+        pooled: dict[str, list[Tensor]] = {target: [] for target in self.space.tasks}
+        for pair, row in active.items():
+            output = self._grid[pair].mix(islice(outputs, len(row)), selection[block(*pair)])
+            target, _ = pair
+            pooled[target].append(self._nothing(features[target], target) if output is None else output)
+        return {target: self.rows[target](features[target], row) for target, row in pooled.items()}
+
+    def _nothing(self, features: Tensor, target: str) -> Tensor:
+        """The output of a block where only ``none`` is active."""
+        B, _, H, W = features.shape
+        return features.new_zeros(B, self._hidden[target], H, W)

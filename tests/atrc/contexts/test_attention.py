@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,15 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from atrc.contexts.attention import (
-    BORDERS,
-    linear_attention,
-    local_attention,
-    local_attention_unfold,
-    prototype_attention,
-    region_prototypes,
-    spatial_softmax,
-)
+from atrc.contexts.attention import linear_attention, prototype_attention, region_prototypes, spatial_softmax
+from atrc.contexts.local_attention import BORDERS, FORMS, local_attention
+from atrc.contexts.local_attention._compiled import _library, kernel_works
+from searchspace import InputError
 
 
 def random(*shape: int, seed: int = 0, positive: bool = False) -> Tensor:
@@ -60,11 +56,11 @@ def assert_same(function, reference, *inputs: Tensor) -> None:
 
 
 @pytest.mark.parametrize("border", BORDERS)
-@pytest.mark.parametrize("implementation", [local_attention, local_attention_unfold])
-def test_local_attention_is_equation_4(implementation, border: str) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_local_attention_is_equation_4(form: str, border: str) -> None:
     q, k, v = random(2, 3, 5, 11), random(2, 3, 5, 11, seed=1), random(2, 4, 5, 11, seed=2)
     assert_same(
-        lambda q, k, v: implementation(q, k, v, window=5, border=border),
+        lambda q, k, v: local_attention(q, k, v, window=5, border=border, form=form),
         lambda q, k, v: local_by_loops(q, k, v, 5, border),
         q,
         k,
@@ -72,22 +68,74 @@ def test_local_attention_is_equation_4(implementation, border: str) -> None:
     )
 
 
+@pytest.mark.parametrize("form", ["compiled", "tiled"])
 @settings(max_examples=25, deadline=None)
 @given(
     height=st.integers(1, 19),
     width=st.integers(1, 19),
+    channels=st.integers(1, 6),
     window=st.sampled_from([1, 3, 7, 9, 11, 17, 19]),
     border=st.sampled_from(BORDERS),
 )
-def test_tiles_equal_unfold_at_any_size_and_window(height: int, width: int, window: int, border: str) -> None:
-    q, k, v = random(1, 2, height, width), random(1, 2, height, width, seed=1), random(1, 3, height, width, seed=2)
+def test_forms_agree_at_any_size_and_window(
+    form: str, height: int, width: int, channels: int, window: int, border: str
+) -> None:
+    q, k = random(1, channels, height, width), random(1, channels, height, width, seed=1)
     assert_same(
-        lambda q, k, v: local_attention(q, k, v, window=window, border=border),
-        lambda q, k, v: local_attention_unfold(q, k, v, window=window, border=border),
+        lambda q, k, v: local_attention(q, k, v, window=window, border=border, form=form),
+        lambda q, k, v: local_attention(q, k, v, window=window, border=border, form="unfold"),
         q,
         k,
-        v,
+        random(1, 3, height, width, seed=2),
     )
+
+
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("form", ["compiled", "tiled"])
+def test_single_precision(form: str, border: str) -> None:
+    """Within 1e-5 of the definition in double precision, also where similarities are far apart."""
+    inputs = [random(2, 33, 21, 26, seed=i) for i in range(3)]
+    inputs[0] = (3 * inputs[0]).detach().requires_grad_()
+    cotangent = random(2, 33, 21, 26, seed=3).detach()
+
+    def run(form: str, dtype: torch.dtype) -> list[Tensor]:
+        q, k, v = (x.detach().to(dtype).requires_grad_() for x in inputs)
+        out = local_attention(q, k, v, border=border, form=form)
+        return [out, *torch.autograd.grad(out, (q, k, v), cotangent.to(dtype))]
+
+    for got, wanted in zip(run(form, torch.float32), run("unfold", torch.float64), strict=True):
+        assert float((got.double() - wanted).detach().norm() / wanted.detach().norm()) < 1e-5
+
+
+def test_the_compiled_form_gives_the_same_bits_on_any_number_of_threads() -> None:
+    inputs = [random(3, 4, 40, 50, seed=i) for i in range(3)]
+
+    def run(threads: int) -> list[Tensor]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            out = local_attention(*inputs, form="compiled")
+            return [out, *torch.autograd.grad(out.square().sum(), inputs)]
+        finally:
+            torch.set_num_threads(before)
+
+    for one, two in zip(run(1), run(2), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_without_a_compiler_the_tiled_form_serves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    inputs = [random(1, 3, 9, 11, seed=i) for i in range(3)]
+    monkeypatch.setenv("CC", "no-such-compiler")
+    monkeypatch.setenv("ATRC_CACHE", str(tmp_path))
+    for cached in (kernel_works, _library):
+        cached.cache_clear()
+    try:
+        assert torch.equal(local_attention(*inputs), local_attention(*inputs, form="tiled"))
+        with pytest.raises(InputError, match="no-such-compiler"):
+            local_attention(*inputs, form="compiled")
+    finally:
+        for cached in (kernel_works, _library):
+            cached.cache_clear()
 
 
 def test_local_attention_of_constant_values() -> None:

@@ -76,8 +76,7 @@ def test_soft_selection_is_the_weighted_sum_of_the_candidates(inputs) -> None:
     options = SPACE["semseg<-depth"]
     weights = torch.softmax(torch.randn(len(options)), 0)
     mixed = cp_block(
-        features["semseg"],
-        features["depth"],
+        features,
         density,
         tuple(Weighted(o, w) for o, w in zip(options, weights, strict=True)),
     )

@@ -1,0 +1,125 @@
+"""Running many contexts on the same features: plainly, or with everything that they share computed once.
+
+The contexts of N x N blocks project the same N feature maps hundreds of times: `pool_fused` gives all projections
+of a map to `project`, and computes the prototypes of a label space for all sources in one product.
+Parameters, buffers and results are those of the plain form, up to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from atrc.contexts import Context
+from atrc.contexts.attention import region_prototypes
+from atrc.contexts.projection import project
+
+__all__ = ["Call", "pool", "pool_fused"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A context at its place.
+
+    Attributes:
+        context: What runs.
+        target: Name of the target task.
+        source: Name of the source task.
+        reads: The task whose region densities it reads, or None.
+    """
+
+    context: Context
+    target: str
+    source: str
+    reads: str | None
+
+
+def pool(calls: Sequence[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor]) -> list[Tensor]:
+    """The output ``(B, d, H, W)`` of every call, one after the other."""
+    return [
+        call.context(features[call.target], features[call.source], density[call.reads] if call.reads else None)
+        for call in calls
+    ]
+
+
+def pool_fused(calls: Sequence[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor]) -> list[Tensor]:
+    """What `pool` computes; contexts that it cannot fuse run plainly.
+
+    A context is fused if its projections are those of `Context` and it has its own `Context.attend` only.
+    """
+    fusible = [call for call in calls if _is_fusible(call.context)]
+    prototypes = _prototypes(fusible, features, density)
+    readers: dict[tuple[str, Callable[[Tensor], Tensor]], list[nn.Sequential]] = {}
+    for call in fusible:
+        context = call.context
+        readers.setdefault((call.target, context.activation), []).append(context.query)
+        if not call.reads:
+            readers.setdefault((call.source, context.activation), []).extend((context.key, context.value))
+    projected: dict[nn.Sequential, Tensor] = {}
+    for (name, activation), projections in readers.items():
+        projected.update(zip(projections, project(features[name], projections, activation), strict=True))
+
+    def output(call: Call) -> Tensor:
+        context = call.context
+        if context.query not in projected:
+            return pool([call], features, density)[0]
+        if call.reads:
+            # a few dozen regions are too few to be worth it
+            regions = prototypes[call.reads, call.source]
+            key, value = context.activation(context.key(regions)), context.value(regions)
+        else:
+            key, value = projected[context.key], projected[context.value]
+        return context.attend(projected[context.query], key, value)
+
+    return [output(call) for call in calls]
+
+
+def _prototypes(
+    calls: Iterable[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor]
+) -> dict[tuple[str, str], Tensor]:
+    """``(region task, source)`` -> ``(B, C, R, 1)`` for every pair that is read: one product per region task."""
+    sources: dict[str, dict[str, None]] = {}
+    for call in calls:
+        if call.reads:
+            sources.setdefault(call.reads, {})[call.source] = None
+    found: dict[tuple[str, str], Tensor] = {}
+    for regions, names in sources.items():
+        stacked = torch.cat([features[name] for name in names], dim=1)
+        parts = region_prototypes(density[regions], stacked).split([features[name].shape[1] for name in names], dim=1)
+        found.update({(regions, name): part for name, part in zip(names, parts, strict=True)})
+    return found
+
+
+def _is_fusible(context: Context) -> bool:
+    if type(context).forward is not Context.forward or any(_has_hooks(m) for m in context.modules()):
+        return False
+    return all(_is_standard(projection) for projection in (context.query, context.key, context.value))
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    """Whether somebody wants to see the module called."""
+    return bool(
+        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+    )
+
+
+_LAYERS = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Conv2d, nn.BatchNorm2d)
+
+
+def _is_standard(projection: nn.Module) -> bool:
+    """Whether a projection has exactly the layers that `Context` gave it, none of them replaced."""
+    if type(projection) is not nn.Sequential or len(projection) not in (3, 5):
+        return False
+    if any(type(layer) is not kind for layer, kind in zip(projection, _LAYERS, strict=False)):
+        return False
+    return all(
+        layer.momentum == 0.1
+        and layer.eps == 1e-5
+        and layer.track_running_stats
+        and layer.training is projection.training
+        for layer in projection
+        if isinstance(layer, nn.BatchNorm2d)
+    )

@@ -1,0 +1,58 @@
+"""A search with fused execution against the same search, plainly executed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TypeVar
+
+import pytest
+import torch
+
+from atrc.build import build_dataset, build_search_network, build_tasks, cp_space, describe_dataset, fit_tasks
+from atrc.config import Config
+from atrc.data import Batch, BatchLoader, eval_transform
+from atrc.training.learner import SearchLearner
+from strategies import GumbelEntropy
+
+T = TypeVar("T")
+
+
+def doubled(value: T) -> T:
+    return value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+
+
+def learner(config: Config, *, fused: bool) -> tuple[SearchLearner, GumbelEntropy]:
+    """Everything in double precision: in single precision a training multiplies rounding until nothing agrees."""
+    model = config.model.model_copy(
+        update={"fused": fused, "contexts": {"local": {"form": "auto" if fused else "tiled"}}}
+    )
+    config = config.model_copy(update={"model": model})
+    torch.manual_seed(0)
+    network = build_search_network(config, build_tasks(config, describe_dataset(config))).double()
+    strategy = GumbelEntropy(cp_space(config), lr=0.05)
+    strategy.distribution.logits.data = strategy.distribution.logits.data.double()
+    return SearchLearner(network, strategy, config.search), strategy
+
+
+@pytest.mark.parametrize(("steps", "tolerance"), [(8, 1e-10), pytest.param(200, 1e-5, marks=pytest.mark.slow)])
+def test_a_seeded_search_is_the_same(config: Config, steps: int, tolerance: float) -> None:
+    """Loss curve, architecture logits, and the genotype."""
+    training = config.search.model_copy(update={"steps": steps, "lr": 0.005})
+    config = config.model_copy(update={"search": training})
+    learners = [learner(config, fused=fused) for fused in (True, False)]
+    tasks = build_tasks(config, describe_dataset(config))
+    train = build_dataset(config, "train", tasks)
+    for one, _ in learners:
+        fit_tasks(one.tasks, train)
+    fit_tasks(tasks, train)
+    loader = BatchLoader(train, tasks, eval_transform(train.info.size), batch_size=4, seed=0)
+    for step, single in enumerate(loader.iterate(0, steps)):
+        labels = {task: doubled(label) for task, label in single.labels.items()}
+        batch: Batch = dataclasses.replace(single, image=single.image.double(), labels=labels)
+        fused, plain = (float(one.step(batch, step)["loss"]) for one, _ in learners)
+        assert fused == pytest.approx(plain, rel=tolerance), step
+    (_, fused_strategy), (_, plain_strategy) = learners
+    torch.testing.assert_close(
+        fused_strategy.distribution.logits, plain_strategy.distribution.logits, rtol=0, atol=100 * tolerance
+    )
+    assert fused_strategy.genotype() == plain_strategy.genotype()
