@@ -1,0 +1,14 @@
+"""Benchmarks: ours against the plain formulation, interleaved in one process."""
+
+from atrc.bench import (  # noqa: F401  (they register)
+    _loader,
+    _local,
+    _scaling,
+    _search_step,
+    _supergraph,
+    _validation,
+)
+from atrc.bench._base import BENCHMARKS, Case, Setting
+from atrc.bench._measure import Measurement, measure
+
+__all__ = ["BENCHMARKS", "Case", "Measurement", "Setting", "measure"]

@@ -1,0 +1,134 @@
+"""Times and peak memory of the contenders of a case.
+
+Times are taken interleaved, one call of each contender a round, so that whatever else the machine does hits all of
+them; medians are compared. On a CPU, peak memory is taken in a process of its own per contender: the resident set has
+a high-water mark that the kernel keeps.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from atrc.bench._base import BENCHMARKS, Case, Setting
+from atrc.training.allocator import keep_memory
+
+__all__ = ["Measurement", "measure"]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One contender of one case.
+
+    Attributes:
+        benchmark, case, contender: Names.
+        median_ms: Median over the rounds, milliseconds.
+        quartiles_ms: Lower and upper quartile.
+        ratio: How many times faster than the case's reference.
+        share_of_peak: Of the machine's rate in a large float32 matrix product; None where the work is not known.
+        peak_mb: Memory that one call needs beyond what it finds, MiB; None if it was not measured.
+    """
+
+    benchmark: str
+    case: str
+    contender: str
+    median_ms: float
+    quartiles_ms: tuple[float, float]
+    ratio: float
+    share_of_peak: float | None
+    peak_mb: float | None
+
+
+def measure(name: str, setting: Setting, *, memory: bool = True) -> Iterator[list[Measurement]]:
+    """The measurements of one case after the other."""
+    keep_memory()
+    peak = _peak_flops(setting)
+    for index, case in enumerate(BENCHMARKS[name](setting)):
+        times = _interleaved(case, setting)
+        medians = {contender: statistics.median(seconds) for contender, seconds in times.items()}
+        found = []
+        for contender, seconds in times.items():
+            median = medians[contender]
+            low, _, high = statistics.quantiles(seconds, n=4) if len(seconds) > 1 else seconds * 3
+            found.append(
+                Measurement(
+                    benchmark=name,
+                    case=case.title,
+                    contender=contender,
+                    median_ms=1e3 * median,
+                    quartiles_ms=(1e3 * low, 1e3 * high),
+                    ratio=medians[case.reference] / median,
+                    share_of_peak=case.flops / median / peak if case.flops else None,
+                    peak_mb=_peak_memory(name, setting, index, contender) / 2**20 if memory else None,
+                )
+            )
+        yield found
+
+
+def _interleaved(case: Case, setting: Setting) -> dict[str, list[float]]:
+    for run in case.contenders.values():
+        run()
+    times: dict[str, list[float]] = {contender: [] for contender in case.contenders}
+    for _ in range(setting.repeats):
+        for contender, run in case.contenders.items():
+            times[contender].append(_seconds(run, setting.device))
+    return times
+
+
+def _seconds(run: Callable[[], object], device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def _peak_flops(setting: Setting) -> float:
+    """Floating-point operations a second of a large float32 matrix product on this machine."""
+    n = 512 if setting.quick else 2048
+    a, b = (torch.randn(n, n, device=setting.device) for _ in range(2))
+    return 2 * n**3 / min(_seconds(lambda: a @ b, setting.device) for _ in range(6))
+
+
+def _peak_memory(name: str, setting: Setting, index: int, contender: str) -> float:
+    """Bytes that one call needs beyond what it finds."""
+    if setting.device.type == "cuda":
+        return _peak_memory_here(name, setting, index, contender, 0)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        threads = torch.get_num_threads()
+        return pool.submit(_peak_memory_here, name, setting, index, contender, threads).result()
+
+
+def _peak_memory_here(name: str, setting: Setting, index: int, contender: str, threads: int) -> float:
+    if threads:
+        torch.set_num_threads(threads)
+    case = next(case for i, case in enumerate(BENCHMARKS[name](setting)) if i == index)
+    run = case.contenders[contender]
+    if setting.device.type == "cuda":
+        run()
+        before = torch.cuda.memory_allocated(setting.device)
+        torch.cuda.reset_peak_memory_stats(setting.device)
+        run()
+        return torch.cuda.max_memory_allocated(setting.device) - before
+    run()  # loads code and compiled kernels; freed memory is not kept here, so the next call counts in full
+    found = _resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # starts the high-water mark anew
+    run()
+    return _resident("VmHWM") - found
+
+
+def _resident(field: str) -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field):
+            return float(line.split()[1]) * 1024
+    return float("nan")

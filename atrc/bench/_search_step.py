@@ -1,0 +1,92 @@
+"""``search-step``: a whole search step on rendered rooms, and what a search does beside it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from atrc.bench._base import BENCHMARKS, Case, Setting
+from atrc.build import build_dataset, build_search_network, build_tasks, cp_space, describe_dataset, fit_tasks
+from atrc.config import Config, load_config
+from atrc.data import BatchLoader
+from atrc.training.checkpoint import save_checkpoint
+from atrc.training.execute import training_transform
+from atrc.training.learner import SearchLearner
+from strategies import GumbelEntropy
+
+__all__ = ["search_step"]
+
+_SIZES = {
+    "rooms4, 96x128, 8 images": ("rooms4", ["dataset.train=64"]),
+    "NYUD-v2's size, 425x560, 2 images, HRNet18": (
+        "rooms4",
+        ["dataset.train=8", "dataset.size=[425,560]", "search.batch_size=2", "backbone.name=hrnet18"],
+    ),
+}
+_QUICK = {"demo, 48x64, 8 images": ("demo", ["dataset.train=8"])}
+
+
+@BENCHMARKS.register("search-step")
+def search_step(setting: Setting) -> Iterator[Case]:
+    """A whole search step, fused and plain, and with every block fixed; then what a search does beside its steps."""
+    for title, (preset, overrides) in (_QUICK if setting.quick else _SIZES).items():
+        config = load_config(preset, overrides)
+        search = _Search(config, setting)
+        forms = {
+            "ours": [],
+            "ours, blocks fixed": ["strategy.freeze_threshold=0"],
+            "plain": ["model.fused=false", "model.contexts.local.form=tiled"],
+        }
+        steps = {
+            name: _Search(load_config(preset, [*overrides, *changes]), setting).step
+            for name, changes in forms.items()
+        }
+        yield Case(f"{title}: step", steps, reference="plain")
+        yield Case(
+            f"{title}: beside it",
+            {
+                "step": search.step,
+                "loading a batch": search.load,
+                "logging": search.log,
+                "a checkpoint": search.checkpoint,
+            },
+            reference="step",
+        )
+
+
+class _Search:
+    """A search whose parts can be called one by one."""
+
+    def __init__(self, config: Config, setting: Setting) -> None:
+        tasks = build_tasks(config, describe_dataset(config))
+        train = build_dataset(config, "train", tasks)
+        fit_tasks(tasks, train)
+        strategy = GumbelEntropy(cp_space(config), **config.strategy.options)
+        network = build_search_network(config, tasks).to(setting.device)
+        self._learner = SearchLearner(network, strategy, config.search)
+        self._loader = BatchLoader(
+            train,
+            tasks,
+            training_transform(config.augmentation, train.info.size),
+            batch_size=config.search.batch_size,
+            seed=0,
+        )
+        self._batch = self._loader.batch(0).to(setting.device)
+        self._next = 0
+        self._folder = tempfile.TemporaryDirectory()
+
+    def step(self) -> None:
+        self._learner.step(self._batch, 0)
+
+    def load(self) -> None:
+        self._next += 1
+        self._loader.batch(self._next).to(self._learner.device)
+
+    def log(self) -> None:
+        with (Path(self._folder.name) / "architecture.jsonl").open("a") as file:
+            file.write(json.dumps(self._learner.report()))
+
+    def checkpoint(self) -> None:
+        save_checkpoint(Path(self._folder.name), self._learner.state_dict())

@@ -1,0 +1,38 @@
+"""``supergraph``: forward and backward of the search module alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from atrc.bench._base import BENCHMARKS, Case, Setting
+from atrc.bench._module import REGIONS, Maps, build_module, sizes, step
+from searchspace import CPSpace, Selection
+from strategies import GumbelEntropy
+
+__all__ = ["supergraph"]
+
+_FORMS = {
+    "ours": (True, "auto"),
+    "plain, our local attention": (False, "auto"),
+    "plain, tiled local attention": (False, "tiled"),
+    "plain, unfolded local attention": (False, "unfold"),
+}
+
+
+@BENCHMARKS.register("supergraph")
+def supergraph(setting: Setting) -> Iterator[Case]:
+    """The search module of four tasks, forward and backward: searching, and with all blocks fixed."""
+    tasks = tuple(REGIONS)[:4]
+    space = CPSpace(tasks)
+    selections: dict[str, Callable[[], Selection]] = {
+        "searching": GumbelEntropy(space).select,
+        "blocks fixed": partial(Selection.of, space.sample(random.Random(0))),
+    }
+    for size in sizes(setting):
+        modules = {name: build_module(tasks, setting, fused=f, form=form) for name, (f, form) in _FORMS.items()}
+        maps = Maps.draw(tasks, setting, size)
+        for title, select in selections.items():
+            contenders = {name: partial(step, module, select, maps) for name, module in modules.items()}
+            yield Case(f"{size[0]}x{size[1]}, {title}", contenders, reference="plain, unfolded local attention")
