@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from atrc.bench._base import BENCHMARKS, Case, Setting
-from atrc.training.allocator import keep_memory
+from atrc.training.allocator import keep_memory, release_memory
 
 __all__ = ["Measurement", "measure"]
 
@@ -120,7 +120,8 @@ def _peak_memory_here(name: str, setting: Setting, index: int, contender: str, t
         torch.cuda.reset_peak_memory_stats(setting.device)
         run()
         return torch.cuda.max_memory_allocated(setting.device) - before
-    run()  # loads code and compiled kernels; freed memory is not kept here, so the next call counts in full
+    run()  # loads code and compiled kernels
+    release_memory()
     found = _resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # starts the high-water mark anew
     run()

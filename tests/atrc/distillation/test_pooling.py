@@ -48,7 +48,7 @@ def assert_same(fused: nn.Module, plain: nn.Module, run) -> None:
         torch.autograd.backward(list(outputs.values()), [torch.randn_like(out) for out in outputs.values()])
         grads = [*features.values(), *regions.values(), *extra, *module.parameters()]
         results.append(([*outputs.values()], [x.grad for x in grads], module.state_dict()))
-    torch.testing.assert_close(results[0], results[1], rtol=1e-8, atol=1e-10)
+    torch.testing.assert_close(results[0], results[1], rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("training", [True, False])
