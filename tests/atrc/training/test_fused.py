@@ -34,7 +34,7 @@ def learner(config: Config, *, fused: bool) -> tuple[SearchLearner, GumbelEntrop
     return SearchLearner(network, strategy, config.search), strategy
 
 
-@pytest.mark.parametrize(("steps", "tolerance"), [(8, 1e-10), pytest.param(200, 1e-5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("steps", "tolerance"), [(8, 1e-10), pytest.param(200, 1e-3, marks=pytest.mark.slow)])
 def test_a_seeded_search_is_the_same(config: Config, steps: int, tolerance: float) -> None:
     """Loss curve, architecture logits, and the genotype."""
     training = config.search.model_copy(update={"steps": steps, "lr": 0.005})
