@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from atrc.bench._base import BENCHMARKS, Case, Setting
-from atrc.training.allocator import keep_memory, release_memory
+from atrc.training.allocator import release_memory
 
 __all__ = ["Measurement", "measure"]
 
@@ -48,7 +48,6 @@ class Measurement:
 
 def measure(name: str, setting: Setting, *, memory: bool = True) -> Iterator[list[Measurement]]:
     """The measurements of one case after the other."""
-    keep_memory()
     peak = _peak_flops(setting)
     for index, case in enumerate(BENCHMARKS[name](setting)):
         times = _interleaved(case, setting)

@@ -32,18 +32,16 @@ _QUICK = {"demo, 48x64, 8 images": ("demo", ["dataset.train=8"])}
 def search_step(setting: Setting) -> Iterator[Case]:
     """A whole search step, fused and plain, and with every block fixed; then what a search does beside its steps."""
     for title, (preset, overrides) in (_QUICK if setting.quick else _SIZES).items():
-        config = load_config(preset, overrides)
-        search = _Search(config, setting)
         forms = {
             "ours": [],
             "ours, blocks fixed": ["strategy.freeze_threshold=0"],
             "plain": ["model.fused=false", "model.contexts.local.form=tiled"],
         }
-        steps = {
-            name: _Search(load_config(preset, [*overrides, *changes]), setting).step
-            for name, changes in forms.items()
+        searches = {
+            name: _Search(load_config(preset, [*overrides, *changes]), setting) for name, changes in forms.items()
         }
-        yield Case(f"{title}: step", steps, reference="plain")
+        yield Case(f"{title}: step", {name: one.step for name, one in searches.items()}, reference="plain")
+        search = searches["ours"]
         yield Case(
             f"{title}: beside it",
             {

@@ -16,6 +16,7 @@ from atrc.cli._app import app, console
 from atrc.files import write_json
 from atrc.runs import environment
 from atrc.training import pick_device
+from atrc.training.allocator import keep_memory
 
 __all__: list[str] = []
 
@@ -39,7 +40,13 @@ def bench(
         BENCHMARKS[one]  # an unknown name stops before anything is measured
     torch.set_num_threads(threads or torch.get_num_threads())
     setting = Setting(pick_device(device), repeats, quick)
+    kept = keep_memory()
     found = []
+    if not as_json:
+        console.print(
+            f"{setting.device}, {torch.get_num_threads()} threads; freed memory {'stays in' if kept else 'leaves'} "
+            "the process between calls"
+        )
     for one in name:
         for case in measure(one, setting, memory=memory):
             found += case
@@ -50,7 +57,7 @@ def bench(
         "device": str(setting.device),
         "threads": torch.get_num_threads(),
         "repeats": repeats,
-        "allocator": "glibc keeps freed memory between calls",
+        "keeps_freed_memory": kept,
         "results": [asdict(one) for one in found],
     }
     if as_json:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from atrc.contexts import CONTEXTS, Context, LabelSpace, conv_bn_relu
 from atrc.contexts.attention import spatial_softmax
 from atrc.distillation._base import DISTILLATIONS, Distillation, Features
-from atrc.distillation._pooling import Call, pool, pool_fused
+from atrc.distillation._pooling import Call, pool
 from searchspace import NONE, CPSpace, Genotype, InputError, block
 
 __all__ = ["ATRC", "RowFusion", "build_context", "call", "densities", "row_hidden"]
@@ -113,7 +113,7 @@ class ATRC(Distillation):
     def forward(self, features: Features, regions: Features, valid: Tensor | None = None) -> dict[str, Tensor]:
         density = densities(regions, self.region_tasks, valid)
         calls = [one for row in self._calls.values() for one in row]
-        pooled = iter((pool_fused if self.fused else pool)(calls, features, density))
+        pooled = iter(pool(calls, features, density, fused=self.fused))
         return {
             target: self.rows[target](features[target], list(islice(pooled, len(row))))
             for target, row in self._calls.items()

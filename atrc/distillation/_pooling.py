@@ -1,6 +1,6 @@
 """Running many contexts on the same features: plainly, or with everything that they share computed once.
 
-The contexts of N x N blocks project the same N feature maps hundreds of times: `pool_fused` gives all projections
+The contexts of N x N blocks project the same N feature maps hundreds of times: the fused form gives all projections
 of a map to `project`, and computes the prototypes of a label space for all sources in one product.
 Parameters, buffers and results are those of the plain form, up to rounding.
 """
@@ -17,7 +17,7 @@ from atrc.contexts import Context
 from atrc.contexts.attention import region_prototypes
 from atrc.contexts.projection import project
 
-__all__ = ["Call", "pool", "pool_fused"]
+__all__ = ["Call", "pool"]
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,27 @@ class Call:
     reads: str | None
 
 
-def pool(calls: Sequence[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor]) -> list[Tensor]:
-    """The output ``(B, d, H, W)`` of every call, one after the other."""
+def pool(
+    calls: Sequence[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor], *, fused: bool
+) -> list[Tensor]:
+    """The output ``(B, d, H, W)`` of every call; ``fused`` computes what they share once.
+
+    Under autocast nothing is fused: the written-out gradients know one type only.
+    """
+    if fused and calls and not torch.is_autocast_enabled(features[calls[0].target].device.type):
+        return _fused(calls, features, density)
+    return _one_by_one(calls, features, density)
+
+
+def _one_by_one(calls: Sequence[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor]) -> list[Tensor]:
     return [
         call.context(features[call.target], features[call.source], density[call.reads] if call.reads else None)
         for call in calls
     ]
 
 
-def pool_fused(calls: Sequence[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor]) -> list[Tensor]:
-    """What `pool` computes; contexts that it cannot fuse run plainly.
+def _fused(calls: Sequence[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor]) -> list[Tensor]:
+    """What `_one_by_one` computes; contexts that cannot be fused run plainly.
 
     A context is fused if its projections are those of `Context` and it has its own `Context.attend` only.
     """
@@ -65,7 +76,7 @@ def pool_fused(calls: Sequence[Call], features: Mapping[str, Tensor], density: M
     def output(call: Call) -> Tensor:
         context = call.context
         if context.query not in projected:
-            return pool([call], features, density)[0]
+            return _one_by_one([call], features, density)[0]
         if call.reads:
             # a few dozen regions are too few to be worth it
             regions = prototypes[call.reads, call.source]

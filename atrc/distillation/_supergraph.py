@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from atrc.distillation._atrc import RowFusion, build_context, call, densities, row_hidden
 from atrc.distillation._base import Features
-from atrc.distillation._pooling import Call, pool, pool_fused
+from atrc.distillation._pooling import Call, pool
 from searchspace import NONE, CPSpace, Selection, Weighted, block
 
 __all__ = ["CPBlock", "Supergraph"]
@@ -62,7 +62,7 @@ class CPBlock(nn.Module):
 
     def forward(self, features: Features, density: Features, weighted: tuple[Weighted, ...]) -> Tensor | None:
         """The block on its own, plainly: features and region densities of its tasks, and what is active."""
-        return self.mix(pool(self.active(weighted), features, density), weighted)
+        return self.mix(pool(self.active(weighted), features, density, fused=False), weighted)
 
 
 class Supergraph(nn.Module):
@@ -121,7 +121,7 @@ class Supergraph(nn.Module):
         active = {pair: self._grid[pair].active(selection[block(*pair)]) for pair in self.space.pairs()}
         calls = [one for row in active.values() for one in row]
         density = densities(regions, frozenset(one.reads for one in calls if one.reads), valid)
-        outputs = iter((pool_fused if self.fused else pool)(calls, features, density))
+        outputs = iter(pool(calls, features, density, fused=self.fused))
         pooled: dict[str, list[Tensor]] = {target: [] for target in self.space.tasks}
         for pair, row in active.items():
             output = self._grid[pair].mix(islice(outputs, len(row)), selection[block(*pair)])

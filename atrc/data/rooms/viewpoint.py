@@ -24,10 +24,13 @@ def view(layout: Layout) -> Camera:
     # a crowded room may be clear nowhere; then a little nearer will do
     for clearance, tries in ((0.9, 16), (0.75, 40), (0.5, 160)):
         places, targets = _candidates(layout, tries)
+        step = (targets - places)[:2]
+        distance = np.hypot(*step)
+        ahead = step / distance
         score = np.where(
-            (np.hypot(*(places - targets)[:2]) < 1.8) | (_wall_depth(layout, places, targets) < _NEAREST),
+            (distance < 1.8) | (_wall_depth(layout, places, ahead) < _NEAREST),
             -math.inf,
-            _score(things, places, targets, clearance),
+            _interest(things, places, ahead, clearance) + 0.5 * np.minimum(distance, 4.0),
         )
         best = score.argmax()
         if score[best] > -math.inf:
@@ -63,16 +66,12 @@ def _sight(layout: Layout, item: Placed) -> tuple[float, float, float]:
     return 0.75 * item.x + 0.125 * layout.width, 0.75 * item.y + 0.125 * layout.depth, 0.6 * min(height, 1.4) + 0.36
 
 
-def _ahead(places: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``(2, N)`` unit vectors on the floor from the places to the targets, and ``(N,)`` their distances."""
-    step = (targets - places)[:2]
-    norm = np.hypot(*step)
-    return step / norm, norm
+def _wall_depth(layout: Layout, places: np.ndarray, ahead: np.ndarray) -> np.ndarray:
+    """``(N,)`` z-depth of the nearest wall at the left and right ends of a level image.
 
-
-def _wall_depth(layout: Layout, places: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """``(N,)`` z-depth of the nearest wall at the left and right ends of a level image."""
-    (ahead_x, ahead_y), _ = _ahead(places, targets)
+    ``ahead`` are the ``(2, N)`` unit vectors on the floor along which the cameras look.
+    """
+    ahead_x, ahead_y = ahead
     tangent = math.tan(math.radians(_WIDEST / 2)) * np.array([[-1.0], [1.0]])
     gaps = [
         np.where(step > 0, size - position, position) / np.maximum(np.abs(step), 1e-6)
@@ -100,11 +99,11 @@ def _things(layout: Layout) -> np.ndarray:
     return np.array(rows, dtype=float).T[:, :, None]
 
 
-def _score(things: np.ndarray, places: np.ndarray, targets: np.ndarray, clearance: float) -> np.ndarray:
+def _interest(things: np.ndarray, places: np.ndarray, ahead: np.ndarray, clearance: float) -> np.ndarray:
     """``(N,)`` how much of interest a camera would see; -inf where something is nearer than ``clearance`` metres."""
     place_x, place_y, half_x, half_y, bottom, top, person, worth = things
     x, y, z = places
-    (ahead_x, ahead_y), distance = _ahead(places, targets)
+    ahead_x, ahead_y = ahead
     dx, dy = place_x - x, place_y - y
     outside = np.hypot(np.maximum(np.abs(dx) - half_x, 0), np.maximum(np.abs(dy) - half_y, 0))
     front = dx * ahead_x + dy * ahead_y
@@ -114,4 +113,4 @@ def _score(things: np.ndarray, places: np.ndarray, targets: np.ndarray, clearanc
     worth = worth - 2.0 * ((outside < 1.4) & (top > z - 0.4 * outside))
     seen = (front >= 0.8) & (side <= 0.62 * front)
     blocked = (outside < clearance) & (top > 0.1) & (bottom < z + 0.3)
-    return np.where(blocked.any(0), -math.inf, (worth * seen).sum(0) + 0.5 * np.minimum(distance, 4.0))
+    return np.where(blocked.any(0), -math.inf, (worth * seen).sum(0))

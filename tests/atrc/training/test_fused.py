@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -11,6 +13,8 @@ import torch
 from atrc.build import build_dataset, build_search_network, build_tasks, cp_space, describe_dataset, fit_tasks
 from atrc.config import Config
 from atrc.data import Batch, BatchLoader, eval_transform
+from atrc.experiment import create_search
+from atrc.training import execute
 from atrc.training.learner import SearchLearner
 from strategies import GumbelEntropy
 
@@ -56,3 +60,10 @@ def test_a_seeded_search_is_the_same(config: Config, steps: int, tolerance: floa
         fused_strategy.distribution.logits, plain_strategy.distribution.logits, rtol=0, atol=100 * tolerance
     )
     assert fused_strategy.genotype() == plain_strategy.genotype()
+
+
+def test_a_search_in_mixed_precision_runs(config: Config, tmp_path: Path) -> None:
+    (run,) = create_search(config.model_copy(update={"precision": "bfloat16"}), tmp_path / "search")
+    execute(run, quiet=True)
+    assert all(math.isfinite(line["loss"]) for line in run.lines("metrics.jsonl"))
+    assert run.genotype() is not None
