@@ -1,10 +1,13 @@
-/* Local attention on a CPU, without ever holding more than a strip of similarities.
+/* Local attention on a CPU, a row of queries at a time, without ever holding more than that row's similarities.
 
-   Legend (layouts are those of _compiled.py): d channels of queries and keys, e of values; rows of `row` pixels,
-   padding included, one after the other; neighbour j = (dy, dx) of pixel p lies at p + dy * row + dx of the keys and
-   values; queries and gradients have a margin of window - 1 pixels in front and behind. SLACK pixels at the end of
-   every channel let whole vectors run over it. A strip is STRIP pixels; its similarities fit the first-level
-   cache.
+   Legend: images are (B, channels, H, W) as torch has them; d channels of queries and keys, e of values; R = window / 2.
+   A band is a run of image rows that one thread computes. The key rows that a row of queries sees lie in a ring of
+   `window` slots, whose order does not matter: a sum over neighbours is a sum over slots and columns dx. When the
+   queries move down a row, the topmost key row leaves its slot to the next one.
+
+   Similarities and weights are kept where their *keys* are: grid[slot][dx][x] belongs to the key at column x and the
+   query at column x - dx + R. So the products below read all they need at the same x, but for the few vectors that
+   are shifted by dx, and each of those serves a whole block of sums that stay in registers.
 
    The file includes itself once per type. */
 
@@ -12,47 +15,8 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
-
-#if defined(__AVX512F__)
-#define BYTES 64
-#elif defined(__AVX__)
-#define BYTES 32
-#else
-#define BYTES 16
-#endif
-
-enum { STRIP = 64, WIDEST = 9, SLACK = 32 };
-
-#define UNROLL _Pragma("GCC unroll 16")
-
-/* The inner loops are compiled for these numbers of channels and of neighbours in a row: sums stay in registers. */
-static inline int piece_of_channels(int left) { return left >= 6 ? 6 : left >= 3 ? 3 : 1; }
-static inline int piece_of_row(int left) { return left >= 9 ? 9 : left >= 7 ? 7 : left >= 5 ? 5 : left >= 3 ? 3 : 1; }
-
-/* Statements that call OF(nx), or OF(nc, nx), with the constants in place of the variables nc and nx. */
-#define ROW_PIECES(OF)    \
-    switch (nx) {         \
-    case 9: OF(9); break; \
-    case 7: OF(7); break; \
-    case 5: OF(5); break; \
-    case 3: OF(3); break; \
-    default: OF(1);       \
-    }
-#define OF6(nx) OF(6, nx)
-#define OF3(nx) OF(3, nx)
-#define OF1(nx) OF(1, nx)
-#define PIECES(OF)                 \
-    switch (nc) {                  \
-    case 6: ROW_PIECES(OF6) break; \
-    case 3: ROW_PIECES(OF3) break; \
-    default: ROW_PIECES(OF1)       \
-    }
-
-#define PASTE_(a, b) a##_##b
-#define PASTE(a, b) PASTE_(a, b)
-#define NAME(name) PASTE(name, T)
-#define INLINE static inline __attribute__((always_inline))
 
 #define T float
 #define I int32_t
@@ -65,239 +29,234 @@ static inline int piece_of_row(int left) { return left >= 9 ? 9 : left >= 7 ? 7 
 
 #else
 
-#define V NAME(vector)
-#define U NAME(unaligned)
-#define W NAME(integers)
-#define LANES ((int)(BYTES / sizeof(T)))
+#include "products.h"
 
-typedef T V __attribute__((vector_size(BYTES)));
-typedef T U __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));
-typedef I W __attribute__((vector_size(BYTES)));
-
-INLINE V NAME(load)(const T *p) { return *(const U *)p; }
-INLINE void NAME(store)(T *p, V v) { *(U *)p = v; }
-
-/* exp(x) for x <= 0: 2^n exp(r) with |r| <= ln(2) / 2, ln(2) in two parts to keep r exact, and a Taylor series to the
-   last bit of the type. */
-INLINE V NAME(exponential)(V x) {
-    const int single = sizeof(T) == 4;
-    const T high = single ? (T)0.693359375 : (T)6.93145751953125e-1;
-    const T low = single ? (T)-2.12194440054690583e-4 : (T)1.42860682030941723212e-6;
-    const T smallest = single ? (T)-87 : (T)-708;
-    const int terms = single ? 7 : 13;
-    W large = x > smallest;
-    x = (V)((W)x & large);
-    V scaled = x * (T)1.44269504088896340736;
-    W n = __builtin_convertvector(scaled - (T)0.5, W); /* towards zero, and scaled <= 0: to the nearest */
-    V whole = __builtin_convertvector(n, V);
-    V r = (x - whole * high) - whole * low;
-    V series = {0};
-    T factorial = 1;
-    for (int i = 2; i <= terms; i++) factorial *= i;
-    for (int i = terms; i > 0; i--) {
-        series = series * r + 1 / factorial;
-        factorial /= i;
+/* Copies an image row into its slot; a row outside the image is zero. */
+static void NAME(enter)(const Shape *s, Ring ring, const T *image, int64_t row) {
+    T *to = ring.rows + NAME(slot_of)(s, row) * ring.slot;
+    if (!NAME(inside)(s, row)) {
+        memset(to, 0, ring.slot * sizeof(T));
+        return;
     }
-    series = series * r + 1;
-    W power = (n + (single ? 127 : 1023)) << (single ? 23 : 52);
-    return (V)((W)(series * (V)power) & large);
-}
-
-/* p[by .. by + LANES], cut out of whole vectors that neighbouring shifts share: the many loads that straddle cache
-   lines would limit the speed. `by` is a constant wherever this is inlined. */
-INLINE V NAME(shifted)(const T *p, int by) {
-    const int whole = by / LANES * LANES, rest = by - whole;
-    V low = NAME(load)(p + whole);
-    if (!rest) return low;
-    W lanes;
-    for (int i = 0; i < LANES; i++) lanes[i] = i + rest;
-    return __builtin_shuffle(low, NAME(load)(p + whole + LANES), lanes);
-}
-
-/* out[dx][x] = sum_c a[c][x] b[c][x + dx] for nx neighbours of a strip, which lie in one row. */
-INLINE void NAME(dots_of)(int nx, int channels, const T *a, int64_t la, const T *b, int64_t lb, T *out) {
-    for (int x = 0; x < STRIP; x += LANES) {
-        V sum[WIDEST];
-        UNROLL for (int i = 0; i < nx; i++) sum[i] = (V){0};
-        for (int c = 0; c < channels; c++) {
-            V own = NAME(load)(a + c * la + x);
-            UNROLL for (int i = 0; i < nx; i++) sum[i] += own * NAME(shifted)(b + c * lb + x, i);
-        }
-        UNROLL for (int i = 0; i < nx; i++) NAME(store)(out + i * STRIP + x, sum[i]);
+    for (int c = 0; c < ring.channels; c++) {
+        const T *from = image + (c * s->H + row) * s->width;
+        NAME(expect)(s, from);
+        memcpy(to + c * s->line, from, s->width * sizeof(T));
     }
 }
 
-/* The same for all neighbours, j = (dy, dx). */
-static void NAME(dots)(
-    int window, int64_t row, int channels, const T *a, int64_t la, const T *b, int64_t lb, T *out) {
-    for (int dy = 0; dy < window; dy++)
-        for (int dx = 0, nx; dx < window; dx += nx) {
-            nx = piece_of_row(window - dx);
-#define OF(nx) NAME(dots_of)(nx, channels, a, la, b + dy * row + dx, lb, out + (dy * window + dx) * STRIP)
-            ROW_PIECES(OF)
-#undef OF
+/* Adds a slot to an image row, and clears it. */
+static void NAME(leave)(const Shape *s, Ring ring, T *image, int64_t row) {
+    T *from = ring.rows + NAME(slot_of)(s, row) * ring.slot;
+    if (NAME(inside)(s, row))
+        for (int c = 0; c < ring.channels; c++) {
+            T *to = image + (c * s->H + row) * s->width;
+            for (int64_t x = 0; x < s->width; x++) to[x] += from[c * s->line + x];
         }
+    memset(from, 0, ring.slot * sizeof(T));
 }
 
-/* out[c][x] += sum_j weights[j][x] b[c][x + j] for nc channels and nx neighbours of each row. */
-INLINE void NAME(gather_of)(
-    int nc, int nx, int window, int64_t row, const T *weights, const T *b, int64_t lb, T *out, int64_t lo) {
-    for (int x = 0; x < STRIP; x += LANES) {
-        V sum[WIDEST];
-        UNROLL for (int c = 0; c < nc; c++) sum[c] = NAME(load)(out + c * lo + x);
-        for (int dy = 0; dy < window; dy++) {
-            const T *w = weights + dy * window * STRIP + x, *at = b + dy * row + x;
-            UNROLL for (int i = 0; i < nx; i++) {
-                V weight = NAME(load)(w + i * STRIP);
-                UNROLL for (int c = 0; c < nc; c++) sum[c] += weight * NAME(shifted)(at + c * lb, i);
-            }
-        }
-        UNROLL for (int c = 0; c < nc; c++) NAME(store)(out + c * lo + x, sum[c]);
+/* A row of queries or gradients, with margins that stay zero. */
+static void NAME(own)(const Shape *s, int channels, const T *image, int64_t row, T scale, T *to) {
+    for (int c = 0; c < channels; c++) {
+        const T *from = image + (c * s->H + row) * s->width;
+        NAME(expect)(s, from);
+        for (int64_t x = 0; x < s->width; x++) to[c * s->wide + s->margin + x] = from[x] * scale;
     }
 }
 
-static void NAME(gather)(
-    int window, int64_t row, int channels, const T *weights, const T *b, int64_t lb, T *out, int64_t lo) {
-    for (int c = 0, nc; c < channels; c += nc) {
-        nc = piece_of_channels(channels - c);
-        for (int i = 0; i < nc; i++) memset(out + (c + i) * lo, 0, STRIP * sizeof(T));
-        for (int dx = 0, nx; dx < window; dx += nx) {
-            nx = piece_of_row(window - dx);
-#define OF(nc, nx) \
-    NAME(gather_of)(nc, nx, window, row, weights + dx * STRIP, b + c * lb + dx, lb, out + c * lo, lo)
-            PIECES(OF)
-#undef OF
+/* Similarities to neighbours outside the image: none, or 0. */
+static void NAME(border)(const Shape *s, int64_t y, T *grid) {
+    const T outside = s->masks ? -(T)INFINITY : 0;
+    for (int64_t row = y - s->radius; row <= y + s->radius; row++)
+        for (int dx = 0; dx < s->window; dx++) {
+            T *line = grid + NAME(slot_of)(s, row) * s->plane + dx * s->wide;
+            const int64_t end = s->padded + 2 * s->margin, from = NAME(inside)(s, row) ? s->margin : end;
+            for (int64_t x = 0; x < from; x++) line[x] = outside;
+            for (int64_t x = s->margin + s->width; x < end; x++) line[x] = outside;
         }
+}
+
+/* Zeroed room, cut off a block from its front. */
+typedef struct {
+    T *next;
+    int64_t used;
+} NAME(Room);
+#define Room NAME(Room)
+
+static T *NAME(take)(Room *room, int64_t count) {
+    T *taken = room->next ? room->next + room->used : NULL;
+    room->used += NAME(vectors)(count) * LANES;
+    return taken;
+}
+
+static Ring NAME(ring)(Room *room, const Shape *s, int channels) {
+    Ring ring = {.channels = channels, .slot = NAME(stride)(channels * s->line)};
+    ring.rows = NAME(take)(room, s->window * ring.slot);
+    return ring;
+}
+
+/* All buffers of one thread. */
+typedef struct {
+    Ring keys, values, dkeys, dvalues;
+    T *queries, *grads, *grid, *slopes, *shifted, *factor, *common;
+} NAME(Desk);
+#define Desk NAME(Desk)
+
+static Desk NAME(desk)(Room *room, const Shape *s, int d, int e, int backward) {
+    const int64_t grid = s->window * s->plane;
+    Desk desk = {
+        .keys = NAME(ring)(room, s, d),
+        .values = NAME(ring)(room, s, e),
+        .queries = NAME(take)(room, d * s->wide),
+        .grid = NAME(take)(room, grid),
+        .shifted = NAME(take)(room, 2 * TRIPLE * s->window * s->wide),
+        .factor = NAME(take)(room, s->wide),
+    };
+    if (backward) {
+        desk.dkeys = NAME(ring)(room, s, d);
+        desk.dvalues = NAME(ring)(room, s, e);
+        desk.grads = NAME(take)(room, e * s->wide);
+        desk.slopes = NAME(take)(room, grid);
+        desk.common = NAME(take)(room, s->wide);
     }
+    return desk;
 }
 
-/* out[c][x] += sum_dx moved[dy, dx][x] a[c][x - dx] in every row of neighbours: every place gathers what the strip
-   sends to it. moved[j][x] is weights[j][x - dx]. */
-INLINE void NAME(scatter_of)(
-    int nc, int nx, int window, int64_t row, const T *moved, int wide, const T *a, int64_t la, T *out, int64_t lo) {
-    for (int dy = 0; dy < window; dy++)
-        for (int x = 0; x < wide; x += LANES) {
-            const T *w = moved + dy * window * wide + x, *from = a + x - (nx - 1);
-            T *to = out + dy * row + x;
-            V sum[WIDEST];
-            UNROLL for (int c = 0; c < nc; c++) sum[c] = NAME(load)(to + c * lo);
-            UNROLL for (int i = 0; i < nx; i++) {
-                V weight = NAME(load)(w + i * wide);
-                UNROLL for (int c = 0; c < nc; c++) sum[c] += weight * NAME(shifted)(from + c * la, nx - 1 - i);
-            }
-            UNROLL for (int c = 0; c < nc; c++) NAME(store)(to + c * lo, sum[c]);
-        }
+/* Zeroed memory for a desk; NULL if there is none. The caller frees it. */
+static T *NAME(furnish)(Desk *desk, const Shape *s, int d, int e, int backward) {
+    Room room = {0};
+    NAME(desk)(&room, s, d, e, backward);
+    void *block;
+    if (posix_memalign(&block, 64, room.used * sizeof(T))) return NULL;
+    memset(block, 0, room.used * sizeof(T));
+    room = (Room){.next = block};
+    *desk = NAME(desk)(&room, s, d, e, backward);
+    return block;
 }
 
-static void NAME(scatter)(
-    int window, int64_t row, int channels, const T *moved, int wide, const T *a, int64_t la, T *out, int64_t lo) {
-    for (int c = 0, nc; c < channels; c += nc) {
-        nc = piece_of_channels(channels - c);
-        for (int dx = 0, nx; dx < window; dx += nx) {
-            nx = piece_of_row(window - dx);
-#define OF(nc, nx) \
-    NAME(scatter_of)(nc, nx, window, row, moved + dx * wide, wide, a + c * la - dx, la, out + c * lo, lo)
-            PIECES(OF)
-#undef OF
-        }
-    }
+/* The next row of keys and values. */
+static void NAME(see)(const Shape *s, const Desk *desk, const T *keys, const T *values, int64_t row) {
+    NAME(enter)(s, desk->keys, keys, row);
+    NAME(enter)(s, desk->values, values, row);
 }
 
-/* similarities[j][x] = scale * (q . k) + the masks of the neighbour's row and column, 0 or -inf. */
-static void NAME(similarities)(
-    int window, int64_t row, int64_t length, int d, T scale, int64_t p, const T *q, int64_t lq, const T *k,
-    int64_t lk, const T *rows, const T *columns, T *out) {
-    NAME(dots)(window, row, d, q, lq, k, lk, out);
-    for (int dy = 0; dy < window; dy++)
-        for (int dx = 0; dx < window; dx++) {
-            T *s = out + (dy * window + dx) * STRIP;
-            const T *by_row = rows + dy * length + p, *by_column = columns + dx * (row + STRIP) + p % row;
-            for (int x = 0; x < STRIP; x += LANES)
-                NAME(store)(
-                    s + x, NAME(load)(s + x) * scale + NAME(load)(by_row + x) + NAME(load)(by_column + x));
-        }
+/* Adds the gradients of a row that no query will see any more. */
+static void NAME(release)(const Shape *s, const Desk *desk, T *dkeys, T *dvalues, int64_t row) {
+    NAME(leave)(s, desk->dkeys, dkeys, row);
+    NAME(leave)(s, desk->dvalues, dvalues, row);
 }
 
-/* Strips first, first + step, ... of all images: their outputs, and the logarithm of their softmax's denominator. */
-void NAME(forward)(
-    int64_t first, int64_t step, int64_t images, int d, int e, int window, int64_t row, int64_t length, int64_t reach,
-    T scale, const T *q, const T *k, const T *v, const T *rows, const T *columns, T *out, T *log_sum) {
-    const int J = window * window, margin = window - 1;
-    const int64_t strips = length / STRIP, lq = length + 2 * margin + SLACK, lk = length + reach + SLACK;
-    T weights[J * STRIP] __attribute__((aligned(BYTES)));
-    for (int64_t task = first; task < images * strips; task += step) {
-        const int64_t b = task / strips, p = task % strips * STRIP;
-        NAME(similarities)(window, row, length, d, scale, p, q + b * d * lq + margin + p, lq, k + b * d * lk + p, lk,
-                           rows, columns, weights);
-        T total[STRIP];
-        for (int x = 0; x < STRIP; x += LANES) {
-            V top = NAME(load)(weights + x), sum = {0};
-            for (int j = 1; j < J; j++) {
-                V s = NAME(load)(weights + j * STRIP + x);
-                W more = s > top;
-                top = (V)(((W)s & more) | ((W)top & ~more));
-            }
-            for (int j = 0; j < J; j++) {
-                V w = NAME(exponential)(NAME(load)(weights + j * STRIP + x) - top);
-                sum += w;
-                NAME(store)(weights + j * STRIP + x, w);
-            }
-            NAME(store)(total + x, sum);
-            NAME(store)(log_sum + b * length + p + x, top);
-        }
-        T *to = out + b * e * length + p;
-        NAME(gather)(window, row, e, weights, v + b * e * lk + p, lk, to, length);
-        for (int c = 0; c < e; c++)
-            for (int x = 0; x < STRIP; x += LANES)
-                NAME(store)(to + c * length + x, NAME(load)(to + c * length + x) / NAME(load)(total + x));
-        for (int x = 0; x < STRIP; x++) log_sum[b * length + p + x] += (T)log((double)total[x]);
-    }
-}
-
-/* Gradients of the strips of blocks first, first + step, ... of one parity. A strip adds to the gradients of the
-   neighbours that it reaches, which lie in its own block or the next: blocks of one parity never meet. */
-void NAME(backward)(
-    int64_t first, int64_t step, int parity, int64_t images, int d, int e, int window, int64_t row, int64_t length,
-    int64_t reach, T scale, const T *q, const T *k, const T *v, const T *rows, const T *columns, const T *log_sum,
-    const T *grad, const T *common, T *dq, T *dk, T *dv) {
-    const int J = window * window, margin = window - 1, wide = (STRIP + margin + LANES - 1) / LANES * LANES;
-    const int64_t strips = length / STRIP, lq = length + 2 * margin + SLACK, lk = length + reach + SLACK;
-    const int64_t per_block = reach / STRIP + 2, blocks = (strips + per_block - 1) / per_block;
-    const int64_t half = (blocks + 1 - parity) / 2;
-    T slopes[J * STRIP] __attribute__((aligned(BYTES))), weights[J * STRIP] __attribute__((aligned(BYTES)));
-    T moved_slopes[J * wide], moved_weights[J * wide];
-    memset(moved_slopes, 0, sizeof moved_slopes);
-    memset(moved_weights, 0, sizeof moved_weights);
-    for (int64_t task = first; task < images * half; task += step) {
-        const int64_t b = task / half, begin = (task % half * 2 + parity) * per_block;
-        const int64_t end = begin + per_block < strips ? begin + per_block : strips;
-        for (int64_t strip = begin; strip < end; strip++) {
-            const int64_t p = strip * STRIP;
-            const T *own = q + b * d * lq + margin + p, *keys = k + b * d * lk + p;
-            const T *into = grad + b * e * lq + margin + p, *values = v + b * e * lk + p;
-            NAME(similarities)(window, row, length, d, scale, p, own, lq, keys, lk, rows, columns, weights);
-            NAME(dots)(window, row, e, into, lq, values, lk, slopes);
-            for (int x = 0; x < STRIP; x += LANES) {
-                V shift = NAME(load)(log_sum + b * length + p + x);
-                V mean = NAME(load)(common + b * lq + margin + p + x);
-                for (int j = 0; j < J; j++) {
-                    V weight = NAME(exponential)(NAME(load)(weights + j * STRIP + x) - shift);
-                    V slope = weight * (NAME(load)(slopes + j * STRIP + x) - mean) * scale;
-                    NAME(store)(slopes + j * STRIP + x, slope);
-                    NAME(store)(moved_slopes + j * wide + j % window + x, slope);
-                    NAME(store)(moved_weights + j * wide + j % window + x, weight);
+/* Outputs of the bands first, first + step, ... of all images, and the logarithm of their softmax's denominator,
+   (B, H, W). 0, or -1 without memory. */
+int NAME(forward)(
+    int64_t first, int64_t step, int64_t images, int d, int e, int window, int masks, int64_t H, int64_t width,
+    int64_t band, T scale, const T *q, const T *k, const T *v, T *out, T *log_sum) {
+    const Shape shape = NAME(shape)(window, masks, H, width), *s = &shape;
+    Desk desk;
+    T *block = NAME(furnish)(&desk, s, d, e, 0);
+    if (!block) return -1;
+    const int64_t bands = (H + band - 1) / band, area = H * width, R = s->radius;
+    for (int64_t task = first; task < images * bands; task += step) {
+        const int64_t b = task / bands, begin = task % bands * band, end = begin + band < H ? begin + band : H;
+        const T *keys = k + b * d * area, *values = v + b * e * area;
+        for (int64_t row = begin - R; row < begin + R; row++) NAME(see)(s, &desk, keys, values, row);
+        for (int64_t y = begin; y < end; y++) {
+            NAME(see)(s, &desk, keys, values, y + R);
+            NAME(own)(s, d, q + b * d * area, y, scale, desk.queries);
+            NAME(dots)(s, desk.keys, desk.queries, desk.grid);
+            NAME(border)(s, y, desk.grid);
+            for (int64_t x = 0; x < s->padded; x += LANES) {
+                T *grid = desk.grid + s->margin - R + x; /* the query's neighbours lie at slot, dx */
+                V top = NAME(load)(grid + NAME(slot_of)(s, y) * s->plane + R * (s->wide + 1)), sum = {0};
+                for (int slot = 0; slot < window; slot++)
+                    for (int dx = 0; dx < window; dx++) {
+                        V one = NAME(load)(grid + slot * s->plane + dx * (s->wide + 1));
+                        W_ more = one > top;
+                        top = (V)(((W_)one & more) | ((W_)top & ~more));
+                    }
+                for (int slot = 0; slot < window; slot++) {
+                    V part = {0}; /* a long sum of similar numbers loses digits */
+                    for (int dx = 0; dx < window; dx++) {
+                        T *at = grid + slot * s->plane + dx * (s->wide + 1);
+                        V weight = NAME(exponential)(NAME(load)(at) - top);
+                        part += weight;
+                        NAME(store)(at, weight);
+                    }
+                    sum += part;
                 }
+                NAME(store)(desk.factor + x, 1 / sum);
+                for (int i = 0; i < LANES && x + i < width; i++)
+                    log_sum[(b * H + y) * width + x + i] = top[i] + (T)log((double)sum[i]);
             }
-            NAME(gather)(window, row, d, slopes, keys, lk, dq + b * d * length + p, length);
-            NAME(scatter)(window, row, d, moved_slopes, wide, own, lq, dk + b * d * lk + p, lk);
-            NAME(scatter)(window, row, e, moved_weights, wide, into, lq, dv + b * e * lk + p, lk);
+            NAME(gather)(s, desk.values, desk.grid, desk.factor, desk.shifted, out + b * e * area, y);
         }
     }
+    free(block);
+    return 0;
+}
+
+/* Gradients of the bands of one parity: first, first + step, ... of those of all images. A band adds to the gradients
+   of the rows that it sees, which lie in it and the bands beside it: bands of one parity never meet. */
+int NAME(backward)(
+    int64_t first, int64_t step, int parity, int64_t images, int d, int e, int window, int masks, int64_t H,
+    int64_t width, int64_t band, T scale, const T *q, const T *k, const T *v, const T *out, const T *log_sum,
+    const T *grad, T *dq, T *dk, T *dv) {
+    const Shape shape = NAME(shape)(window, masks, H, width), *s = &shape;
+    Desk desk;
+    T *block = NAME(furnish)(&desk, s, d, e, 1);
+    if (!block) return -1;
+    const int64_t bands = ((H + band - 1) / band + 1 - parity) / 2, area = H * width, R = s->radius;
+    T *factor = desk.factor, *common = desk.common;
+    for (int64_t task = first; task < images * bands; task += step) {
+        const int64_t b = task / bands, begin = (task % bands * 2 + parity) * band;
+        const int64_t end = begin + band < H ? begin + band : H;
+        const T *keys = k + b * d * area, *values = v + b * e * area;
+        for (int64_t row = begin - R; row < begin + R; row++) NAME(see)(s, &desk, keys, values, row);
+        for (int64_t y = begin; y < end; y++) {
+            NAME(see)(s, &desk, keys, values, y + R);
+            NAME(own)(s, d, q + b * d * area, y, scale, desk.queries);
+            NAME(own)(s, e, grad + b * e * area, y, 1, desk.grads);
+            NAME(dots)(s, desk.keys, desk.queries, desk.grid);
+            NAME(border)(s, y, desk.grid);
+            NAME(dots)(s, desk.values, desk.grads, desk.slopes);
+            /* what the softmax takes from every weight's gradient: sum_j P_j dP_j = out . grad */
+            memset(common, 0, s->padded * sizeof(T));
+            for (int c = 0; c < e; c++) {
+                const T *from = out + ((b * e + c) * H + y) * width, *into = desk.grads + c * s->wide + s->margin;
+                for (int64_t x = 0; x < width; x++) common[x] += from[x] * into[x];
+            }
+            memcpy(factor, log_sum + (b * H + y) * width, width * sizeof(T));
+            for (int64_t x = 0; x < s->padded; x += LANES) {
+                V shift = NAME(load)(factor + x), mean = NAME(load)(common + x);
+                for (int slot = 0; slot < window; slot++)
+                    for (int dx = 0; dx < window; dx++) {
+                        const int64_t at = slot * s->plane + dx * (s->wide + 1) + s->margin - R + x;
+                        V weight = NAME(exponential)(NAME(load)(desk.grid + at) - shift);
+                        NAME(store)(desk.slopes + at, weight * (NAME(load)(desk.slopes + at) - mean));
+                        NAME(store)(desk.grid + at, weight);
+                    }
+            }
+            for (int64_t x = 0; x < s->padded; x++) factor[x] = scale;
+            NAME(gather)(s, desk.keys, desk.slopes, factor, desk.shifted, dq + b * d * area, y);
+            NAME(scatter)(s, desk.dkeys, desk.slopes, desk.queries);
+            NAME(scatter)(s, desk.dvalues, desk.grid, desk.grads);
+            NAME(release)(s, &desk, dk + b * d * area, dv + b * e * area, y - R);
+        }
+        for (int64_t row = end - R; row < end + R; row++)
+            NAME(release)(s, &desk, dk + b * d * area, dv + b * e * area, row);
+    }
+    free(block);
+    return 0;
 }
 
 #undef V
 #undef U
-#undef W
+#undef W_
 #undef LANES
+#undef Shape
+#undef Ring
+#undef Room
+#undef Desk
 
 #endif
