@@ -7,6 +7,8 @@ Local attention, which has several forms, is `atrc.contexts.local_attention`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -27,7 +29,7 @@ def linear_attention(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor) -> Tensor:
         ``(B, e, H, W)``.
     """
     q_BdL, k_BdL, v_BeL = q_BdHW.flatten(2), k_BdHW.flatten(2), v_BeHW.flatten(2)
-    s_Bed = v_BeL @ k_BdL.transpose(1, 2)
+    s_Bed = _sum_over_pixels(v_BeL, k_BdL)
     z_B1d = k_BdL.sum(-1, keepdim=True).transpose(1, 2)
     out_BeL = (s_Bed @ q_BdL) / (z_B1d @ q_BdL).clamp_min(1e-12)
     return out_BeL.view(*v_BeHW.shape[:2], *q_BdHW.shape[2:])
@@ -51,7 +53,7 @@ def spatial_softmax(regions_BRHW: Tensor, valid_B1HW: Tensor | None = None) -> T
 
 def region_prototypes(density_BRHW: Tensor, features_BCHW: Tensor) -> Tensor:
     """Eq. 5: ``(B, C, R, 1)``, the mean feature of every region under its density."""
-    prototypes_BCR = features_BCHW.flatten(2) @ density_BRHW.flatten(2).transpose(1, 2)
+    prototypes_BCR = _sum_over_pixels(features_BCHW.flatten(2), density_BRHW.flatten(2))
     return prototypes_BCR.unsqueeze(-1)
 
 
@@ -61,3 +63,28 @@ def prototype_attention(q_BdHW: Tensor, k_BdR1: Tensor, v_BeR1: Tensor) -> Tenso
     weights_BLR = torch.softmax((q_BLd @ k_BdR) * q_BLd.shape[-1] ** -0.5, dim=-1)
     out_BeL = v_BeR @ weights_BLR.transpose(1, 2)
     return out_BeL.view(*v_BeR.shape[:2], *q_BdHW.shape[2:])
+
+
+def _sum_over_pixels(a_BmL: Tensor, b_BnL: Tensor) -> Tensor:
+    """``a b^T``, ``(B, m, n)``."""
+    out: Tensor = _SumOverPixels.apply(a_BmL, b_BnL)
+    return out
+
+
+class _SumOverPixels(torch.autograd.Function):
+    """A product whose gradients lie in memory as its operands do.
+
+    Those of torch's product would be transposed, on which all that comes before it, softplus above all, takes up to
+    three times as long.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        out = a @ b.transpose(1, 2)
+        ctx.save_for_backward(a.to(out.dtype), b.to(out.dtype))  # autocast may have chosen another type
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        a, b = ctx.saved_tensors
+        return grad @ b, grad.transpose(1, 2) @ a
