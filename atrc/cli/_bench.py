@@ -76,17 +76,18 @@ def _list() -> None:
 
 
 def _table(case: list[Measurement]) -> Table:
+    cells: dict[str, list[str]] = {
+        "": [one.contender for one in case],
+        "median [ms]": [f"{one.median_ms:.1f}" for one in case],
+        "quartiles": ["{:.1f} .. {:.1f}".format(*one.quartiles_ms) for one in case],
+        "ratio": [f"{one.ratio:.2f}" for one in case],
+        "of peak": [f"{one.share_of_peak:.0%}" for one in case if one.share_of_peak is not None],
+        "[MB]": [f"{one.peak_mb:.0f}" for one in case if one.peak_mb is not None],
+    }
     table = Table(title=f"{case[0].benchmark}: {case[0].case}", box=None, pad_edge=False, title_justify="left")
-    for head in ("contender", "median [ms]", "quartiles [ms]", "times faster", "share of peak", "peak memory [MB]"):
-        table.add_column(head, justify="left" if head == "contender" else "right")
-    for one in case:
-        low, high = one.quartiles_ms
-        table.add_row(
-            one.contender,
-            f"{one.median_ms:.1f}",
-            f"{low:.1f} .. {high:.1f}",
-            f"{one.ratio:.2f}",
-            "" if one.share_of_peak is None else f"{one.share_of_peak:.0%}",
-            "" if one.peak_mb is None else f"{one.peak_mb:.0f}",
-        )
+    measured = {head: column for head, column in cells.items() if column}
+    for head in measured:
+        table.add_column(head, justify="right" if head else "left", no_wrap=True)
+    for row in zip(*measured.values(), strict=True):
+        table.add_row(*row)
     return table
