@@ -176,10 +176,7 @@ def build_search_network(config: Config, tasks: Mapping[str, Task], *, pretraine
         lambda: build_backbone(config, pretrained=pretrained),
         tasks,
         cp_space(config),
-        hidden=config.model.hidden,
-        contexts=config.model.contexts,
-        dropout=config.model.dropout,
-        fused=config.model.fused,
+        **config.model.model_dump(),
     )
 
 
@@ -225,16 +222,7 @@ def build_network(
     backbone = build_backbone(config, pretrained=pretrained)
     if genotype is not None:
         cp_space(config).validate(genotype)
-        options = config.model
-        return atrc_network(
-            backbone,
-            tasks,
-            genotype,
-            hidden=options.hidden,
-            dropout=options.dropout,
-            contexts=options.contexts,
-            fused=options.fused,
-        )
+        return atrc_network(backbone, tasks, genotype, **config.model.model_dump())
     if model.startswith("single-"):
         name = model.removeprefix("single-")
         tasks = {name: tasks[name]}

@@ -46,12 +46,14 @@ class Model(_Strict):
         dropout: dropout2d of derived networks.
         contexts: Options per context type, e.g. ``{local: {border: zero}}``.
         fused: Whether contexts share what they have in common; faster, and the same function.
+        checkpoint: Whether the backward pass computes every block again; slower, in less memory, the same function.
     """
 
     hidden: int | None = Field(None, gt=0)
     dropout: float = Field(0.05, ge=0, lt=1)
     contexts: dict[str, dict[str, Any]] = {}
     fused: bool = True
+    checkpoint: bool = False
 
 
 class Training(_Strict):

@@ -95,6 +95,7 @@ class SearchNetwork(_Trunk):
         contexts: Options per context type.
         dropout: Of derived networks; there is none in search.
         fused: See `Supergraph`.
+        checkpoint: See `Supergraph`.
     """
 
     def __init__(
@@ -107,12 +108,14 @@ class SearchNetwork(_Trunk):
         contexts: Mapping[str, Mapping[str, Any]] | None = None,
         dropout: float = 0.05,
         fused: bool = True,
+        checkpoint: bool = False,
     ) -> None:
         super().__init__(backbone_factory(), tasks, frozenset(tasks))
         self._backbone_factory = backbone_factory
-        self._derived = {"hidden": hidden, "contexts": contexts, "dropout": dropout, "fused": fused}
+        options: dict[str, Any] = {"hidden": hidden, "contexts": contexts, "fused": fused, "checkpoint": checkpoint}
+        self._derived = {**options, "dropout": dropout}
         self.space = space
-        self.supergraph = Supergraph(self.channels, space, hidden=hidden, contexts=contexts, fused=fused)
+        self.supergraph = Supergraph(self.channels, space, **options)
 
     def forward(self, image: Tensor, selection: Selection, valid: Tensor | None = None) -> Predictions:
         """Predictions under a selection; otherwise as `MultiTaskNetwork.forward`."""

@@ -25,11 +25,18 @@ def sizes(setting: Setting) -> list[tuple[int, int]]:
     return [(16, 20)] if setting.quick else [(64, 80), (107, 140)]
 
 
-def build_module(tasks: Sequence[str], setting: Setting, *, fused: bool = True, form: str = "auto") -> Supergraph:
-    """The same weights whatever the form."""
+def build_module(
+    tasks: Sequence[str], setting: Setting, *, fused: bool = True, form: str = "auto", checkpoint: bool = False
+) -> Supergraph:
+    """The same weights however it is run."""
     torch.manual_seed(0)
-    channels = dict.fromkeys(tasks, CHANNELS)
-    module = Supergraph(channels, CPSpace(tuple(tasks)), contexts={"local": {"form": form}}, fused=fused)
+    module = Supergraph(
+        dict.fromkeys(tasks, CHANNELS),
+        CPSpace(tuple(tasks)),
+        contexts={"local": {"form": form}},
+        fused=fused,
+        checkpoint=checkpoint,
+    )
     for name, parameter in module.named_parameters():
         if name.endswith("out.1.weight"):  # at its zero start nothing flows back into the blocks
             torch.nn.init.ones_(parameter)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 from atrc.bench._base import BENCHMARKS, Case, Setting
 from atrc.bench._module import REGIONS, Maps, build_module, sizes, step
@@ -13,11 +14,12 @@ from strategies import GumbelEntropy
 
 __all__ = ["supergraph"]
 
-_FORMS = {
-    "ours": (True, "auto"),
-    "plain, our local attention": (False, "auto"),
-    "plain, tiled local attention": (False, "tiled"),
-    "plain, unfolded local attention": (False, "unfold"),
+_FORMS: dict[str, dict[str, Any]] = {
+    "ours": {},
+    "ours, checkpointed": {"checkpoint": True},
+    "plain, our local attention": {"fused": False},
+    "plain, tiled local attention": {"fused": False, "form": "tiled"},
+    "plain, unfolded local attention": {"fused": False, "form": "unfold"},
 }
 
 
@@ -31,7 +33,7 @@ def supergraph(setting: Setting) -> Iterator[Case]:
         "blocks fixed": partial(Selection.of, space.sample(random.Random(0))),
     }
     for size in sizes(setting):
-        modules = {name: build_module(tasks, setting, fused=f, form=form) for name, (f, form) in _FORMS.items()}
+        modules = {name: build_module(tasks, setting, **options) for name, options in _FORMS.items()}
         maps = Maps.draw(tasks, setting, size)
         for title, select in selections.items():
             contenders = {name: partial(step, module, select, maps) for name, module in modules.items()}

@@ -10,6 +10,7 @@ Drop it into any network that has a feature map per task::
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from atrc.contexts import CONTEXTS, Context, LabelSpace, conv_bn_relu
 from atrc.contexts.attention import spatial_softmax
 from atrc.distillation._base import DISTILLATIONS, Distillation, Features
-from atrc.distillation._pooling import Call, pool
+from atrc.distillation._pooling import Call, pool, recomputed
 from searchspace import NONE, CPSpace, Genotype, InputError, block
 
 __all__ = ["ATRC", "RowFusion", "build_context", "call", "densities", "row_hidden"]
@@ -64,6 +65,7 @@ class ATRC(Distillation):
         dropout: dropout2d on every refined map, 0.05 in the paper.
         contexts: Options per context type, e.g. ``{"local": {"border": "zero"}}``.
         fused: Whether what the contexts share is computed once (see `_pooling`); the function is the same.
+        checkpoint: Whether the backward pass computes every block again, for less memory; the function is the same.
 
     Raises:
         InputError: A task of the genotype has no channels, or a context type is not registered.
@@ -78,6 +80,7 @@ class ATRC(Distillation):
         dropout: float = 0.05,
         contexts: Mapping[str, Mapping[str, Any]] | None = None,
         fused: bool = True,
+        checkpoint: bool = False,
     ) -> None:
         super().__init__()
         if genotype.space != "cp":
@@ -95,6 +98,7 @@ class ATRC(Distillation):
         self.rows = nn.ModuleDict()
         self._calls: dict[str, list[Call]] = {}
         self.fused = fused
+        self.checkpoint = checkpoint
         for target in self.space.tasks:
             width = row_hidden(channels, target, hidden)
             row: dict[str, Context] = {}
@@ -113,7 +117,14 @@ class ATRC(Distillation):
     def forward(self, features: Features, regions: Features, valid: Tensor | None = None) -> dict[str, Tensor]:
         density = densities(regions, self.region_tasks, valid)
         calls = [one for row in self._calls.values() for one in row]
-        pooled = iter(pool(calls, features, density, fused=self.fused))
+
+        def blocks(*calls: Call) -> list[Tensor]:
+            return pool(calls, features, density, fused=self.fused)
+
+        if self.checkpoint:
+            pooled = iter([recomputed(partial(blocks, one), one.context)[0] for one in calls])
+        else:
+            pooled = iter(blocks(*calls))
         return {
             target: self.rows[target](features[target], list(islice(pooled, len(row))))
             for target, row in self._calls.items()

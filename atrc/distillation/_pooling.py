@@ -7,17 +7,22 @@ Parameters, buffers and results are those of the plain form, up to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from atrc.contexts import Context
 from atrc.contexts.attention import region_prototypes
 from atrc.contexts.projection import project
 
-__all__ = ["Call", "pool"]
+__all__ = ["Call", "pool", "recomputed"]
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,28 @@ def pool(
     if fused and calls and not torch.is_autocast_enabled(features[calls[0].target].device.type):
         return _fused(calls, features, density)
     return _one_by_one(calls, features, density)
+
+
+def recomputed(run: Callable[[], Result], module: nn.Module) -> Result:
+    """``run()``, of which only the result is kept: the backward pass computes the rest again.
+
+    Args:
+        run: Uses no norms but those of the module.
+        module: Its norms count the batch once.
+    """
+    buffers = list(module.buffers())
+    result: Result = checkpoint(run, use_reentrant=False, context_fn=lambda: (nullcontext(), _restored(buffers)))
+    return result
+
+
+@contextmanager
+def _restored(buffers: Sequence[Tensor]) -> Iterator[None]:
+    kept = [buffer.clone() for buffer in buffers]
+    try:
+        yield
+    finally:
+        for buffer, before in zip(buffers, kept, strict=True):
+            buffer.copy_(before)
 
 
 def _one_by_one(calls: Sequence[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor]) -> list[Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from atrc.distillation._atrc import RowFusion, build_context, call, densities, row_hidden
 from atrc.distillation._base import Features
-from atrc.distillation._pooling import Call, pool
+from atrc.distillation._pooling import Call, pool, recomputed
 from searchspace import NONE, CPSpace, Selection, Weighted, block
 
 __all__ = ["CPBlock", "Supergraph"]
@@ -77,6 +78,7 @@ class Supergraph(nn.Module):
         hidden: d of the blocks; default C // 2 of the target.
         contexts: Options per context type.
         fused: Whether what the contexts share is computed once (see `_pooling`); the function is the same.
+        checkpoint: Whether the backward pass computes every block again, for less memory; the function is the same.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Supergraph(nn.Module):
         hidden: int | None = None,
         contexts: Mapping[str, Mapping[str, Any]] | None = None,
         fused: bool = True,
+        checkpoint: bool = False,
     ) -> None:
         super().__init__()
         self.space = space
@@ -95,6 +98,7 @@ class Supergraph(nn.Module):
         self._grid: dict[tuple[str, str], CPBlock] = {}
         self._hidden: dict[str, int] = {}
         self.fused = fused
+        self.checkpoint = checkpoint
         for target in space.tasks:
             width = row_hidden(channels, target, hidden)
             row = {
@@ -119,13 +123,23 @@ class Supergraph(nn.Module):
     ) -> dict[str, Tensor]:
         """Refined features of every task (see `Distillation.forward`) under a selection."""
         active = {pair: self._grid[pair].active(selection[block(*pair)]) for pair in self.space.pairs()}
-        calls = [one for row in active.values() for one in row]
-        density = densities(regions, frozenset(one.reads for one in calls if one.reads), valid)
-        outputs = iter(pool(calls, features, density, fused=self.fused))
+        reads = frozenset(one.reads for row in active.values() for one in row if one.reads)
+        density = densities(regions, reads, valid)
+
+        def blocks(*pairs: tuple[str, str]) -> list[Tensor | None]:
+            """The outputs of some blocks, computed together."""
+            calls = [one for pair in pairs for one in active[pair]]
+            outputs = iter(pool(calls, features, density, fused=self.fused))
+            return [
+                self._grid[pair].mix(islice(outputs, len(active[pair])), selection[block(*pair)]) for pair in pairs
+            ]
+
+        if self.checkpoint:
+            found = [recomputed(partial(blocks, pair), self._grid[pair])[0] for pair in active]
+        else:
+            found = blocks(*active)
         pooled: dict[str, list[Tensor]] = {target: [] for target in self.space.tasks}
-        for pair, row in active.items():
-            output = self._grid[pair].mix(islice(outputs, len(row)), selection[block(*pair)])
-            target, _ = pair
+        for (target, _), output in zip(active, found, strict=True):
             pooled[target].append(self._nothing(features[target], target) if output is None else output)
         return {target: self.rows[target](features[target], row) for target, row in pooled.items()}
 

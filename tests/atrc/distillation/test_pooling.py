@@ -51,9 +51,11 @@ def assert_same(fused: nn.Module, plain: nn.Module, run) -> None:
     torch.testing.assert_close(results[0], results[1], rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("checkpoint", [True, False])
 @pytest.mark.parametrize("training", [True, False])
-def test_supergraph(training: bool) -> None:
+def test_supergraph(training: bool, checkpoint: bool) -> None:
     fused, plain = both(Supergraph(CHANNELS, SPACE).train(training))
+    fused.checkpoint = checkpoint
 
     def run(module, features, regions):
         strategy = build_strategy("gumbel_entropy", SPACE, seed=3, knobs={})
@@ -63,8 +65,9 @@ def test_supergraph(training: bool) -> None:
     assert_same(fused, plain, run)
 
 
+@pytest.mark.parametrize("checkpoint", [True, False])
 @pytest.mark.parametrize("training", [True, False])
-def test_derived_module(training: bool) -> None:
+def test_derived_module(training: bool, checkpoint: bool) -> None:
     genotype = SPACE.from_matrix(
         {
             "semseg": {"semseg": "global", "depth": "local", "edge": "none"},
@@ -72,8 +75,28 @@ def test_derived_module(training: bool) -> None:
             "edge": {"semseg": "none", "depth": "none", "edge": "none"},
         }
     )
-    fused, plain = both(ATRC(CHANNELS, genotype, dropout=0.0).train(training))
+    fused, plain = both(ATRC(CHANNELS, genotype, dropout=0.0, checkpoint=checkpoint).train(training))
+    plain.checkpoint = False
     assert_same(fused, plain, lambda module, features, regions: (module(features, regions), []))
+
+
+def test_checkpointing_keeps_little_until_the_backward_pass() -> None:
+    """What autograd keeps between the passes, in numbers."""
+    kept = {}
+    for checkpoint in (True, False):
+        supergraph = Supergraph(CHANNELS, SPACE, checkpoint=checkpoint).double()
+        features, regions = maps(CHANNELS, 0), maps(REGIONS, 1)
+        select = build_strategy("gumbel_entropy", SPACE, seed=3, knobs={}).select
+        sizes: dict[int, int] = {}
+
+        def keep(x: Tensor, sizes: dict[int, int] = sizes) -> Tensor:
+            sizes[x.data_ptr()] = x.numel()
+            return x
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+            supergraph(features, regions, select())
+        kept[checkpoint] = sum(sizes.values())
+    assert kept[True] < kept[False] / 4
 
 
 def test_only_active_candidates_run() -> None:
