@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from atrc.bench._base import BENCHMARKS, Case, Setting
-from atrc.contexts.local_attention import FORMS, local_attention
+from atrc.contexts.local_attention import forms_on, local_attention
 
 __all__ = ["local"]
 
@@ -25,7 +25,7 @@ def local(setting: Setting) -> Iterator[Case]:
         pixels = batch * height * width
         # Two products a pair forward; backward those two again, and two for each of them.
         flops = 2 * 7 * pixels * WINDOW**2 * channels
-        contenders = {form: partial(_step, form, *inputs) for form in FORMS if form != "auto"}
+        contenders = {form: partial(_step, form, *inputs) for form in forms_on(setting.device)}
         yield Case(f"{height}x{width}", contenders, reference="unfold", flops=flops)
 
 

@@ -1,11 +1,14 @@
 """Local attention (Eq. 4) in several forms that compute the same function.
 
-``compiled`` runs on a CPU and does not hold the similarities. ``tiled`` is plain torch and runs anywhere. ``unfold``
-is the definition, which the others are held to. ``auto`` takes the fastest that the tensors allow.
+``compiled`` runs on a CPU, ``triton`` and ``flex`` on a GPU, and none of them holds the similarities. ``tiled`` is
+plain torch and runs anywhere. ``unfold`` is the definition, which the others are held to. ``auto`` takes the first of
+`forms_on` that the tensors allow.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 from collections.abc import Callable
 
 import torch
@@ -14,8 +17,9 @@ from torch import Tensor
 from atrc.contexts.local_attention._compiled import kernel_works, local_attention_compiled
 from atrc.contexts.local_attention._tiled import local_attention_tiled
 from atrc.contexts.local_attention._unfold import local_attention_unfold
+from searchspace import InputError
 
-__all__ = ["BORDERS", "FORMS", "local_attention", "local_attention_tiled", "local_attention_unfold"]
+__all__ = ["BORDERS", "FORMS", "forms_on", "local_attention", "local_attention_tiled", "local_attention_unfold"]
 
 BORDERS = ("mask", "zero")
 """Rules for neighbours outside the image. ``mask``: they are no neighbours (Eq. 4). ``zero``: they have similarity 0,
@@ -34,7 +38,7 @@ def local_attention(
         v_BeHW: Values.
         window: Odd side of the neighbourhood.
         border: One of `BORDERS`.
-        form: One of `FORMS`. All but ``compiled`` can be differentiated twice.
+        form: One of `FORMS`. ``tiled`` and ``unfold`` can be differentiated twice.
 
     Returns:
         ``(B, e, H, W)``.
@@ -42,19 +46,53 @@ def local_attention(
     return FORMS[form](q_BdHW, k_BdHW, v_BeHW, window=window, border=border)
 
 
+def forms_on(device: torch.device) -> tuple[str, ...]:
+    """The forms that a training can use on a device here, the one to prefer first."""
+    own: tuple[str, ...] = ()
+    if device.type == "cpu" and kernel_works():
+        own = ("compiled",)
+    elif device.type == "cuda" and _has_triton():
+        own = ("triton", "flex")
+    return (*own, "tiled", "unfold")
+
+
 def _auto(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int, border: str) -> Tensor:
-    form = local_attention_compiled if _compiles(q_BdHW) else local_attention_tiled
-    return form(q_BdHW, k_BdHW, v_BeHW, window=window, border=border)
+    form = "tiled" if torch.compiler.is_compiling() else forms_on(q_BdHW.device)[0]
+    if q_BdHW.dtype not in _KINDS.get(form, (q_BdHW.dtype,)):
+        form = "tiled"
+    return FORMS[form](q_BdHW, k_BdHW, v_BeHW, window=window, border=border)
 
 
-def _compiles(x: Tensor) -> bool:
-    kind = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
-    return kind and not torch.compiler.is_compiling() and kernel_works()
+def _triton(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int, border: str) -> Tensor:
+    if not _has_triton():
+        raise InputError("the triton form of local attention needs the package triton, which torch for CUDA brings")
+    from atrc.contexts.local_attention._triton import local_attention_triton
 
+    return local_attention_triton(q_BdHW, k_BdHW, v_BeHW, window=window, border=border)
+
+
+def _flex(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int, border: str) -> Tensor:
+    from atrc.contexts.local_attention._flex import local_attention_flex
+
+    return local_attention_flex(q_BdHW, k_BdHW, v_BeHW, window=window, border=border)
+
+
+@functools.cache
+def _has_triton() -> bool:
+    return importlib.util.find_spec("triton") is not None
+
+
+_KINDS = {
+    "compiled": (torch.float32, torch.float64),
+    "triton": (torch.float32, torch.bfloat16, torch.float16),
+}
+"""The types that a form takes, where it does not take all."""
 
 FORMS: dict[str, Callable[..., Tensor]] = {
     "auto": _auto,
     "compiled": local_attention_compiled,
+    "triton": _triton,
+    "flex": _flex,
     "tiled": local_attention_tiled,
     "unfold": local_attention_unfold,
 }

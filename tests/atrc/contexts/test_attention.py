@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from atrc.contexts.attention import linear_attention, prototype_attention, region_prototypes, spatial_softmax
-from atrc.contexts.local_attention import BORDERS, FORMS, local_attention
+from atrc.contexts.local_attention import BORDERS, forms_on, local_attention
 from atrc.contexts.local_attention._compiled import _library, kernel_works
 from searchspace import InputError
 
@@ -56,7 +56,7 @@ def assert_same(function, reference, *inputs: Tensor) -> None:
 
 
 @pytest.mark.parametrize("border", BORDERS)
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ["auto", *forms_on(torch.device("cpu"))])
 def test_local_attention_is_equation_4(form: str, border: str) -> None:
     q, k, v = random(2, 3, 5, 11), random(2, 3, 5, 11, seed=1), random(2, 4, 5, 11, seed=2)
     assert_same(
@@ -105,6 +105,16 @@ def test_single_precision(form: str, border: str) -> None:
 
     for got, wanted in zip(run(form, torch.float32), run("unfold", torch.float64), strict=True):
         assert float((got.double() - wanted).detach().norm() / wanted.detach().norm()) < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("window", [1, 5, 9, 19])
+def test_flex_attention_attends_to_the_same_neighbours(window: int, border: str) -> None:
+    """Values alone: on a CPU it has no backward pass."""
+    q, k, v = (random(2, channels, 13, 21, seed=channels).detach() for channels in (5, 5, 7))
+    got, expected = (local_attention(q, k, v, window=window, border=border, form=form) for form in ("flex", "unfold"))
+    torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_the_compiled_form_gives_the_same_bits_on_any_number_of_threads() -> None:
