@@ -6,6 +6,7 @@ from analysis.figures._delta_m import draw_delta_m
 from analysis.figures._genotypes import draw_genotypes
 from analysis.figures._proportions import draw_proportions
 from analysis.figures._sampled import draw_sampled
+from analysis.figures._scaling import draw_scaling
 from analysis.figures._trajectory import draw_trajectory
 from analysis.figures.save import save_figure
 from analysis.figures.style import context_colours, context_titles, paper_style, short_labels
@@ -19,6 +20,7 @@ __all__ = [
     "draw_genotypes",
     "draw_proportions",
     "draw_sampled",
+    "draw_scaling",
     "draw_trajectory",
     "paper_style",
     "save_figure",

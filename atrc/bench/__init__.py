@@ -10,5 +10,6 @@ from atrc.bench import (  # noqa: F401  (they register)
 )
 from atrc.bench._base import BENCHMARKS, Case, Setting
 from atrc.bench._measure import Measurement, measure
+from atrc.bench._profile import Operator, profiled
 
-__all__ = ["BENCHMARKS", "Case", "Measurement", "Setting", "measure"]
+__all__ = ["BENCHMARKS", "Case", "Measurement", "Operator", "Setting", "measure", "profiled"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -36,12 +36,14 @@ class Case:
         contenders: Name -> what is timed, ours first. Called once before it is timed.
         reference: The contender that ratios refer to.
         flops: Floating-point operations that the work needs, or None.
+        point: The size in numbers, where cases are to be drawn against it.
     """
 
     title: str
     contenders: Mapping[str, Callable[[], object]]
     reference: str
     flops: float | None = None
+    point: Mapping[str, int] = field(default_factory=dict)
 
 
 Benchmark = Callable[[Setting], Iterator[Case]]

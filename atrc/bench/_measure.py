@@ -10,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ class Measurement:
 
     Attributes:
         benchmark, case, contender: Names.
+        point: See `Case`.
         median_ms: Median over the rounds, milliseconds.
         quartiles_ms: Lower and upper quartile.
         ratio: How many times faster than the case's reference.
@@ -39,6 +40,7 @@ class Measurement:
     benchmark: str
     case: str
     contender: str
+    point: Mapping[str, int]
     median_ms: float
     quartiles_ms: tuple[float, float]
     ratio: float
@@ -61,6 +63,7 @@ def measure(name: str, setting: Setting, *, memory: bool = True) -> Iterator[lis
                     benchmark=name,
                     case=case.title,
                     contender=contender,
+                    point=case.point,
                     median_ms=1e3 * median,
                     quartiles_ms=(1e3 * low, 1e3 * high),
                     ratio=medians[case.reference] / median,

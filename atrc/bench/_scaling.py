@@ -32,4 +32,9 @@ def scaling(setting: Setting) -> Iterator[Case]:
             name: partial(step, build_module(tasks, setting, fused=fused, form=form), select, maps)
             for name, (fused, form) in {"ours": (True, "auto"), "plain": (False, "tiled")}.items()
         }
-        yield Case(f"{tasks_} tasks, {size[0]}x{size[1]}, batch {images}", contenders, reference="plain")
+        yield Case(
+            f"{tasks_} tasks, {size[0]}x{size[1]}, batch {images}",
+            contenders,
+            reference="plain",
+            point={"tasks": tasks_, "pixels": size[0] * size[1], "images": images},
+        )

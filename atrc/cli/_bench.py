@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
 from rich.table import Table
 
-from atrc.bench import BENCHMARKS, Measurement, Setting, measure
+from atrc.bench import BENCHMARKS, Setting, measure, profiled
 from atrc.cli._app import app, console
 from atrc.files import write_json
 from atrc.runs import environment
 from atrc.training import pick_device
 from atrc.training.allocator import keep_memory
+from searchspace import InputError
 
 __all__: list[str] = []
 
@@ -29,41 +31,47 @@ def bench(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     memory: Annotated[bool, typer.Option(help="Peak memory as well, in a process per contender.")] = True,
     quick: Annotated[bool, typer.Option(help="Small sizes: to see that it runs, not to measure.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Where the time goes instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A JSON file for the numbers.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="A folder for the figure of `scaling`.")] = None,
 ) -> None:
     """Measure speed and memory of ours against the plain formulation, interleaved in one process."""
     if not name:
         _list()
         return
     for one in name:
-        BENCHMARKS[one]  # an unknown name stops before anything is measured
+        BENCHMARKS[one]  # what is wrong stops before anything is measured
+    if figure is not None and (profile or name != ["scaling"]):
+        raise InputError(f"--figure draws the times of scaling, and nothing else; got {', '.join(name)}")
     torch.set_num_threads(threads or torch.get_num_threads())
     setting = Setting(pick_device(device), repeats, quick)
     kept = keep_memory()
-    found = []
     if not as_json:
         console.print(
             f"{setting.device}, {torch.get_num_threads()} threads; freed memory {'stays in' if kept else 'leaves'} "
             "the process between calls"
         )
+    found: list[dict[str, Any]] = []
     for one in name:
-        for case in measure(one, setting, memory=memory):
-            found += case
+        for table, rows in _profiles(one, setting) if profile else _times(one, setting, memory=memory):
+            found += rows
             if not as_json:
-                console.print(_table(case))
+                console.print(table)
     report = {
         "environment": environment(),
         "device": str(setting.device),
         "threads": torch.get_num_threads(),
         "repeats": repeats,
         "keeps_freed_memory": kept,
-        "results": [asdict(one) for one in found],
+        "results": found,
     }
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     if out is not None:
         write_json(out, report)
+    if figure is not None:
+        _draw(found, figure)
 
 
 def _list() -> None:
@@ -75,19 +83,48 @@ def _list() -> None:
     console.print(table)
 
 
-def _table(case: list[Measurement]) -> Table:
-    cells: dict[str, list[str]] = {
-        "": [one.contender for one in case],
-        "median [ms]": [f"{one.median_ms:.1f}" for one in case],
-        "quartiles": ["{:.1f} .. {:.1f}".format(*one.quartiles_ms) for one in case],
-        "ratio": [f"{one.ratio:.2f}" for one in case],
-        "of peak": [f"{one.share_of_peak:.0%}" for one in case if one.share_of_peak is not None],
-        "[MB]": [f"{one.peak_mb:.0f}" for one in case if one.peak_mb is not None],
-    }
-    table = Table(title=f"{case[0].benchmark}: {case[0].case}", box=None, pad_edge=False, title_justify="left")
-    measured = {head: column for head, column in cells.items() if column}
-    for head in measured:
+def _times(name: str, setting: Setting, *, memory: bool) -> Iterator[tuple[Table, list[dict[str, Any]]]]:
+    for case in measure(name, setting, memory=memory):
+        cells = {
+            "": [one.contender for one in case],
+            "median, ms": [f"{one.median_ms:.1f}" for one in case],
+            "quartiles": ["{:.1f} .. {:.1f}".format(*one.quartiles_ms) for one in case],
+            "ratio": [f"{one.ratio:.2f}" for one in case],
+            "of peak": [f"{one.share_of_peak:.0%}" for one in case if one.share_of_peak is not None],
+            "MiB": [f"{one.peak_mb:.0f}" for one in case if one.peak_mb is not None],
+        }
+        yield _table(f"{name}: {case[0].case}", cells), [asdict(one) for one in case]
+
+
+def _profiles(name: str, setting: Setting) -> Iterator[tuple[Table, list[dict[str, Any]]]]:
+    for call in profiled(name, setting):
+        cells = {
+            "": [one.operator for one in call],
+            "ms": [f"{one.ms:.1f}" for one in call],
+            "share": [f"{one.share:.0%}" for one in call],
+            "calls": [str(one.calls) for one in call],
+        }
+        yield _table(f"{name}: {call[0].case}, {call[0].contender}", cells), [asdict(one) for one in call]
+
+
+def _table(title: str, cells: dict[str, list[str]]) -> Table:
+    """One column for every list that is not empty."""
+    table = Table(title=title, box=None, pad_edge=False, title_justify="left")
+    columns = {head: column for head, column in cells.items() if column}
+    for head in columns:
         table.add_column(head, justify="right" if head else "left", no_wrap=True)
-    for row in zip(*measured.values(), strict=True):
+    for row in zip(*columns.values(), strict=True):
         table.add_row(*row)
     return table
+
+
+def _draw(rows: list[dict[str, Any]], folder: Path) -> None:
+    import pandas as pd
+
+    from analysis.figures import draw_scaling, save_figure
+
+    table = pd.DataFrame([{**row, **row["point"]} for row in rows])
+    table[["low_ms", "high_ms"]] = table["quartiles_ms"].tolist()
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in save_figure(draw_scaling(table), folder, "scaling"):
+        console.print(str(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +48,23 @@ def test_peak_memory_of_the_forms_of_local_attention(
 def test_an_unknown_benchmark_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(monkeypatch, "locl") == 2
     assert "did you mean 'local'" in capsys.readouterr().err
+
+
+def test_a_figure_needs_the_benchmark_that_it_draws(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    arguments = "--quick", "--repeats", "1", "--no-memory", "--figure", str(tmp_path)
+    assert run(monkeypatch, "loader", *arguments) == 2
+    assert "scaling" in capsys.readouterr().err
+    assert not run(monkeypatch, "scaling", *arguments)
+    assert {path.name for path in tmp_path.iterdir()} == {"scaling.pdf", "scaling.png"}
+
+
+def test_a_profile_says_where_the_time_goes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not run(monkeypatch, "local", "--quick", "--profile", "--json")
+    rows = json.loads(capsys.readouterr().out)["results"]
+    (unfolding,) = (row for row in rows if row["contender"] == "unfold" and row["operator"] == "aten::im2col")
+    assert unfolding["calls"] == 3  # keys, values, and which neighbours exist
+    assert all(0 <= row["share"] <= 1 for row in rows)
