@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.style import INK, PAGE, letter_axes, new_figure, paper_style
 
@@ -32,7 +33,8 @@ def draw_scaling(table: pd.DataFrame) -> Figure:
                 of = rows[rows["contender"] == contender]
                 ax.fill_between(of[name], of["low_ms"] / 1e3, of["high_ms"] / 1e3, color=colour, alpha=0.18, lw=0)
                 ax.plot(of[name], of["median_ms"] / 1e3, color=colour, marker="o", ms=3, label=contender)
-            ax.set(xlabel=label, xticks=rows[name].unique(), ylim=(0, None))
+            ax.set(xlabel=label, ylim=(0, None))
+            ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             ax.grid(axis="y")
         axes[0].set_ylabel("Seconds a step")
         axes[0].legend(loc="upper left", labelcolor=INK)

@@ -53,6 +53,7 @@ def measure(name: str, setting: Setting, *, memory: bool = True) -> Iterator[lis
     peak = _peak_flops(setting)
     for index, case in enumerate(BENCHMARKS[name](setting)):
         times = _interleaved(case, setting)
+        release_memory()  # the processes that measure it need it now
         medians = {contender: statistics.median(seconds) for contender, seconds in times.items()}
         found = []
         for contender, seconds in times.items():
