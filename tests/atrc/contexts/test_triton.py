@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-if DEVICE == "cpu":
-    os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported
-pytest.importorskip("triton", reason="triton is not installed: pip install triton")
+from atrc.contexts.local_attention import BORDERS, forms_on, local_attention
 
-from atrc.contexts.local_attention import BORDERS, forms_on, local_attention  # noqa: E402
+pytest.importorskip("triton", reason="triton is not installed: pip install triton")
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def outputs_and_gradients(form: str, kind: torch.dtype, window: int, border: str, e: int) -> list[torch.Tensor]:

@@ -1,0 +1,10 @@
+"""What has to be settled before any test imports torch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+if shutil.which("nvidia-smi") is None:
+    # Triton reads it on import, and torch may import Triton at any time: its kernels are interpreted without a GPU.
+    os.environ.setdefault("TRITON_INTERPRET", "1")
