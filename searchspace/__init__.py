@@ -1,6 +1,7 @@
 """What can be chosen: spaces, genotypes, selections. Knows no network, no data, no strategy."""
 
 from searchspace.calls import call_with_options
+from searchspace.costs import Costs
 from searchspace.cp import CONTEXTS, NONE, CPSpace, block
 from searchspace.errors import InputError, UnknownNameError, did_you_mean
 from searchspace.genotype import Genotype
@@ -18,6 +19,7 @@ __all__ = [
     "RELEASED",
     "SPACES",
     "CPSpace",
+    "Costs",
     "Genotype",
     "InputError",
     "Registry",

@@ -52,6 +52,17 @@ class Selection:
         """The one-hot selection of a genotype: constant weight 1, everything else inactive."""
         return cls({choice: (Weighted(option, None),) for choice, option in genotype.items()})
 
+    def detach(self) -> Selection:
+        """The same selection, through whose weights nothing learns."""
+        return Selection(
+            {
+                choice: tuple(
+                    Weighted(option, None if weight is None else weight.detach()) for option, weight in active
+                )
+                for choice, active in self.options.items()
+            }
+        )
+
     def check(self, space: SearchSpace) -> None:
         """Raises InputError unless every choice of ``space`` has active options, and only its own."""
         for choice in space:

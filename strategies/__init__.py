@@ -1,20 +1,89 @@
 """How it is chosen: search strategies, one file each. Knows search spaces; knows no image and no file format."""
 
-from strategies._base import STRATEGIES, DataUse, MultiTrialStrategy, OneShotStrategy, Strategy, build_strategy
+from strategies import adapters
+from strategies._base import (
+    STRATEGIES,
+    DataUse,
+    MultiTrialStrategy,
+    OneShotStrategy,
+    Scored,
+    Strategy,
+    Trial,
+    build_strategy,
+)
 from strategies._categorical import Categorical, entropy, gumbel_noise, gumbel_softmax
-from strategies._fixed import Fixed, resolve_genotype
-from strategies._gumbel_entropy import GumbelEntropy, entropy_below, probability_gap
-from strategies._step import search_step
+from strategies._step import Step, search_step
+from strategies.multi_trial import (
+    ASHA,
+    BANANAS,
+    GeneticAlgorithm,
+    GridSearch,
+    Hyperband,
+    LocalSearch,
+    RandomSearch,
+    RegularizedEvolution,
+    Reinforce,
+    SuccessiveHalving,
+)
+from strategies.one_shot import (
+    DARTS,
+    DSNAS,
+    ENAS,
+    GDAS,
+    MTLNAS,
+    SNAS,
+    SPOS,
+    DARTSSecondOrder,
+    DrNAS,
+    FairDARTS,
+    Fixed,
+    GumbelEntropy,
+    LogitStrategy,
+    ProxylessNAS,
+    RandomWeightSharing,
+    SinglePath,
+    entropy_below,
+    probability_gap,
+    resolve_genotype,
+)
 
 __all__ = [
+    "ASHA",
+    "BANANAS",
+    "DARTS",
+    "DSNAS",
+    "ENAS",
+    "GDAS",
+    "MTLNAS",
+    "SNAS",
+    "SPOS",
     "STRATEGIES",
     "Categorical",
+    "DARTSSecondOrder",
     "DataUse",
+    "DrNAS",
+    "FairDARTS",
     "Fixed",
+    "GeneticAlgorithm",
+    "GridSearch",
     "GumbelEntropy",
+    "Hyperband",
+    "LocalSearch",
+    "LogitStrategy",
     "MultiTrialStrategy",
     "OneShotStrategy",
+    "ProxylessNAS",
+    "RandomSearch",
+    "RandomWeightSharing",
+    "RegularizedEvolution",
+    "Reinforce",
+    "Scored",
+    "SinglePath",
+    "Step",
     "Strategy",
+    "SuccessiveHalving",
+    "Trial",
+    "adapters",
     "build_strategy",
     "entropy",
     "entropy_below",

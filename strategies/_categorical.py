@@ -6,12 +6,13 @@ tensor operations, whatever the number of choices. Places beyond a choice's opti
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from searchspace import Genotype, SearchSpace, Selection, Weighted
+from searchspace import Costs, Genotype, SearchSpace, Selection, Weighted
 
 __all__ = ["Categorical", "entropy", "gumbel_noise", "gumbel_softmax"]
 
@@ -76,25 +77,57 @@ class Categorical:
         """``(J, K)`` fresh Gumbel variables."""
         return gumbel_noise(torch.rand(self.mask.shape, generator=generator))
 
-    def selection(self, weights: Tensor, fixed: Tensor) -> Selection:
+    def sample(self, generator: torch.Generator, number: int = 1, probabilities: Tensor | None = None) -> Tensor:
+        """``(J, number)`` indices of options, drawn from the distributions without replacement.
+
+        Args:
+            generator: Draws.
+            number: Options a choice; one with fewer of positive probability repeats its first.
+            probabilities: ``(J, K)``; by default the distributions' own.
+        """
+        p = self.probabilities.detach() if probabilities is None else probabilities
+        # The largest of log p + Gumbel noise is a draw from p, the next one a draw from the rest, and so on.
+        drawn = (p.log() + self.gumbel_noise(generator)).topk(min(number, p.shape[1]), dim=-1)
+        return torch.where(drawn.values.isneginf(), drawn.indices[:, :1], drawn.indices)
+
+    def selection(
+        self, weights: Tensor | None, active: Tensor | None = None, constant: Tensor | None = None
+    ) -> Selection:
         """A selection from a weight matrix.
 
         Args:
-            weights: ``(J, K)``; all options of a choice are active with these weights ...
-            fixed: ``(J,)`` long; ... but where this is >= 0, that option alone is, with a constant 1.
+            weights: ``(J, K)``; None for a constant 1 everywhere.
+            active: ``(J, K)`` bool, which options are computed; None for all.
+            constant: ``(J,)`` long; where this is >= 0, that option alone is active, with a constant 1.
         """
+        width = self.mask.shape[1]
+        flat = (None,) * self.mask.numel() if weights is None else weights.flatten().unbind()
+        on = (self.mask if active is None else active).tolist()
+        only = [-1] * len(on) if constant is None else constant.tolist()
         options: dict[str, tuple[Weighted, ...]] = {}
         for j, (choice, names) in enumerate(self.space.items()):
-            only = int(fixed[j])
-            if only >= 0:
-                options[choice] = (Weighted(names[only], None),)
+            if only[j] >= 0:
+                options[choice] = (Weighted(names[only[j]], None),)
             else:
-                options[choice] = tuple(Weighted(name, weights[j, k]) for k, name in enumerate(names))
+                chosen = (k for k in range(len(names)) if on[j][k])
+                options[choice] = tuple(Weighted(names[k], flat[j * width + k]) for k in chosen)
         return Selection(options)
 
-    def report(self) -> dict[str, dict[str, float]]:
-        """``{choice: {option: probability}}`` as plain numbers."""
-        table = self.probabilities.detach().tolist()
+    def one_hot(self, indices: Tensor) -> Tensor:
+        """``(J, K)`` bool, True at ``indices`` ``(J,)`` or ``(J, number)``."""
+        return torch.zeros_like(self.mask).scatter_(1, indices.reshape(len(self.mask), -1), True)
+
+    def matrix(self, costs: Costs) -> Tensor:
+        """``(J, K)`` relative costs of the options."""
+        relative = costs.relative(self.space)
+        rows = torch.zeros(self.mask.shape)
+        for j, (choice, names) in enumerate(self.space.items()):
+            rows[j, : len(names)] = torch.tensor([relative[choice][name] for name in names])
+        return rows
+
+    def table(self, probabilities: Tensor) -> dict[str, dict[str, float]]:
+        """``{choice: {option: probability}}`` as plain numbers, from a ``(J, K)`` matrix."""
+        table = probabilities.detach().tolist()
         return {
             choice: dict(zip(names, row[: len(names)], strict=True))
             for (choice, names), row in zip(self.space.items(), table, strict=True)
@@ -104,7 +137,7 @@ class Categorical:
         """The logits."""
         return {"logits": self.logits.detach().clone()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copies the logits in place, so that an optimiser keeps its reference."""
         with torch.no_grad():
             self.logits.copy_(state["logits"])

@@ -12,7 +12,9 @@ own tests, with the knobs that suit a short search::
 """
 
 from strategies.testing._checks import (
+    check_charge,
     check_determinism,
+    check_expected_rank,
     check_global_generators,
     check_optimum,
     check_report,
@@ -22,14 +24,17 @@ from strategies.testing._checks import (
 )
 from strategies.testing._search import MultiTrialSearch, OneShotSearch, Search
 from strategies.testing._suites import check_multi_trial, check_one_shot, conformance_spaces
-from strategies.testing._toy import ToySupernet, toy_batch
+from strategies.testing._toy import DeceptiveTable, ToySupernet, toy_batch
 
 __all__ = [
+    "DeceptiveTable",
     "MultiTrialSearch",
     "OneShotSearch",
     "Search",
     "ToySupernet",
+    "check_charge",
     "check_determinism",
+    "check_expected_rank",
     "check_global_generators",
     "check_multi_trial",
     "check_one_shot",

@@ -16,13 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from searchspace import InputError
+from searchspace import Costs, InputError
 from strategies._base import OneShotStrategy
 from strategies.testing._search import OneShotSearch, Search
 
 __all__ = [
     "Start",
+    "check_charge",
     "check_determinism",
+    "check_expected_rank",
     "check_global_generators",
     "check_optimum",
     "check_report",
@@ -89,13 +91,15 @@ def check_validity(start: Start, steps: int) -> None:
         with _promised(f"proposal of step {index}"):
             proposal = search.step()
         if isinstance(search, OneShotSearch):
-            assert set(proposal) == set(space), f"selection has the choices {list(proposal)}, the space {list(space)}"
-            for choice, active in proposal.items():
-                names = [option for option, _ in active]
-                ordered = [option for option in space[choice] if option in names]
-                assert names == ordered, f"active options of {choice!r} must be in the space's order, got {names}"
-                assert all(math.isfinite(w) for _, w in active), f"weights of {choice!r} are not finite: {active}"
-            expected = Counter({(c, o): 1 for c, active in proposal.items() for o, _ in active})
+            expected: Counter[tuple[str, str]] = Counter()
+            for selection in proposal:
+                assert set(selection) == set(space), f"selection has the choices {list(selection)}, not {list(space)}"
+                for choice, active in selection.items():
+                    names = [option for option, _ in active]
+                    ordered = [option for option in space[choice] if option in names]
+                    assert names == ordered, f"active options of {choice!r} must be in the space's order, got {names}"
+                    assert all(math.isfinite(w) for _, w in active), f"weights of {choice!r} are not finite: {active}"
+                    expected.update((choice, name) for name in names)
             assert search.supernet.calls == expected, f"computed {search.supernet.calls}, active are {expected}"
     with _promised("genotype() after the last step"):
         space.validate(search.strategy.genotype())
@@ -146,11 +150,65 @@ def check_optimum(start: Callable[[int], Search], steps: int) -> None:
     for seed in range(seeds):
         search = start(seed)
         search.run(steps)
+        search.finish()
         if search.strategy.genotype() != search.optimum:
             missed.append(f"seed {seed}: {search.strategy.genotype()} for {search.optimum}")
     found = seeds - len(missed)
     assert found >= enough, (
         f"the optimum was found in {found} of {seeds} toy spaces, not {enough}; {'; '.join(missed)}"
+    )
+
+
+def check_charge(start: Callable[[int], OneShotSearch], steps: int, seeds: int = 3) -> None:
+    """Charged far more than options differ in loss, a strategy names the cheapest genotype; or it refuses costs.
+
+    Args:
+        start: Starts the search with a given seed, in a space without constraints between choices.
+        steps: Length of one search.
+        seeds: How many searches.
+    """
+    for seed in range(seeds):
+        search = start(seed)
+        space = search.strategy.space
+        cheapest = space.genotype({choice: options[-1] for choice, options in space.items()})
+        costs = Costs({c: {o: float(o != cheapest[c]) for o in options} for c, options in space.items()})
+        try:
+            search.charge(costs, weight=10.0)
+        except InputError:
+            return
+        search.run(steps)
+        search.finish()
+        named = search.strategy.genotype()
+        assert named == cheapest, f"seed {seed}: charged, it named {named} and not the cheapest, {cheapest}"
+
+
+def check_expected_rank(start: Callable[[int], Search], steps: int, draws: int, seeds: int = 30) -> None:
+    """A random baseline names the best of its draws: its mean rank over seeds is the expected one.
+
+    The best of n uniform draws, with replacement, among M genotypes has rank k or a worse one with the probability
+    ``(1 - (k - 1) / M)^n``. The mean may be four standard errors off.
+
+    Args:
+        start: Starts the search with a given seed, in a space without constraints between choices.
+        steps: Length of one search.
+        draws: Genotypes that are drawn and scored in it.
+        seeds: How many searches.
+    """
+    ranks = []
+    for seed in range(seeds):
+        search = start(seed)
+        search.run(steps)
+        search.finish()
+        named = search.score(search.strategy.genotype())
+        ranks.append(1 + sum(search.score(g) > named for g in search.strategy.space.enumerate()))
+    size = search.strategy.space.size
+    at_least = [(1 - k / size) ** draws for k in range(size)]
+    mean = math.fsum(at_least)
+    variance = math.fsum((2 * k + 1) * p for k, p in enumerate(at_least)) - mean**2
+    found, tolerance = math.fsum(ranks) / seeds, 4 * math.sqrt(variance / seeds)
+    assert abs(found - mean) <= tolerance, (
+        f"the mean rank over {seeds} seeds is {found:.2f}; of the best of {draws} draws from {size} genotypes "
+        f"{mean:.2f} +- {tolerance:.2f} is expected"
     )
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from searchspace import Genotype
+from searchspace import Costs, Genotype, Selection
 from strategies._base import MultiTrialStrategy, OneShotStrategy, Strategy
 from strategies._step import search_step
-from strategies.testing._toy import ToySupernet, toy_batch
+from strategies.testing._toy import DeceptiveTable, ToySupernet, toy_batch
 
 __all__ = ["MultiTrialSearch", "OneShotSearch", "Search"]
 
@@ -39,6 +40,13 @@ class Search(ABC):
         """What `step` returns, ``steps`` times."""
         return [self.step() for _ in range(steps)]
 
+    def finish(self) -> None:  # noqa: B027, most have nothing to add
+        """What follows the last step."""
+
+    @abstractmethod
+    def score(self, genotype: Genotype) -> float:
+        """What the problem holds of a genotype, without noise; the optimum has the highest."""
+
 
 class OneShotSearch(Search):
     """A one-shot strategy on a `ToySupernet`; the weights learn by SGD with momentum.
@@ -55,14 +63,43 @@ class OneShotSearch(Search):
         self.optimum = self.supernet.optimum
         self.optimizer = torch.optim.SGD(self.supernet.parameters(), lr=0.1, momentum=0.9)
         self.steps, self.seed, self.done = steps, seed, 0
+        self.surcharge: dict[str, dict[str, float]] | None = None
 
-    def step(self) -> dict[str, list[tuple[str, float]]]:
-        batch = toy_batch(self.seed, self.done)
-        search_step(self.strategy, self.supernet, batch, self.optimizer, progress=self.done / self.steps)
+    def charge(self, costs: Costs, weight: float) -> None:
+        """Has the strategy, or who scores for it, penalise cost."""
+        self.strategy.charge(costs, weight)
+        relative = costs.relative(self.strategy.space)
+        self.surcharge = {c: {o: weight * share for o, share in options.items()} for c, options in relative.items()}
+
+    def step(self) -> list[dict[str, list[tuple[str, float]]]]:
+        self.supernet.selections.clear()
+        search_step(
+            self.strategy,
+            self.supernet,
+            toy_batch(self.seed, 2 * self.done),
+            self.optimizer,
+            progress=self.done / self.steps,
+            held_out=toy_batch(self.seed, 2 * self.done + 1),
+        )
         self.done += 1
-        selection = self.supernet.selection
-        assert selection is not None
-        return {c: [(o, 1.0 if w is None else w.item()) for o, w in selection[c]] for c in selection.options}
+        return [
+            {c: [(o, 1.0 if w is None else w.item()) for o, w in selection[c]] for c in selection.options}
+            for selection in self.supernet.selections
+        ]
+
+    def score(self, genotype: Genotype) -> float:
+        return -math.fsum(self.supernet.costs[choice][option] for choice, option in genotype.items())
+
+    def finish(self) -> None:
+        if self.strategy.final is not None:
+            batch = toy_batch(self.seed, 2 * self.steps)
+            for trial in iter(self.strategy.final.ask, None):
+                with torch.no_grad():
+                    loss = self.supernet.loss(batch, Selection.of(trial.genotype))
+                extra = (self.surcharge[c][o] for c, o in trial.genotype.items()) if self.surcharge else ()
+                self.strategy.final.tell(trial, -float(loss) - math.fsum(extra))
+                if len(self.strategy.final.history) == self.strategy.final_trials:
+                    break
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -80,22 +117,31 @@ class OneShotSearch(Search):
 
 
 class MultiTrialSearch(Search):
-    """A multi-trial strategy that is told minus the planted cost of what it asks for.
+    """A multi-trial strategy that is told the scores of a `DeceptiveTable`.
+
+    A score for less than the full budget is the table's, with an error that shrinks as the budget grows.
 
     Args:
         strategy: A new strategy.
-        seed: Draws the costs; a `ToySpace` brings its own.
+        seed: Draws the table.
     """
 
     def __init__(self, strategy: MultiTrialStrategy, seed: int = 0) -> None:
         self.strategy: MultiTrialStrategy = strategy
-        supernet = ToySupernet(strategy.space, seed=seed)
-        self.costs, self.optimum = supernet.costs, supernet.optimum
+        self.table = DeceptiveTable(strategy.space, seed)
+        self.optimum = self.table.optimum
 
-    def step(self) -> dict[str, str]:
-        genotype = self.strategy.space.validate(self.strategy.ask())
-        self.strategy.tell(genotype, -math.fsum(self.costs[c][o] for c, o in genotype.items()))
-        return dict(genotype)
+    def score(self, genotype: Genotype) -> float:
+        return self.table.score(genotype)
+
+    def step(self) -> tuple[dict[str, str], float] | None:
+        trial = self.strategy.ask()
+        if trial is None:
+            return None
+        genotype = self.strategy.space.validate(trial.genotype)
+        error = random.Random(repr(trial)).gauss(0.0, 0.1)
+        self.strategy.tell(trial, self.score(genotype) + error * (1.0 - trial.budget))
+        return dict(genotype), trial.budget
 
     def state_dict(self) -> dict[str, Any]:
         return {"strategy": self.strategy.state_dict()}

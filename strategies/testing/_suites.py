@@ -9,7 +9,9 @@ from searchspace import CPSpace, SearchSpace, ToySpace
 from strategies._base import MultiTrialStrategy, OneShotStrategy
 from strategies.testing._checks import (
     Start,
+    check_charge,
     check_determinism,
+    check_expected_rank,
     check_global_generators,
     check_optimum,
     check_report,
@@ -33,6 +35,7 @@ def check_one_shot(
     steps: int = 8,
     optimum_steps: int = 60,
     finds_optimum: bool = True,
+    random_draws: int | None = None,
 ) -> None:
     """Everything that a one-shot strategy promises.
 
@@ -41,6 +44,7 @@ def check_one_shot(
         steps: Steps of the checks of mechanics.
         optimum_steps: Steps in which the optimum of a toy space of 4 choices with 3 options each is to be found.
         finds_optimum: False for a strategy that does not search.
+        random_draws: Of a random baseline, how many genotypes it scores: its expected rank is checked instead.
     """
 
     def start(space: SearchSpace, seed: int, length: int) -> OneShotSearch:
@@ -50,8 +54,15 @@ def check_one_shot(
         again = partial(start, space, 3, steps)
         _check_mechanics(again, steps)
         check_report(again, steps)
-    if finds_optimum:
-        check_optimum(lambda seed: start(_toy(seed), seed, optimum_steps), optimum_steps)
+
+    def on_toy(seed: int) -> OneShotSearch:
+        return start(_toy(seed), seed, optimum_steps)
+
+    if random_draws is not None:
+        check_expected_rank(on_toy, optimum_steps, random_draws)
+    elif finds_optimum:
+        check_optimum(on_toy, optimum_steps)
+        check_charge(on_toy, optimum_steps)
 
 
 def check_multi_trial(
@@ -59,15 +70,19 @@ def check_multi_trial(
     *,
     trials: int = 8,
     optimum_trials: int = 400,
+    optimum_choices: int = 4,
     finds_optimum: bool = True,
+    random: bool = False,
 ) -> None:
     """Everything that a multi-trial strategy promises.
 
     Args:
         make: Builds the strategy for a space and a seed.
         trials: Trials of the checks of mechanics.
-        optimum_trials: Trials in which the best of the 81 genotypes of a toy space is to be found.
+        optimum_trials: Trials in which the best genotype of a deceptive table is to be found.
+        optimum_choices: Choices of that table, of 3 options each.
         finds_optimum: False for a strategy that does not search.
+        random: Of a random baseline the expected rank is checked instead.
     """
 
     def start(space: SearchSpace, seed: int) -> MultiTrialSearch:
@@ -75,8 +90,10 @@ def check_multi_trial(
 
     for space in conformance_spaces():
         _check_mechanics(partial(start, space, 3), trials)
-    if finds_optimum:
-        check_optimum(lambda seed: start(_toy(seed), seed), optimum_trials)
+    if random:
+        check_expected_rank(lambda seed: start(_toy(seed), seed), 20, 20)
+    elif finds_optimum:
+        check_optimum(lambda seed: start(_toy(seed, optimum_choices), seed), optimum_trials)
 
 
 def _check_mechanics(start: Start, steps: int) -> None:
@@ -88,5 +105,5 @@ def _check_mechanics(start: Start, steps: int) -> None:
     check_global_generators(start, steps)
 
 
-def _toy(seed: int) -> ToySpace:
-    return ToySpace(choices=4, options=3, seed=seed)
+def _toy(seed: int, choices: int = 4) -> ToySpace:
+    return ToySpace(choices=choices, options=3, seed=seed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 from searchspace import Genotype, SearchSpace, Selection, ToySpace, plant_costs
 from strategies._base import seeded_generator
 
-__all__ = ["ToySupernet", "toy_batch"]
+__all__ = ["DeceptiveTable", "ToySupernet", "toy_batch"]
 
 
 def toy_batch(seed: int, step: int) -> Tensor:
@@ -19,12 +21,43 @@ def toy_batch(seed: int, step: int) -> Tensor:
     return torch.randn((), generator=seeded_generator(1_000_003 * seed + step))
 
 
+class DeceptiveTable:
+    """Scores in which following small improvements leads away from the best genotype.
+
+    Every option has a planted cost, so that single changes lead to the cheapest genotype, of score 0. The optimum
+    differs from that in every choice and scores 1; only from one change away does the score tell of it, about 0.5.
+
+    Args:
+        space: Any space without constraints between choices.
+        seed: Draws the costs and the optimum.
+
+    Attributes:
+        optimum: The genotype of the highest score.
+        trap: The genotype that single changes lead to.
+    """
+
+    def __init__(self, space: SearchSpace, seed: int = 0) -> None:
+        self.space = space
+        self._costs = plant_costs(space, seed)
+        self.trap = space.genotype({c: min(space[c], key=self._costs[c].__getitem__) for c in space})
+        rng = random.Random(seed)
+        others = {c: [o for o in options if o != self.trap[c]] or [self.trap[c]] for c, options in space.items()}
+        self.optimum = space.genotype({c: rng.choice(options) for c, options in others.items()})
+
+    def score(self, genotype: Mapping[str, str]) -> float:
+        """Higher is better, at most 1."""
+        away = sum(genotype[choice] != self.optimum[choice] for choice in self.space)
+        cost = math.fsum(self._costs[choice][option] for choice, option in genotype.items())
+        return 1.0 - (0.5 + 0.01 * cost) * away if away <= 1 else -cost
+
+
 class ToySupernet(nn.Module):
     """A supernet whose best genotype is known: every option has a planted cost.
 
-    The loss is the mean over choices of the weighted sum of the active options' outputs. An option's output is its
-    cost plus ``0.01 (w - batch)^2``, with a trainable scalar w: something for an optimiser to do, and a little
-    noise. An inactive option is not called.
+    The loss is the mean over choices of the weighted sum of the active options' outputs, plus ``(1 - s)^2`` for the
+    sum s of the weights: a selection of no weight is no solution, and one whose weights sum to 1 never pays. An
+    option's output is its cost plus ``0.01 (w - batch)^2``, with a trainable scalar w: something for an optimiser to
+    do, and a little noise. An inactive option is not called.
 
     Args:
         space: Any space; a `ToySpace` brings its own costs.
@@ -33,7 +66,7 @@ class ToySupernet(nn.Module):
 
     Attributes:
         calls: (choice, option) -> how often that option was computed.
-        selection: The latest selection.
+        selections: Every selection that it ran under.
     """
 
     def __init__(
@@ -49,7 +82,7 @@ class ToySupernet(nn.Module):
         # One parameter per option, so that an option that was not called has no gradient.
         self.weights = nn.ParameterList(torch.randn((), generator=generator) for _ in self._index)
         self.calls: Counter[tuple[str, str]] = Counter()
-        self.selection: Selection | None = None
+        self.selections: list[Selection] = []
 
     @property
     def optimum(self) -> Genotype:
@@ -70,11 +103,13 @@ class ToySupernet(nn.Module):
             InputError: The selection is not of this space.
         """
         selection.check(self.space)
-        self.selection = selection
+        self.selections.append(selection)
         active = [(choice, option) for choice in self.space for option in selection.active(choice)]
         one = torch.ones(())
-        shares = [one if weight is None else weight for choice in self.space for _, weight in selection[choice]]
-        return torch.stack(shares) @ self.outputs(active, batch) / len(self.space)
+        shares = {c: torch.stack([one if w is None else w for _, w in selection[c]]) for c in self.space}
+        weighted = torch.cat(list(shares.values())) @ self.outputs(active, batch)
+        scale = torch.stack([(1.0 - share.sum()) ** 2 for share in shares.values()]).sum()
+        return (weighted + scale) / len(self.space)
 
     def derive(self, genotype: Genotype) -> ToySupernet:
         """A fresh network that holds only what the genotype chose; it runs under ``Selection.of(genotype)``."""

@@ -100,7 +100,8 @@ def test_entropy_gradient_is_finite_at_masked_places() -> None:
 
 
 def test_a_new_distribution_is_uniform_over_the_options_of_each_choice() -> None:
-    report = Categorical(RAGGED).report()
+    distribution = Categorical(RAGGED)
+    report = distribution.table(distribution.probabilities)
     assert report == {"a": {"x": 0.5, "y": 0.5}, "b": {"only": 1.0}, "c": dict.fromkeys("1234", 0.25)}
 
 
@@ -121,7 +122,7 @@ def weights() -> Tensor:
 
 
 def test_selection_has_the_weights_of_every_option_and_nothing_of_masked_places() -> None:
-    selection = Categorical(RAGGED).selection(weights(), torch.full((3,), -1))
+    selection = Categorical(RAGGED).selection(weights())
     selection.check(RAGGED)
     found = {c: [(o, None if w is None else w.item()) for o, w in selection[c]] for c in RAGGED}
     assert found == {
@@ -132,14 +133,14 @@ def test_selection_has_the_weights_of_every_option_and_nothing_of_masked_places(
 
 
 def test_selection_of_a_fixed_choice_has_that_option_alone_at_constant_weight() -> None:
-    selection = Categorical(RAGGED).selection(weights(), torch.tensor([-1, 0, 2]))
+    selection = Categorical(RAGGED).selection(weights(), constant=torch.tensor([-1, 0, 2]))
     assert selection.active("a") == ("x", "y")
     assert selection["c"] == (("3", None),)
 
 
 def test_gradients_reach_the_logits_through_a_selection() -> None:
     distribution = Categorical(RAGGED)
-    selection = distribution.selection(distribution.probabilities, torch.full((3,), -1))
+    selection = distribution.selection(distribution.probabilities)
     weight = selection["c"][1].weight
     assert weight is not None
     weight.backward()

@@ -20,8 +20,20 @@ from searchspace import (
     ToySpace,
     Weighted,
 )
-from strategies import DataUse, Fixed, GumbelEntropy, MultiTrialStrategy, search_step
+from strategies import (
+    STRATEGIES,
+    DataUse,
+    Fixed,
+    GumbelEntropy,
+    MultiTrialStrategy,
+    OneShotStrategy,
+    RandomSearch,
+    Trial,
+    build_strategy,
+    search_step,
+)
 from strategies.testing import (
+    DeceptiveTable,
     MultiTrialSearch,
     OneShotSearch,
     ToySupernet,
@@ -39,40 +51,107 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-class RandomSearch(MultiTrialStrategy):
-    """The best of genotypes drawn uniformly: what the multi-trial suite is tested with."""
+# Knobs for searches as short as these, and what the suite has to know.
+SHORT = {"lr": 0.15}
+ONE_SHOT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "gumbel_entropy": ({"lr": 0.1}, {}),
+    "snas": (SHORT, {}),
+    "darts": (SHORT, {}),
+    "darts_second": (SHORT, {}),
+    "gdas": (SHORT, {"optimum_steps": 100}),
+    "drnas": (SHORT, {}),
+    "fair_darts": ({"lr": 0.1, "zero_one": 1.0}, {}),
+    "mtl_nas": (SHORT, {}),
+    "dsnas": (SHORT, {"optimum_steps": 80}),
+    "proxyless": (SHORT, {"optimum_steps": 100}),
+    "enas": ({"lr": 0.005, "baseline_decay": 0.95, "hidden": 32, "temperature": 2.0}, {"optimum_steps": 200}),
+    "spos": ({"final_trials": 200, "population": 20, "parents": 5}, {}),
+    "random_ws": ({"final_trials": 20}, {"random_draws": 20}),
+    "nni_darts": (SHORT, {}),
+    "nni_gumbel_darts": (SHORT, {}),
+    "nni_proxyless": (SHORT, {}),
+    "nni_random_one_shot": ({"final_trials": 20}, {"random_draws": 20}),
+}
+MULTI_TRIAL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "random": ({}, {"random": True}),
+    "grid": ({}, {"optimum_trials": 81}),
+    "local_search": ({}, {}),
+    "evolution": ({"population": 50, "tournament": 10}, {}),
+    "genetic": ({}, {"optimum_trials": 200}),
+    "reinforce": ({}, {}),
+    "asha": ({}, {}),
+    "successive_halving": ({}, {}),
+    "hyperband": ({}, {}),
+    "bananas": ({}, {"optimum_trials": 60}),
+    "optuna_tpe": ({}, {"optimum_trials": 200}),
+    "optuna_gp": ({}, {"optimum_trials": 40, "optimum_choices": 3, "trials": 12}),
+    "optuna_nsga2": ({"population_size": 20}, {"optimum_trials": 300}),
+    "optuna_brute_force": ({}, {"optimum_trials": 81}),
+    "optuna_qmc": ({}, {"optimum_trials": 300}),
+    "optuna_random": ({}, {"random": True}),
+    "nni_tpe": ({}, {"optimum_trials": 200}),
+    "nni_evolution": ({}, {"optimum_trials": 200}),
+    "nni_random": ({}, {"random": True}),
+    "nni_grid": ({}, {"optimum_trials": 81}),
+    "nni_regularized_evolution": ({"population": 20, "tournament": 5}, {"optimum_trials": 80}),
+}
 
-    name, summary, paper = "test_random", "uniform draws", "none"
 
-    def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
-        super().__init__(space, seed=seed)
-        self.rng = random.Random(seed)
-        self.best: tuple[Genotype, float] | None = None
-
-    def ask(self) -> Genotype:
-        return self.space.sample(self.rng)
-
-    def tell(self, genotype: Genotype, score: float) -> None:
-        if self.best is None or score > self.best[1]:
-            self.best = genotype, score
-
-    def genotype(self) -> Genotype:
-        return next(self.space.enumerate()) if self.best is None else self.best[0]
-
-    def state_dict(self) -> dict[str, Any]:
-        version, internal, gauss = self.rng.getstate()
-        best = None if self.best is None else [self.best[0].to_json(), self.best[1]]
-        return {"rng": [version, list(internal), gauss], "best": best}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        version, internal, gauss = state["rng"]
-        self.rng.setstate((version, tuple(internal), gauss))
-        best = state["best"]
-        self.best = None if best is None else (self.space.validate(Genotype.from_json(best[0])), best[1])
+# Their search for the optimum takes ten seconds or more: `make test-slow` has it.
+HEAVY = {"enas", "nni_gumbel_darts", "nni_proxyless"}
+HEAVY |= {"bananas", "optuna_tpe", "optuna_gp", "optuna_nsga2", "optuna_qmc"}
 
 
-def test_gumbel_entropy() -> None:
-    check_one_shot(lambda space, seed: GumbelEntropy(space, seed=seed, lr=0.1))
+def one_shot(name: str, **suite: Any) -> None:
+    knobs, own = ONE_SHOT[name]
+
+    def make(space: SearchSpace, seed: int) -> OneShotStrategy:
+        strategy = build_strategy(name, space, seed=seed, knobs=knobs)
+        assert isinstance(strategy, OneShotStrategy)
+        return strategy
+
+    check_one_shot(make, **own, **suite)
+
+
+def multi_trial(name: str, **suite: Any) -> None:
+    knobs, own = MULTI_TRIAL[name]
+
+    def make(space: SearchSpace, seed: int) -> MultiTrialStrategy:
+        strategy = build_strategy(name, space, seed=seed, knobs=knobs)
+        assert isinstance(strategy, MultiTrialStrategy)
+        return strategy
+
+    check_multi_trial(make, **own, **suite)
+
+
+def test_the_suite_covers_the_registry() -> None:
+    one_shot = {name for name, entry in STRATEGIES.items() if issubclass(entry, OneShotStrategy)}
+    assert one_shot - {"fixed"} == set(ONE_SHOT)
+    assert set(STRATEGIES) - one_shot == set(MULTI_TRIAL)
+    assert len(ONE_SHOT) >= 13
+    assert len(MULTI_TRIAL) >= 12
+
+
+@pytest.mark.parametrize("name", ONE_SHOT)
+def test_one_shot(name: str) -> None:
+    one_shot(name, finds_optimum=name not in HEAVY)
+
+
+@pytest.mark.parametrize("name", MULTI_TRIAL)
+def test_multi_trial(name: str) -> None:
+    multi_trial(name, finds_optimum=name not in HEAVY)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(HEAVY & set(ONE_SHOT)))
+def test_a_heavy_one_shot_strategy_finds_the_optimum(name: str) -> None:
+    one_shot(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(HEAVY & set(MULTI_TRIAL)))
+def test_a_heavy_multi_trial_strategy_finds_the_optimum(name: str) -> None:
+    multi_trial(name)
 
 
 @pytest.mark.parametrize("knobs", [{"freeze": "entropy", "freeze_threshold": 0.9}, {"freeze": None}])
@@ -86,10 +165,6 @@ def test_gumbel_entropy_with_other_freeze_rules(knobs: dict[str, Any]) -> None:
 
 def test_fixed() -> None:
     check_one_shot(lambda space, seed: Fixed(space, genotype=next(space.enumerate())), finds_optimum=False)
-
-
-def test_random_search() -> None:
-    check_multi_trial(lambda space, seed: RandomSearch(space, seed=seed))
 
 
 # -- strategies that break a promise --------------------------------------------------------------------------------
@@ -205,25 +280,25 @@ def test_a_broken_promise_is_caught(broken: Callable[..., GumbelEntropy], messag
 class Stubborn(RandomSearch):
     """Names the first genotype that it drew, whatever the scores."""
 
-    def tell(self, genotype: Genotype, score: float) -> None:
-        self.best = self.best or (genotype, score)
+    def genotype(self) -> Genotype:
+        return self.history[0].trial.genotype if self.history else super().genotype()
 
 
 class ForgetsItsHistory(RandomSearch):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        super().load_state_dict({**state, "best": None})
+        super().load_state_dict({**state, "history": []})
 
 
 class AsksOutside(RandomSearch):
-    def ask(self) -> Genotype:
-        return Genotype(self.space.name, {**super().ask(), next(iter(self.space)): "elsewhere"})
+    def propose(self) -> Genotype:
+        return Genotype(self.space.name, {**super().propose(), next(iter(self.space)): "elsewhere"})
 
 
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
         (Stubborn, "the optimum was found in"),
-        (ForgetsItsHistory, r"right after loading step 1\['best'\]"),
+        (ForgetsItsHistory, r"right after loading step 1\['history'\]"),
         (AsksOutside, "proposal of step 0: .*elsewhere"),
     ],
 )
@@ -335,8 +410,34 @@ def test_the_first_difference_of_two_states_is_named(one: Any, other: Any, path:
         check_same_state(one, other)
 
 
-def test_multi_trial_scores_are_minus_the_planted_costs() -> None:
+@pytest.mark.parametrize("seed", range(5))
+def test_the_deceptive_table_has_one_optimum_and_leads_away_from_it(seed: int) -> None:
+    space = ToySpace(choices=4, options=3, seed=seed)
+    table = DeceptiveTable(space, seed)
+    scores = {genotype: table.score(genotype) for genotype in space.enumerate()}
+    assert max(scores, key=scores.__getitem__) == table.optimum
+    assert sum(score == 1.0 for score in scores.values()) == 1
+    assert len(set(scores.values())) == space.size
+    # A climb over the best neighbours, started far from the optimum, ends in the trap.
+    far = next(g for g in space.enumerate() if g.distance(table.optimum) == 3)
+    for _ in range(10):
+        better = max(space.neighbours(far), key=scores.__getitem__)
+        if scores[better] <= scores[far]:
+            break
+        far = better
+    assert far == table.trap
+
+
+def test_a_multi_trial_search_tells_the_scores_of_its_table() -> None:
     space = ToySpace(choices=2, options=2, seed=1)
     strategy = RandomSearch(space)
-    MultiTrialSearch(strategy).run(30)
-    assert strategy.best == (space.optimum, 0.0)
+    search = MultiTrialSearch(strategy)
+    search.run(30)
+    assert strategy.genotype() == search.optimum
+    assert all(told.score == search.table.score(told.trial.genotype) for told in strategy.history)
+
+
+def test_an_outcome_of_another_trial_is_refused() -> None:
+    strategy = RandomSearch(ToySpace(choices=2, options=2))
+    with pytest.raises(InputError, match="trial 0 was not asked for"):
+        strategy.tell(Trial(0, strategy.space.sample(random.Random(0))), 1.0)

@@ -71,7 +71,7 @@ def test_the_supernet_computes_its_genotype_and_nothing_else() -> None:
     search = OneShotSearch(Fixed(SPACE, genotype=genotype), 3)
     search.run(3)
     assert search.supernet.calls == dict.fromkeys(genotype.items(), 3)
-    assert search.supernet.selection == Selection.of(genotype)
+    assert search.supernet.selections == [Selection.of(genotype)]
     assert search.strategy.genotype() == genotype
     assert isinstance(search.strategy, Fixed)
     assert search.strategy.num_parameters() == 0

@@ -6,16 +6,16 @@ SNAS (Xie et al., ICLR 2019), the entropy term that of MTL-NAS (Gao et al., CVPR
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from searchspace import Genotype, InputError, SearchSpace, Selection, UnknownNameError
-from strategies._base import STRATEGIES, DataUse, OneShotStrategy, seeded_generator
-from strategies._categorical import Categorical, entropy, gumbel_softmax
+from searchspace import Genotype, SearchSpace, Selection, UnknownNameError
+from strategies._base import STRATEGIES, DataUse
+from strategies._categorical import entropy, gumbel_softmax
+from strategies.one_shot._logits import LogitStrategy, two_ends
 
 __all__ = ["FREEZE_CRITERIA", "GumbelEntropy", "entropy_below", "probability_gap"]
 
@@ -37,7 +37,7 @@ FREEZE_CRITERIA = {"gap": probability_gap, "entropy": entropy_below}
 
 
 @STRATEGIES.register("gumbel_entropy")
-class GumbelEntropy(OneShotStrategy):
+class GumbelEntropy(LogitStrategy):
     """Architecture logits and weights learn from one loss; entropy is pushed up first, then down.
 
     A choice stops sampling for good once its distribution meets the freeze criterion; from then on its most
@@ -58,6 +58,9 @@ class GumbelEntropy(OneShotStrategy):
     summary = "single-level Gumbel-softmax with entropy annealing and freezing: the paper's own search"
     paper = "Bruggemann et al., ICCV 2021"
     data_use = DataUse.SINGLE_LEVEL
+    active_paths = "all, one once frozen"
+    temperature: float
+    entropy_weight: float
 
     def __init__(
         self,
@@ -70,43 +73,33 @@ class GumbelEntropy(OneShotStrategy):
         freeze: str | None = "gap",
         freeze_threshold: float = 0.3,
     ) -> None:
-        super().__init__(space, seed=seed)
-        for knob, ends in (("temperature", temperature), ("entropy_weight", entropy_weight)):
-            if len(ends) != 2:
-                raise InputError(f"{knob} needs its value at the start and at the end, got {list(ends)}")
-        if min(temperature) <= 0:
-            raise InputError(f"temperature must be > 0 at both ends, got {tuple(temperature)}")
-        if lr <= 0:
-            raise InputError(f"lr of the architecture must be > 0, got {lr}")
+        super().__init__(
+            space,
+            seed=seed,
+            lr=lr,
+            schedules={
+                "temperature": two_ends("temperature", temperature, positive=True),
+                "entropy_weight": two_ends("entropy_weight", entropy_weight),
+            },
+        )
         if freeze is not None and freeze not in FREEZE_CRITERIA:
             raise UnknownNameError("freeze criterion", freeze, FREEZE_CRITERIA)
-        self._temperature_ends = temperature
-        self._entropy_ends = entropy_weight
         self._criterion = FREEZE_CRITERIA[freeze] if freeze else None
         self._threshold = freeze_threshold
-        self._generator = seeded_generator(seed)
-        self.distribution = Categorical(space)
-        self.optimizer = torch.optim.Adam([self.distribution.logits], lr=lr)
         # The option that a frozen choice stays at; -1 while it still samples.
         self.frozen = torch.full((len(space),), -1)
-        self.anneal(0.0)
-
-    def anneal(self, progress: float) -> None:
-        self.temperature = _linear(self._temperature_ends, progress)
-        self.entropy_weight = _linear(self._entropy_ends, progress)
 
     def select(self) -> Selection:
         noise = self.distribution.gumbel_noise(self._generator)
         soft = gumbel_softmax(self.distribution.masked_logits, noise, self.temperature)
-        return self.distribution.selection(soft, self.frozen)
+        return self.distribution.selection(soft, constant=self.frozen)
 
-    def penalty(self) -> Tensor:
+    def regulariser(self) -> Tensor:
         """Entropy weight times the mean entropy of p_alpha over all choices."""
-        return self.entropy_weight * self._mean_entropy()
+        return self.entropy_weight * entropy(self.distribution.masked_logits).mean()
 
     def update(self) -> None:
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        super().update()
         self._freeze()
 
     @torch.no_grad()
@@ -122,39 +115,12 @@ class GumbelEntropy(OneShotStrategy):
         return self.space.decode(torch.where(self.frozen < 0, best, self.frozen).tolist())
 
     def report(self) -> dict[str, Any]:
-        return {
-            "temperature": self.temperature,
-            "entropy_weight": self.entropy_weight,
-            "entropy": float(self._mean_entropy().detach()),
-            "frozen": [c for c, f in zip(self.space, self.frozen.tolist(), strict=True) if f >= 0],
-            "probabilities": self.distribution.report(),
-        }
-
-    def _mean_entropy(self) -> Tensor:
-        return entropy(self.distribution.masked_logits).mean()
-
-    def num_parameters(self) -> int:
-        return self.distribution.num_parameters()
+        frozen = [c for c, f in zip(self.space, self.frozen.tolist(), strict=True) if f >= 0]
+        return {**super().report(), "frozen": frozen}
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "distribution": self.distribution.state_dict(),
-            "optimizer": copy.deepcopy(self.optimizer.state_dict()),  # which holds its live moments
-            "generator": self._generator.get_state(),
-            "frozen": self.frozen.clone(),
-            "temperature": self.temperature,
-            "entropy_weight": self.entropy_weight,
-        }
+        return {**super().state_dict(), "frozen": self.frozen.clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.distribution.load_state_dict(state["distribution"])
-        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
-        self._generator.set_state(state["generator"])
+        super().load_state_dict(state)
         self.frozen = state["frozen"].clone()
-        self.temperature = state["temperature"]
-        self.entropy_weight = state["entropy_weight"]
-
-
-def _linear(ends: tuple[float, float], progress: float) -> float:
-    start, end = ends
-    return (1.0 - progress) * start + progress * end  # in this form both ends are exact

@@ -1,0 +1,33 @@
+"""Strategies of other libraries, behind our two interfaces. The libraries are imported when one is built."""
+
+from strategies.adapters._nni_evolution import NNIRegularizedEvolution
+from strategies.adapters._nni_one_shot import NNIDARTS, NNIGumbelDARTS, NNIProxyless, NNIRandomOneShot
+from strategies.adapters._nni_tuners import NNITPE, NNIEvolution, NNIGridSearch, NNIRandom
+from strategies.adapters._optuna import (
+    OptunaBruteForce,
+    OptunaGP,
+    OptunaNSGAII,
+    OptunaQMC,
+    OptunaRandom,
+    OptunaStrategy,
+    OptunaTPE,
+)
+
+__all__ = [
+    "NNIDARTS",
+    "NNITPE",
+    "NNIEvolution",
+    "NNIGridSearch",
+    "NNIGumbelDARTS",
+    "NNIProxyless",
+    "NNIRandom",
+    "NNIRandomOneShot",
+    "NNIRegularizedEvolution",
+    "OptunaBruteForce",
+    "OptunaGP",
+    "OptunaNSGAII",
+    "OptunaQMC",
+    "OptunaRandom",
+    "OptunaStrategy",
+    "OptunaTPE",
+]

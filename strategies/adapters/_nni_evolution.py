@@ -1,0 +1,114 @@
+"""NNI's RegularizedEvolution, a strategy of its architecture search, on a sequential engine that hands models out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from searchspace import Genotype, InputError, SearchSpace
+from strategies._base import STRATEGIES, Trial
+from strategies.adapters._nni import ReplayedStrategy, load
+
+__all__ = ["NNIRegularizedEvolution"]
+
+
+@STRATEGIES.register("nni_regularized_evolution")
+class NNIRegularizedEvolution(ReplayedStrategy):
+    """The cross-check of our `RegularizedEvolution`.
+
+    NNI's strategies call for evaluations; here the engine takes one model at a time and keeps it until its score is
+    told, so that the strategy can be asked.
+
+    Args:
+        space: Any space without constraints between choices.
+        seed: Seeds the strategy.
+        population: Trials that live.
+        tournament: How many of them compete.
+        mutation: Probability that a choice is drawn anew.
+        dedup: Whether no genotype is tried twice.
+    """
+
+    name = "nni_regularized_evolution"
+    summary = "NNI's regularized evolution"
+    paper = "Real et al., AAAI 2019"
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int = 0,
+        population: int = 100,
+        tournament: int = 25,
+        mutation: float = 0.05,
+        dedup: bool = True,
+    ) -> None:
+        if not 1 <= tournament <= population:
+            raise InputError(f"tournament must be in 1..population, got {tournament=}, {population=}")
+        self._knobs: dict[str, Any] = {
+            "population_size": population,
+            "sample_size": tournament,
+            "mutation_prob": mutation,
+            "dedup": dedup,
+        }
+        super().__init__(space, seed=seed)
+
+    def _start(self) -> None:
+        strategy = load("nni.nas.strategy", "RegularizedEvolution")(**self._knobs, seed=self.seed)
+        self._engine = _make_engine()
+        strategy.initialize(_model_space(self.space), self._engine)
+        self._strategy = strategy
+        self._models: dict[int, Any] = {}
+
+    def _next(self, number: int) -> Genotype | None:
+        self._engine.open = 1
+        self._strategy._run()
+        model = self._engine.take()
+        if model is None:
+            return None
+        self._models[number] = model
+        return self.space.genotype(model.sample)
+
+    def _learn(self, trial: Trial, score: float) -> None:
+        self._engine.finish(self._models.pop(trial.number), score)
+
+
+def _model_space(space: SearchSpace) -> Any:
+    """The choices of a space as NNI's categorical mutables; nothing is ever trained through it."""
+    categorical = load("nni.mutable", "Categorical")
+    mutables = load("nni.mutable", "MutableDict")({c: categorical(list(o), label=c) for c, o in space.items()})
+    return load("nni.nas.space", "RawFormatModelSpace")(mutables, None)
+
+
+def _make_engine() -> Any:
+    """A sequential engine that keeps what it is handed instead of running it."""
+    sequential = load("nni.nas.execution", "SequentialExecutionEngine")
+    status = load("nni.nas.space", "ModelStatus")
+    end = load("nni.nas.execution.event", "TrainingEndEvent")
+
+    class Engine(sequential):  # type: ignore[misc, valid-type]
+        open = 0
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.waiting: list[Any] = []
+
+        def idle_worker_available(self) -> bool:
+            return self.open > 0
+
+        def budget_available(self) -> bool:
+            return self.open > 0
+
+        def submit_models(self, *models: Any) -> None:
+            self.open -= len(models)
+            self.waiting += models
+
+        def wait_models(self, *models: Any) -> None:
+            pass
+
+        def take(self) -> Any:
+            return self.waiting.pop() if self.waiting else None
+
+        def finish(self, model: Any, score: float) -> None:
+            model.status, model.metrics.final = status.Trained, score
+            self.dispatch_model_event(end(model, status.Trained))
+
+    return Engine()

@@ -1,0 +1,258 @@
+"""Optuna's samplers as multi-trial strategies.
+
+Akiba et al., Optuna: A Next-generation Hyperparameter Optimization Framework, KDD 2019.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from searchspace import Genotype, InputError, SearchSpace
+from strategies._base import STRATEGIES, MultiTrialStrategy, Trial
+
+if TYPE_CHECKING:
+    import optuna
+
+__all__ = [
+    "OptunaBruteForce",
+    "OptunaGP",
+    "OptunaNSGAII",
+    "OptunaQMC",
+    "OptunaRandom",
+    "OptunaStrategy",
+    "OptunaTPE",
+]
+
+ATTEMPTS = 1000
+"""So often a genotype that breaks a constraint between choices is asked for again."""
+
+
+class OptunaStrategy(MultiTrialStrategy):
+    """One of Optuna's samplers; every trial is one of a study.
+
+    The sampler is made anew for every trial, seeded by the strategy's seed and the trial's number, so that it is a
+    policy over the study alone and a resumed search proposes what an uninterrupted one would.
+
+    Args:
+        space: Any space.
+        seed: Seeds the sampler.
+        storage: URL of an Optuna storage, ``sqlite:///study.db`` or a PostgreSQL server that many machines share;
+            None keeps the study in memory. Optuna's dashboard opens it.
+        study: Name of the study in the storage; an existing one is continued, with the trials of others.
+        pareto: Whether cost is a second objective, for samplers that know several.
+        options: Of the sampler's class, e.g. ``n_startup_trials`` of TPE.
+    """
+
+    sampler: ClassVar[str]
+    """Name of the class in ``optuna.samplers``."""
+    integers: ClassVar[bool] = False
+    """Whether options are numbered, for a sampler that knows no categories."""
+    reseeded: ClassVar[bool] = True
+    """Whether a sampler gets another seed for every trial; a low-discrepancy sequence may not."""
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int = 0,
+        storage: str | None = None,
+        study: str = "search",
+        pareto: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(space, seed=seed)
+        self.multi_objective = pareto  # type: ignore[misc]  # of the class elsewhere: here it depends on a knob
+        self._options = options
+        self._study_name, self._storage = study, storage
+        self._make_sampler(0)  # a wrong option shows now
+        self.study = self._open_study()
+        self._numbers: list[int] = []
+
+    def _open_study(self) -> optuna.Study:
+        import optuna
+
+        with _quiet():
+            directions: list[Literal["minimize", "maximize"]] = ["maximize"]
+            if self.multi_objective:
+                directions.append("minimize")
+            try:
+                return optuna.create_study(
+                    study_name=self._study_name, storage=self._storage, directions=directions, load_if_exists=True
+                )
+            except Exception as error:  # each storage has errors of its own
+                raise InputError(
+                    f"Optuna storage {self._storage!r} cannot be opened: {' '.join(str(error).split())[:150]}"
+                ) from None
+
+    def _make_sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        import optuna
+
+        entropy = [self.seed, number] if self.reseeded else [self.seed]
+        seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+        with _quiet():
+            made: optuna.samplers.BaseSampler = getattr(optuna.samplers, self.sampler)(seed=seed, **self._options)
+        return made
+
+    def propose(self) -> Genotype | None:
+        with _quiet():
+            self.study.sampler = self._make_sampler(len(self.asked))
+            for _ in range(ATTEMPTS):
+                trial = self.study.ask()
+                choices = {choice: self._suggest(trial, choice) for choice in self.space}
+                if self.space.violation(choices) is None:
+                    self._numbers.append(trial.number)
+                    return self.space.genotype(choices)
+                self.study.tell(trial, state=_state("FAIL"))
+        raise InputError(f"{self.name} found no genotype that space {self.space.name!r} allows")
+
+    def _suggest(self, trial: optuna.Trial, choice: str) -> str:
+        options = self.space[choice]
+        if self.integers:
+            return options[trial.suggest_int(choice, 0, len(options) - 1)]
+        return trial.suggest_categorical(choice, options)
+
+    def tell(self, trial: Trial, score: float, cost: float = 0.0) -> None:
+        super().tell(trial, score, cost)
+        values = [score, cost] if self.multi_objective else score
+        with _quiet():
+            # A process that died between telling the study and saving its own state tells it again.
+            self.study.tell(self._numbers[trial.number], values, skip_if_finished=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        trials = self.study.get_trials(deepcopy=False)
+        system = self.study._storage.get_study_system_attrs(self.study._study_id)
+        return {
+            **super().state_dict(),
+            "numbers": list(self._numbers),
+            "trials": [[t.state.name, dict(t.params), t.values, dict(t.system_attrs)] for t in trials],
+            "system": {key: list(value) if isinstance(value, tuple) else value for key, value in system.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """A study that its storage has kept is continued as it is; one in memory is built again."""
+        import optuna
+
+        super().load_state_dict(state)
+        self._numbers = list(state["numbers"])
+        known = len(self.study.get_trials(deepcopy=False))
+        if self._storage is None and known:
+            self.study, known = self._open_study(), 0
+        if known:
+            return
+        distributions: dict[str, Any] = {
+            choice: optuna.distributions.IntDistribution(0, len(options) - 1)
+            if self.integers
+            else optuna.distributions.CategoricalDistribution(options)
+            for choice, options in self.space.items()
+        }
+        for name, params, values, attributes in state["trials"]:
+            self.study.add_trial(
+                optuna.trial.create_trial(
+                    state=_state(name),
+                    params=params,
+                    distributions={choice: distributions[choice] for choice in params},
+                    values=values,
+                    system_attrs=attributes,
+                )
+            )
+        for key, value in state["system"].items():
+            self.study._storage.set_study_system_attr(self.study._study_id, key, value)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Optuna's notes on new studies and its warnings that a sampler may change in later versions."""
+    import optuna
+
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def _state(name: str) -> Any:
+    import optuna
+
+    return optuna.trial.TrialState[name]
+
+
+@STRATEGIES.register("optuna_tpe")
+class OptunaTPE(OptunaStrategy):
+    """Tree-structured Parzen estimators. Args: see `OptunaStrategy`, and ``optuna.samplers.TPESampler``."""
+
+    name = "optuna_tpe"
+    summary = "Optuna's tree-structured Parzen estimator"
+    paper = "Bergstra et al., NeurIPS 2011"
+    sampler = "TPESampler"
+
+
+@STRATEGIES.register("optuna_gp")
+class OptunaGP(OptunaStrategy):
+    """A Gaussian process. Args: see `OptunaStrategy`, and ``optuna.samplers.GPSampler``."""
+
+    name = "optuna_gp"
+    summary = "Optuna's Gaussian process with expected improvement"
+    paper = "Snoek et al., NeurIPS 2012"
+    sampler = "GPSampler"
+
+
+@STRATEGIES.register("optuna_nsga2")
+class OptunaNSGAII(OptunaStrategy):
+    """NSGA-II, made for ``pareto``. Args: see `OptunaStrategy`, and ``optuna.samplers.NSGAIISampler``."""
+
+    name = "optuna_nsga2"
+    summary = "Optuna's NSGA-II, for one objective or the Pareto front of score and cost"
+    paper = "Deb et al., IEEE TEC 2002"
+    sampler = "NSGAIISampler"
+
+
+@STRATEGIES.register("optuna_brute_force")
+class OptunaBruteForce(OptunaStrategy):
+    """Every genotype once. Args: see `OptunaStrategy`."""
+
+    name = "optuna_brute_force"
+    summary = "Optuna's enumeration of every genotype, in random order"
+    paper = "exhaustive enumeration"
+    sampler = "BruteForceSampler"
+
+    def _open_study(self) -> optuna.Study:
+        study = super()._open_study()
+        study.stop = lambda: None  # type: ignore[method-assign]  # for loops of Optuna's own; here is none to stop
+        return study
+
+    def propose(self) -> Genotype | None:
+        return super().propose() if len(self.asked) < self.space.size else None
+
+
+@STRATEGIES.register("optuna_qmc")
+class OptunaQMC(OptunaStrategy):
+    """A scrambled low-discrepancy sequence over the options' numbers. Args: see `OptunaStrategy`."""
+
+    name = "optuna_qmc"
+    summary = "Optuna's quasi-Monte Carlo sequence over the options' numbers"
+    paper = "Bergstra and Bengio, JMLR 2012"
+    sampler = "QMCSampler"
+    integers = True
+    reseeded = False
+
+    def __init__(self, space: SearchSpace, *, seed: int = 0, scramble: bool = True, **options: Any) -> None:
+        super().__init__(space, seed=seed, scramble=scramble, **options)
+
+
+@STRATEGIES.register("optuna_random")
+class OptunaRandom(OptunaStrategy):
+    """Uniform draws, kept in a study. Args: see `OptunaStrategy`."""
+
+    name = "optuna_random"
+    summary = "Optuna's uniform draws"
+    paper = "Bergstra and Bengio, JMLR 2012"
+    sampler = "RandomSampler"

@@ -1,0 +1,140 @@
+"""DARTS: bi-level search with softmax-weighted options, first and second order.
+
+Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from searchspace import SearchSpace, Selection
+from strategies._base import STRATEGIES, DataUse
+from strategies._step import Step
+from strategies.one_shot._logits import LogitStrategy
+
+__all__ = ["DARTS", "DARTSSecondOrder"]
+
+
+@STRATEGIES.register("darts")
+class DARTS(LogitStrategy):
+    """First order: weights learn from a training batch, logits from a held-out one at the present weights.
+
+    Args:
+        space: Any space of independent choices.
+        seed: Unused; nothing is drawn.
+        lr: Learning rate of the logits.
+        betas: Of their Adam.
+        weight_decay: Of the logits.
+    """
+
+    name = "darts"
+    summary = "bi-level, softmax-weighted options, first-order gradient"
+    paper = "Liu et al., ICLR 2019"
+    data_use = DataUse.BI_LEVEL
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int = 0,
+        lr: float = 3e-4,
+        betas: tuple[float, float] = (0.5, 0.999),
+        weight_decay: float = 1e-3,
+    ) -> None:
+        super().__init__(space, seed=seed, lr=lr, betas=betas, weight_decay=weight_decay)
+
+    def select(self) -> Selection:
+        return self.distribution.selection(self.distribution.probabilities)
+
+
+@STRATEGIES.register("darts_second")
+class DARTSSecondOrder(DARTS):
+    """Second order: logits learn at the weights that one training step would lead to.
+
+    The gradient of ``L_val(w - xi grad_w L_train(w, alpha), alpha)`` (eq. 7), its second term by central differences
+    (eq. 8). The unrolled step is one of plain gradient descent. A step costs three more passes than first order.
+
+    Args:
+        space: Any space of independent choices.
+        seed: Unused; nothing is drawn.
+        xi: Learning rate of the unrolled step; None takes the optimiser's present one.
+        radius: The weights move by this norm for the differences (0.01 in the paper).
+        lr: Learning rate of the logits.
+        betas: Of their Adam.
+        weight_decay: Of the logits.
+    """
+
+    name = "darts_second"
+    summary = "bi-level, softmax-weighted options, gradient through one unrolled step of the weights"
+    paper = "Liu et al., ICLR 2019, eqs. 7 and 8"
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int = 0,
+        xi: float | None = None,
+        radius: float = 0.01,
+        lr: float = 3e-4,
+        betas: tuple[float, float] = (0.5, 0.999),
+        weight_decay: float = 1e-3,
+    ) -> None:
+        super().__init__(space, seed=seed, lr=lr, betas=betas, weight_decay=weight_decay)
+        self._xi = xi
+        self._radius = radius
+
+    def held_out_gradients(self, step: Step[Any]) -> None:
+        weights, logits = step.weights, self.distribution.logits
+        kept = [weight.detach().clone() for weight in weights]
+        buffers = _buffers(step.supernet)
+        kept_buffers = [buffer.clone() for buffer in buffers]
+        rates = [g["lr"] if self._xi is None else self._xi for g in step.optimizer.param_groups for _ in g["params"]]
+
+        def train_loss() -> Tensor:
+            loss: Tensor = step.supernet.loss(step.batch, self.select())
+            return loss
+
+        towards = _gradients(train_loss(), weights)
+        _move(weights, kept, towards, [-rate for rate in rates])
+        validation = self.penalised(step.supernet.loss(step.held_out, self.select()))
+        at_unrolled = _gradients(validation, [logits, *weights])
+        gradient, by_weights = at_unrolled[0], at_unrolled[1:]
+        # d/d alpha of w' is -rate times the mixed second derivative of the training loss: that times dL_val/dw'.
+        direction = [rate * part for rate, part in zip(rates, by_weights, strict=True)]
+        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in direction]))
+        if norm > 0:
+            epsilon = self._radius / float(norm)
+            _move(weights, kept, direction, [epsilon] * len(weights))
+            (ahead,) = _gradients(train_loss(), [logits])
+            _move(weights, kept, direction, [-epsilon] * len(weights))
+            (behind,) = _gradients(train_loss(), [logits])
+            gradient = gradient - (ahead - behind) / (2 * epsilon)
+        logits.grad = gradient
+        # Batch-norm statistics have seen weights that never were; they are put back like the weights.
+        _move(weights, kept)
+        for buffer, value in zip(buffers, kept_buffers, strict=True):
+            buffer.copy_(value)
+
+
+def _gradients(loss: Tensor, of: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(loss, of, materialize_grads=True)
+
+
+def _buffers(supernet: object) -> list[Tensor]:
+    return list(supernet.buffers()) if isinstance(supernet, torch.nn.Module) else []
+
+
+@torch.no_grad()
+def _move(
+    weights: Sequence[Tensor],
+    start: Sequence[Tensor],
+    along: Sequence[Tensor] = (),
+    by: Sequence[float] = (),
+) -> None:
+    """Sets the weights to ``start + by * along``, or to ``start`` alone."""
+    for index, (weight, value) in enumerate(zip(weights, start, strict=True)):
+        weight.copy_(torch.add(value, along[index], alpha=by[index]) if along else value)

@@ -1,0 +1,78 @@
+"""DrNAS: bi-level search over the concentration of Dirichlet distributions.
+
+Chen et al., DrNAS: Dirichlet Neural Architecture Search, ICLR 2021.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from searchspace import SearchSpace, Selection
+from strategies._base import STRATEGIES, DataUse
+from strategies.one_shot._logits import LogitStrategy
+
+__all__ = ["DrNAS", "sample_dirichlet"]
+
+
+def sample_dirichlet(concentration: Tensor, generator: torch.Generator) -> Tensor:
+    """Dirichlet variables over the last dimension, differentiable in the concentration.
+
+    Independent gamma variables divided by their sum; the gradient goes through each of them by implicit
+    reparameterisation.
+
+    Args:
+        concentration: ``(..., K)``, >= 0; a place of 0 gets exactly 0.
+        generator: Draws.
+    """
+    real = concentration > 0
+    gamma = torch._standard_gamma(torch.where(real, concentration, 1.0), generator)
+    gamma = gamma.clamp_min(torch.finfo(gamma.dtype).tiny) * real
+    return gamma / gamma.sum(-1, keepdim=True)
+
+
+@STRATEGIES.register("drnas")
+class DrNAS(LogitStrategy):
+    """Every option runs, weighted by a Dirichlet sample; its concentration is ``elu(eta) + 1``.
+
+    Args:
+        space: Any space of independent choices.
+        seed: Seeds the Dirichlet draws.
+        lr: Learning rate of eta.
+        betas: Of their Adam.
+        anchor: Weight of the distance of the concentrations from 1, the uniform distribution (the paper's lambda).
+    """
+
+    name = "drnas"
+    summary = "bi-level, options weighted by samples of a learnt Dirichlet distribution"
+    paper = "Chen et al., ICLR 2021"
+    data_use = DataUse.BI_LEVEL
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int = 0,
+        lr: float = 6e-4,
+        betas: tuple[float, float] = (0.5, 0.999),
+        anchor: float = 1e-3,
+    ) -> None:
+        super().__init__(space, seed=seed, lr=lr, betas=betas)
+        self._anchor = anchor
+
+    def concentration(self) -> Tensor:
+        """``(J, K)``, 0 at masked places."""
+        return (F.elu(self.distribution.logits) + 1.0) * self.distribution.mask
+
+    def probabilities(self) -> Tensor:
+        """The mean of the distribution."""
+        concentration = self.concentration()
+        return concentration / concentration.sum(-1, keepdim=True)
+
+    def select(self) -> Selection:
+        return self.distribution.selection(sample_dirichlet(self.concentration(), self._generator))
+
+    def regulariser(self) -> Tensor:
+        """Anchor weight times the squared distance of the concentrations from 1."""
+        return self._anchor * (F.elu(self.distribution.logits) ** 2).sum()

@@ -1,0 +1,66 @@
+"""FairDARTS: bi-level search with independent sigmoids instead of a softmax.
+
+Chu et al., Fair DARTS: Eliminating Unfair Advantages in Differentiable Architecture Search, ECCV 2020.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from searchspace import SearchSpace, Selection
+from strategies._base import STRATEGIES, DataUse
+from strategies.one_shot._logits import LogitStrategy
+
+__all__ = ["FairDARTS"]
+
+
+@STRATEGIES.register("fair_darts")
+class FairDARTS(LogitStrategy):
+    """Options do not compete: each has a sigmoid weight, which the zero-one loss drives to an end.
+
+    The paper keeps every option whose sigmoid exceeds a threshold; a choice of our spaces takes one option, so the
+    largest is named.
+
+    Args:
+        space: Any space of independent choices.
+        seed: Unused; nothing is drawn.
+        lr: Learning rate of the logits.
+        betas: Of their Adam.
+        weight_decay: Of the logits.
+        zero_one: Weight of the zero-one loss ``-mean((sigmoid - 1/2)^2)`` (eq. 6).
+    """
+
+    name = "fair_darts"
+    summary = "bi-level, independent sigmoid weights with a zero-one loss"
+    paper = "Chu et al., ECCV 2020"
+    data_use = DataUse.BI_LEVEL
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int = 0,
+        lr: float = 3e-4,
+        betas: tuple[float, float] = (0.5, 0.999),
+        weight_decay: float = 1e-3,
+        zero_one: float = 10.0,
+    ) -> None:
+        super().__init__(space, seed=seed, lr=lr, betas=betas, weight_decay=weight_decay)
+        self._zero_one = zero_one
+
+    def sigmoids(self) -> Tensor:
+        """``(J, K)``, 0 at masked places."""
+        return torch.sigmoid(self.distribution.masked_logits)
+
+    def probabilities(self) -> Tensor:
+        """The sigmoids, divided by their sum: for reports and costs."""
+        sigmoids = self.sigmoids()
+        return sigmoids / sigmoids.sum(-1, keepdim=True)
+
+    def select(self) -> Selection:
+        return self.distribution.selection(self.sigmoids())
+
+    def regulariser(self) -> Tensor:
+        """The zero-one loss."""
+        return -self._zero_one * ((self.sigmoids()[self.distribution.mask] - 0.5) ** 2).mean()

@@ -1,0 +1,55 @@
+"""GDAS: bi-level search in which a step runs only the sampled options.
+
+Dong and Yang, Searching for a Robust Neural Architecture in Four GPU Hours, CVPR 2019.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from searchspace import SearchSpace, Selection
+from strategies._base import STRATEGIES, DataUse
+from strategies._categorical import gumbel_softmax
+from strategies.one_shot._logits import LogitStrategy, two_ends
+
+__all__ = ["GDAS"]
+
+
+@STRATEGIES.register("gdas")
+class GDAS(LogitStrategy):
+    """The hard Gumbel-softmax sample runs alone; its weight is 1 with the gradient of the soft sample.
+
+    Args:
+        space: Any space of independent choices.
+        seed: Seeds the Gumbel noise.
+        lr: Learning rate of the logits.
+        betas: Of their Adam.
+        weight_decay: Of the logits.
+        temperature: tau at the start and at the end, linear in progress.
+    """
+
+    name = "gdas"
+    summary = "bi-level, hard straight-through samples: only the sampled option runs"
+    paper = "Dong and Yang, CVPR 2019"
+    data_use = DataUse.BI_LEVEL
+    active_paths = "one"
+    temperature: float
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int = 0,
+        lr: float = 3e-4,
+        betas: tuple[float, float] = (0.5, 0.999),
+        weight_decay: float = 1e-3,
+        temperature: tuple[float, float] = (10.0, 0.1),
+    ) -> None:
+        schedules = {"temperature": two_ends("temperature", temperature, positive=True)}
+        super().__init__(space, seed=seed, lr=lr, betas=betas, weight_decay=weight_decay, schedules=schedules)
+
+    def select(self) -> Selection:
+        noise = self.distribution.gumbel_noise(self._generator)
+        soft = gumbel_softmax(self.distribution.masked_logits, noise, self.temperature)
+        straight_through = soft - soft.detach() + 1.0
+        return self.distribution.selection(straight_through, self.distribution.one_hot(torch.argmax(soft, -1)))

@@ -1,0 +1,129 @@
+"""What strategies with independent logits per choice share: optimiser, schedules, cost penalty, state."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from searchspace import Costs, Genotype, InputError, SearchSpace
+from strategies._base import OneShotStrategy, seeded_generator
+from strategies._categorical import Categorical, entropy
+
+__all__ = ["LogitStrategy", "two_ends"]
+
+
+def two_ends(knob: str, ends: Sequence[float], *, positive: bool = False) -> tuple[float, float]:
+    """A knob that is annealed, checked.
+
+    Raises:
+        InputError: Not two numbers, or not positive where they must be.
+    """
+    if isinstance(ends, str) or not isinstance(ends, Sequence) or len(ends) != 2:
+        raise InputError(f"{knob} needs its value at the start and at the end, got {ends!r}")
+    if positive and min(ends) <= 0:
+        raise InputError(f"{knob} must be > 0 at both ends, got {tuple(ends)}")
+    return float(ends[0]), float(ends[1])
+
+
+class LogitStrategy(OneShotStrategy):
+    """A strategy that learns a (J, K) matrix of logits by Adam.
+
+    Args:
+        space: Any space of independent choices.
+        seed: Seeds everything that the strategy draws.
+        lr: Learning rate of the logits, constant.
+        betas: Of Adam.
+        weight_decay: Of the logits.
+        schedules: Names of attributes with their values at the start and at the end, linear in progress; they are
+            set by `anneal`, reported and saved.
+
+    Attributes:
+        distribution: Holds the logits.
+        optimizer: Their Adam.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int,
+        lr: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        weight_decay: float = 0.0,
+        schedules: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        super().__init__(space, seed=seed)
+        if lr <= 0:
+            raise InputError(f"lr of the architecture must be > 0, got {lr}")
+        self.distribution = Categorical(space)
+        self.optimizer = torch.optim.Adam(
+            [self.distribution.logits], lr=lr, betas=(betas[0], betas[1]), weight_decay=weight_decay
+        )
+        self._generator = seeded_generator(seed)
+        self._costs: Tensor | None = None
+        self._cost_weight = 0.0
+        self._schedules = dict(schedules or {})
+        self.anneal(0.0)
+
+    def anneal(self, progress: float) -> None:
+        for name, (start, end) in self._schedules.items():
+            setattr(self, name, (1.0 - progress) * start + progress * end)  # in this form both ends are exact
+
+    def parameters(self) -> Sequence[Tensor]:
+        return [self.distribution.logits]
+
+    def num_parameters(self) -> int:
+        return self.distribution.num_parameters()
+
+    def probabilities(self) -> Tensor:
+        """``(J, K)``, rows sum to 1: how probable the strategy holds every option."""
+        return self.distribution.probabilities
+
+    def regulariser(self) -> Tensor | None:
+        """The method's own penalty."""
+        return None
+
+    def charge(self, costs: Costs, weight: float) -> None:
+        self._costs = self.distribution.matrix(costs)
+        self._cost_weight = weight
+
+    def penalty(self) -> Tensor | None:
+        own = self.regulariser()
+        if self._costs is None:
+            return own
+        expected = self._cost_weight * (self.probabilities() * self._costs).sum()
+        return expected if own is None else own + expected
+
+    def update(self) -> None:
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def genotype(self) -> Genotype:
+        return self.distribution.genotype()
+
+    def report(self) -> dict[str, Any]:
+        probabilities = self.probabilities().detach()
+        return {
+            **{name: getattr(self, name) for name in self._schedules},
+            "entropy": float(entropy(probabilities.log()).mean()),
+            "probabilities": self.distribution.table(probabilities),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "distribution": self.distribution.state_dict(),
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),  # which holds its live moments
+            "generator": self._generator.get_state(),
+            **{name: getattr(self, name) for name in self._schedules},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.distribution.load_state_dict(state["distribution"])
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self._generator.set_state(state["generator"])
+        for name in self._schedules:
+            setattr(self, name, state[name])

@@ -1,0 +1,52 @@
+"""SNAS: single-level search with annealed Gumbel-softmax samples.
+
+Xie et al., SNAS: Stochastic Neural Architecture Search, ICLR 2019.
+"""
+
+from __future__ import annotations
+
+from searchspace import SearchSpace, Selection
+from strategies._base import STRATEGIES, DataUse
+from strategies._categorical import gumbel_softmax
+from strategies.one_shot._logits import LogitStrategy, two_ends
+
+__all__ = ["SNAS"]
+
+
+@STRATEGIES.register("snas")
+class SNAS(LogitStrategy):
+    """Every option runs, weighted by a relaxed one-hot sample; logits and weights learn from one loss.
+
+    `GumbelEntropy` without its entropy term and freezing. The logits' Adam is the paper's.
+
+    Args:
+        space: Any space of independent choices.
+        seed: Seeds the Gumbel noise.
+        lr: Learning rate of the logits.
+        betas: Of their Adam.
+        weight_decay: Of the logits.
+        temperature: Gumbel-softmax lambda at the start and at the end, linear in progress.
+    """
+
+    name = "snas"
+    summary = "single-level, relaxed one-hot samples of annealed temperature"
+    paper = "Xie et al., ICLR 2019"
+    data_use = DataUse.SINGLE_LEVEL
+    temperature: float
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int = 0,
+        lr: float = 3e-4,
+        betas: tuple[float, float] = (0.5, 0.999),
+        weight_decay: float = 1e-3,
+        temperature: tuple[float, float] = (1.0, 0.03),
+    ) -> None:
+        schedules = {"temperature": two_ends("temperature", temperature, positive=True)}
+        super().__init__(space, seed=seed, lr=lr, betas=betas, weight_decay=weight_decay, schedules=schedules)
+
+    def select(self) -> Selection:
+        noise = self.distribution.gumbel_noise(self._generator)
+        return self.distribution.selection(gumbel_softmax(self.distribution.masked_logits, noise, self.temperature))

@@ -1,0 +1,273 @@
+"""The multi-trial strategies against what their papers say, and Optuna's and NNI's against ours."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+
+from searchspace import InputError, SearchSpace, ToySpace
+from strategies import (
+    ASHA,
+    DARTS,
+    GeneticAlgorithm,
+    GridSearch,
+    Hyperband,
+    LocalSearch,
+    MultiTrialStrategy,
+    RegularizedEvolution,
+    SuccessiveHalving,
+    Trial,
+    build_strategy,
+)
+from strategies.adapters import NNIDARTS, NNIRegularizedEvolution, OptunaNSGAII, OptunaQMC, OptunaTPE
+from strategies.testing import DeceptiveTable, MultiTrialSearch, OneShotSearch
+
+SPACE = ToySpace(choices=4, options=3, seed=2)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def trials(strategy: MultiTrialStrategy, number: int) -> list[Trial]:
+    """Asks and tells, one after the other; the score is minus the planted cost."""
+    found = []
+    for _ in range(number):
+        trial = strategy.ask()
+        assert trial is not None
+        assert isinstance(strategy.space, ToySpace)
+        strategy.tell(trial, strategy.space.score(trial.genotype))
+        found.append(trial)
+    return found
+
+
+@pytest.mark.parametrize("name", ["grid", "optuna_brute_force", "nni_grid"])
+def test_an_enumeration_tries_every_genotype_once_and_ends(name: str) -> None:
+    strategy = build_strategy(name, SPACE, seed=0)
+    assert isinstance(strategy, MultiTrialStrategy)
+    tried = [trial.genotype for trial in trials(strategy, SPACE.size)]
+    assert set(tried) == set(SPACE.enumerate())
+    assert strategy.ask() is None
+    assert strategy.ask() is None
+    assert strategy.genotype() == SPACE.optimum
+
+
+def test_a_grid_that_was_loaded_at_its_end_stays_there() -> None:
+    strategy, other = GridSearch(SPACE), GridSearch(SPACE)
+    trials(strategy, SPACE.size)
+    other.load_state_dict(strategy.state_dict())
+    assert other.ask() is None
+
+
+def test_evolution_mutates_one_choice_of_a_living_parent() -> None:
+    strategy = RegularizedEvolution(SPACE, seed=1, population=10, tournament=4)
+    trials(strategy, 60)
+    for number in range(10, 60):
+        alive = [told.trial.genotype for told in strategy.history[number - 10 : number]]
+        assert 1 in {strategy.asked[number].genotype.distance(parent) for parent in alive}
+
+
+def test_a_tournament_of_everyone_takes_the_best() -> None:
+    strategy = RegularizedEvolution(SPACE, seed=1, population=10, tournament=10)
+    trials(strategy, 11)
+    best = max(strategy.history[:10], key=lambda told: told.score)
+    assert strategy.asked[10].genotype.distance(best.trial.genotype) == 1
+
+
+def test_evolution_is_fast_enough_for_a_table() -> None:
+    """No bound on seconds: asking may not cost more as the history grows."""
+    strategy = RegularizedEvolution(SPACE, seed=1)
+    trials(strategy, 500)
+    spans = []
+    for _ in range(2):
+        start = time.process_time()
+        trials(strategy, 2000)
+        spans.append(time.process_time() - start)
+    assert spans[1] < 3 * spans[0]
+
+
+def test_a_generation_is_half_crossover_and_half_mutants_of_the_best() -> None:
+    strategy = GeneticAlgorithm(SPACE, seed=0, population=20, parents=2, mutation=0.3)
+    trials(strategy, 40)
+    first = sorted(strategy.history[:20], key=lambda told: -told.score)
+    one, other = first[0].trial.genotype, first[1].trial.genotype
+    for trial in strategy.asked[20:30]:
+        assert all(option in (one[c], other[c]) for c, option in trial.genotype.items()) or trial.genotype in {
+            t.genotype for t in strategy.asked[: trial.number]
+        }
+
+
+def test_local_search_climbs_and_starts_anew_at_an_optimum() -> None:
+    strategy = LocalSearch(SPACE, seed=0, first=False)
+    trials(strategy, 60)
+    # Costs add up over choices, so that a climb visits the neighbours of at most four centres: then it starts anew.
+    top = next(n for n, told in enumerate(strategy.history) if told.trial.genotype == SPACE.optimum)
+    around = [trial.genotype.distance(SPACE.optimum) for trial in strategy.asked]
+    following = around[top + 1 :]
+    neighbours = len(list(SPACE.neighbours(SPACE.optimum)))
+    assert following.count(1) >= neighbours
+    assert any(distance > 1 for distance in following)
+
+
+def test_hyperband_brackets_are_those_of_the_paper() -> None:
+    """R = 81, eta = 3: brackets start with 81, 34, 15, 8 and 5 trials (algorithm 1)."""
+    strategy = Hyperband(SPACE, eta=3, min_budget=1 / 81)
+    assert [start for start, _ in strategy.brackets()] == [81, 34, 15, 8, 5]
+    assert strategy.budgets == pytest.approx([1 / 81, 1 / 27, 1 / 9, 1 / 3, 1.0])
+    asked = trials(strategy, 81 + 27 + 9 + 3 + 1 + 34)
+    sizes = Counter(round(trial.budget * 81) for trial in asked[:121])
+    assert sizes == {1: 81, 3: 27, 9: 9, 27: 3, 81: 1}
+    assert {round(trial.budget * 81) for trial in asked[121:]} == {3}
+
+
+def test_successive_halving_promotes_the_best() -> None:
+    strategy = SuccessiveHalving(SPACE, eta=3, min_budget=1 / 9)
+    asked = trials(strategy, 13)
+    by_score = sorted(asked[:9], key=lambda trial: (-SPACE.score(trial.genotype), trial.number))
+    assert [trial.genotype for trial in asked[9:12]] == [trial.genotype for trial in by_score[:3]]
+    assert asked[12].genotype == by_score[0].genotype
+    assert [trial.budget for trial in asked[9:13]] == pytest.approx([1 / 3] * 3 + [1.0])
+
+
+def test_successive_halving_waits_for_its_scores() -> None:
+    strategy = SuccessiveHalving(SPACE, eta=3, min_budget=1 / 3)
+    first = [strategy.ask() for _ in range(3)]
+    assert strategy.ask() is None
+    for trial in first:
+        assert trial is not None
+        strategy.tell(trial, SPACE.score(trial.genotype))
+    promoted = strategy.ask()
+    assert promoted is not None
+    assert promoted.budget == 1.0
+
+
+def test_asha_promotes_as_soon_as_a_third_of_a_rung_is_beaten() -> None:
+    strategy = ASHA(SPACE, eta=3, min_budget=1 / 9)
+    budgets = [round(trial.budget * 9) for trial in trials(strategy, 40)]
+    assert budgets[:4] == [1, 1, 1, 3]
+    for number, trial in enumerate(strategy.asked):
+        if trial.budget > strategy.budgets[0]:
+            below = [told for told in strategy.history[:number] if told.trial.budget == trial.budget / 3]
+            best = sorted(below, key=lambda told: -told.score)[: len(below) // 3]
+            assert trial.genotype in [told.trial.genotype for told in best]
+
+
+def test_the_named_genotype_is_the_best_of_the_largest_budget() -> None:
+    strategy = SuccessiveHalving(SPACE, eta=3, min_budget=1 / 3)
+    first = [strategy.ask() for _ in range(3)]
+    for score, trial in enumerate(first):
+        assert trial is not None
+        strategy.tell(trial, 100.0 + score)
+    promoted = strategy.ask()
+    assert promoted is not None
+    strategy.tell(promoted, 1.0)
+    assert strategy.genotype() == promoted.genotype
+
+
+# -- Optuna ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_study_in_sqlite_is_continued_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    optuna = pytest.importorskip("optuna")
+    whole = OptunaTPE(SPACE, seed=4)
+    expected = trials(whole, 20)
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    stopped = OptunaTPE(SPACE, seed=4, storage=url)
+    trials(stopped, 12)
+    resumed = OptunaTPE(SPACE, seed=4, storage=url)
+    resumed.load_state_dict(stopped.state_dict())
+    assert trials(resumed, 8) == expected[12:]
+    assert len(optuna.load_study(study_name="search", storage=url).trials) == 20
+
+
+def test_an_outcome_that_the_study_knows_already_is_told_again(tmp_path: Path) -> None:
+    """A process that was killed after the study learnt a score, before its own state was saved."""
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    killed = OptunaTPE(SPACE, seed=4, storage=url)
+    trial = killed.ask()
+    assert trial is not None
+    saved = killed.state_dict()
+    killed.tell(trial, 0.5)
+    resumed = OptunaTPE(SPACE, seed=4, storage=url)
+    resumed.load_state_dict(saved)
+    resumed.tell(trial, 0.5)
+    assert [told.score for told in resumed.history] == [0.5]
+    assert len(resumed.study.trials) == 1
+
+
+def test_two_workers_share_a_study(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    one, other = OptunaTPE(SPACE, seed=1, storage=url), OptunaTPE(SPACE, seed=2, storage=url)
+    trials(one, 5)
+    trials(other, 5)
+    assert len(one.study.trials) == len(other.study.trials) == 10
+
+
+def test_a_storage_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Optuna storage 'sqlite:////") as error:
+        OptunaTPE(SPACE, storage=f"sqlite:///{tmp_path / 'missing' / 'study.db'}")
+    assert "\n" not in str(error.value)
+
+
+def test_a_wrong_option_of_a_sampler_is_named() -> None:
+    with pytest.raises(InputError, match="n_startup"):
+        build_strategy("optuna_tpe", SPACE, seed=0, knobs={"n_startup": 3})
+
+
+def test_the_pareto_front_of_nsga2() -> None:
+    strategy = OptunaNSGAII(SPACE, seed=0, pareto=True, population_size=10)
+    assert strategy.multi_objective
+    for _ in range(60):
+        trial = strategy.ask()
+        assert trial is not None
+        cost = sum(option == "o0" for option in trial.genotype.values())
+        strategy.tell(trial, SPACE.score(trial.genotype), float(cost))
+    front = {(t.values[0], t.values[1]) for t in strategy.study.best_trials}
+    told = [(t.score, t.cost) for t in strategy.history]
+    undominated = {(s, c) for s, c in told if not any((a >= s and b <= c) and (a, b) != (s, c) for a, b in told)}
+    assert front == undominated
+
+
+def test_a_low_discrepancy_sequence_spreads_evenly() -> None:
+    strategy = OptunaQMC(SearchSpace("s", {"a": ["1", "2", "3", "4"], "b": ["1", "2"]}), seed=0)
+    asked = [strategy.ask() for _ in range(17)][1:]  # Optuna draws the first one at random
+    counts = Counter(trial.genotype["a"] for trial in asked if trial is not None)
+    assert all(3 <= count <= 5 for count in counts.values())
+    assert len(counts) == 4
+
+
+# -- NNI as a cross-check -------------------------------------------------------------------------------------------
+
+
+def test_darts_is_nnis_darts() -> None:
+    """From the same alphas, on the same toy, the two take the same steps."""
+    space = ToySpace(choices=3, options=3, seed=1)
+    theirs, ours = NNIDARTS(space, seed=0, lr=0.1), DARTS(space, lr=0.1)
+    with torch.no_grad():
+        ours.distribution.logits.copy_(torch.stack(list(theirs.parameters())))
+    one, other = OneShotSearch(theirs, 30, 1), OneShotSearch(ours, 30, 1)
+    for _ in range(30):
+        one.step()
+        other.step()
+    torch.testing.assert_close(torch.stack(list(theirs.parameters())), ours.distribution.logits)
+    assert theirs.genotype() == ours.genotype() == space.optimum
+
+
+def test_regularized_evolution_and_nnis_do_equally_well() -> None:
+    """The same table, as many trials: both name the optimum or a neighbour of it, or the trap, equally often."""
+
+    def found(make: type[MultiTrialStrategy]) -> int:
+        hits = 0
+        for seed in range(6):
+            space = ToySpace(4, 3, seed=seed)
+            search = MultiTrialSearch(make(space, seed=seed, population=20, tournament=5), seed)  # type: ignore[call-arg]
+            search.run(70)
+            hits += search.strategy.genotype() == DeceptiveTable(space, seed).optimum
+        return hits
+
+    assert abs(found(RegularizedEvolution) - found(NNIRegularizedEvolution)) <= 2
