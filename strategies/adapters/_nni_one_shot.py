@@ -1,8 +1,8 @@
 """NNI's DARTS, GumbelDARTS, Proxyless and RandomOneShot as one-shot strategies on any of our supernets.
 
-NNI mixes the outputs of candidate modules. Here the candidates of a choice are constants, the unit vectors; what NNI's
-mixed layer then returns is the vector of weights itself, with the gradient that NNI gives it, and that is a selection.
-So its estimators run unchanged, on networks whose candidates are no modules of one tensor.
+NNI mixes the outputs of candidate modules. Here the candidates of a choice are constants, the unit vectors; what
+NNI's mixed layer then returns is the vector of weights itself, with the gradient that NNI gives it, and that is a
+selection. So its estimators run unchanged, on networks whose candidates are no modules of one tensor.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class NNIGumbelDARTS(NNIDifferentiable):
 
 @STRATEGIES.register("nni_proxyless")
 class NNIProxyless(NNIDifferentiable):
-    """Binary gates; NNI's gradient asks every option of a choice, so that all run in the architecture's half of a step.
+    """Binary gates; NNI's gradient asks every option, so that all run in the architecture's half of a step.
 
     Its genotype is the argmax of the probabilities; NNI's own export draws. Args: see `NNIDifferentiable`.
     """
