@@ -18,7 +18,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from searchspace.errors import InputError, UnknownNameError, did_you_mean
 
-__all__ = ["Augmentation", "Config", "Model", "Named", "Training", "load_config", "preset_names"]
+__all__ = [
+    "Augmentation",
+    "Config",
+    "Cost",
+    "Model",
+    "Named",
+    "Training",
+    "Trials",
+    "load_config",
+    "preset_names",
+]
 
 
 class _Strict(BaseModel):
@@ -97,6 +107,34 @@ class Augmentation(_Strict):
     photometric: bool = True
 
 
+class Trials(_Strict):
+    """How genotypes are scored: by a multi-trial strategy, and after the training of a one-shot one that says so.
+
+    Attributes:
+        scorer: A registered scorer with its options: ``train``, ``inherit`` or ``table``.
+        steps: Optimiser steps of a trial of full budget.
+        images: Held-out images that a score is taken on; None for all.
+        number: A multi-trial search ends after so many trials, if its budget did not end before.
+    """
+
+    scorer: Named = Named(name="train")
+    steps: int = Field(1000, gt=0)
+    images: int | None = Field(64, gt=0)
+    number: int | None = Field(None, gt=0)
+
+
+class Cost(_Strict):
+    """What a search pays for expensive genotypes.
+
+    Attributes:
+        measure: ``multiply_adds``, ``parameters`` or ``latency``, of the contexts.
+        weight: What the range from the cheapest genotype to the most expensive one counts in the loss.
+    """
+
+    measure: str = "multiply_adds"
+    weight: float = Field(0.1, ge=0)
+
+
 class Config(_Strict):
     """Everything that a run depends on.
 
@@ -110,8 +148,13 @@ class Config(_Strict):
         space: A registered space; ``cp`` takes its tasks from above.
         strategy: A registered strategy with its knobs.
         model: The network around the space.
-        search: How the supernet is trained.
+        search: How the supernet is trained. Its steps times its batch size are the samples that a multi-trial search
+            may spend on trials.
         train: How every stand-alone network is trained.
+        held_out: Share of the training images that bi-level and reward strategies, and scores, take for themselves;
+            single-level strategies train on all.
+        trials: How genotypes are scored.
+        cost: What expensive genotypes pay; None for nothing.
         augmentation: Of training samples.
         seeds: One run each.
         workers: Processes that prepare batches; 0 prepares them in the training process.
@@ -132,6 +175,9 @@ class Config(_Strict):
     model: Model = Model()
     search: Training = Training(clip_norm=10.0)
     train: Training = Training()
+    held_out: float = Field(0.5, gt=0, lt=1)
+    trials: Trials = Trials()
+    cost: Cost | None = None
     augmentation: Augmentation = Augmentation()
     seeds: list[int] = Field([0], min_length=1)
     workers: int = Field(0, ge=0)

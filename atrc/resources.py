@@ -22,7 +22,7 @@ from atrc.contexts import LocalContext
 from atrc.distillation import ATRC, Supergraph
 from searchspace import Selection
 
-__all__ = ["Resources", "count_multiply_adds", "count_parameters", "count_resources"]
+__all__ = ["Resources", "count_module", "count_multiply_adds", "count_parameters", "count_resources"]
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,7 @@ def count_multiply_adds(network: nn.Module, size: tuple[int, int], selection: Se
         size: (H, W) of the image.
         selection: For a supernet: what runs.
     """
-    ghost = copy.deepcopy(network).to("meta").eval()
-    for module in ghost.modules():
-        # The forms that are counted are the definitions: other local attentions multiply pairs that they then mask,
-        # and fused projections have no batch norms.
-        if isinstance(module, LocalContext):
-            module.form = "unfold"
-        elif isinstance(module, ATRC | Supergraph):
-            module.fused = False
+    ghost = _ghost(network)
     image = torch.empty(1, 3, *size, device="meta")
     arguments = (image,) if selection is None else (image, selection)
     with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_COSTS) as counter:
@@ -67,6 +60,26 @@ def count_multiply_adds(network: nn.Module, size: tuple[int, int], selection: Se
     inside = counts.get(f"{type(ghost).__name__}.backbone", {})
     outside = sum(counts["Global"].get(op, 0) - inside.get(op, 0) for op in _UPSAMPLING)
     return (counter.get_total_flops() - outside) // 2
+
+
+def count_module(module: nn.Module, inputs: Sequence[Any]) -> Resources:
+    """What a part of a network costs, called with ``inputs`` on the meta device, in evaluation mode."""
+    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_COSTS) as counter:
+        _ghost(module)(*inputs)
+    return Resources(count_parameters(module), counter.get_total_flops() // 2)
+
+
+def _ghost(network: nn.Module) -> nn.Module:
+    """A copy that has shapes and no values, in the forms that are counted."""
+    ghost = copy.deepcopy(network).to("meta").eval()
+    for module in ghost.modules():
+        # The forms that are counted are the definitions: other local attentions multiply pairs that they then mask,
+        # and fused projections have no batch norms.
+        if isinstance(module, LocalContext):
+            module.form = "unfold"
+        elif isinstance(module, ATRC | Supergraph):
+            module.fused = False
+    return ghost
 
 
 def count_resources(networks: Sequence[nn.Module], size: tuple[int, int]) -> Resources:

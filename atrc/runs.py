@@ -7,7 +7,8 @@
     environment.json     versions, machine, revision
     genotype.json        what was found (search) or trained (a genotype's network)
     metrics.jsonl        a line per logged step: step, loss, lr, seconds
-    architecture.jsonl   a line per logged step of a search: probabilities, entropy, frozen choices
+    architecture.jsonl   a line per logged step of a one-shot search: probabilities, genotype, entropy, ...
+    trials.jsonl         a line per genotype that a search scored: score, cost, samples and seconds so far
     checkpoints/         last.pt and previous.pt
     result.json          written last: metrics on the validation split, cost; a run without it is unfinished
 """
@@ -63,9 +64,9 @@ class Result:
 
     Attributes:
         metrics: Task -> metric on the validation split, in the task's unit. For a search: of the supernet at its
-            argmax genotype.
-        steps: Optimiser steps.
-        samples: Training samples seen.
+            argmax genotype; nothing where a search trained no supernet.
+        steps: Optimiser steps; trials, of a multi-trial search.
+        samples: Images that learning took: seen in training and, of bi-level and reward strategies, held-out ones.
         seconds: Of training, over all its parts if it was resumed; evaluation not counted.
         parameters: Learned parameters, the architecture's included.
         multiply_adds: Of one validation image; for a search, of the network it found.
@@ -170,9 +171,9 @@ class RunDirectory:
                 except json.JSONDecodeError:
                     return
 
-    def rewind(self, step: int) -> None:
-        """Drops logged lines after ``step``, which a resumed run will write again."""
-        for name in ("metrics.jsonl", "architecture.jsonl"):
+    def rewind(self, step: int, *names: str) -> None:
+        """Drops the lines of JSONL files after ``step``, which a resumed run will write again."""
+        for name in names:
             if (self.path / name).exists():
                 kept = [json.dumps(line) for line in self.lines(name) if line["step"] <= step]
                 write_text(self.path / name, "".join(line + "\n" for line in kept))

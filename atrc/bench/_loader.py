@@ -9,7 +9,7 @@ from atrc.build import build_dataset, build_tasks, describe_dataset
 from atrc.config import load_config
 from atrc.data import BatchLoader
 from atrc.data.rooms.renderer import render
-from atrc.training.execute import training_transform
+from atrc.training.augmentation import training_transform
 
 __all__ = ["loader"]
 

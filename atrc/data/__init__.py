@@ -8,6 +8,7 @@ from atrc.data.loader import BatchLoader, evaluation_batches
 from atrc.data.pascal_context import PascalContext
 from atrc.data.preview import contact_sheet
 from atrc.data.rooms import Rooms
+from atrc.data.subset import Subset, hold_out
 from atrc.data.transforms import (
     Compose,
     Flip,
@@ -43,6 +44,7 @@ __all__ = [
     "Rooms",
     "Sample",
     "ScaledCrop",
+    "Subset",
     "Transform",
     "View",
     "check_dataset",
@@ -50,6 +52,7 @@ __all__ = [
     "contact_sheet",
     "eval_transform",
     "evaluation_batches",
+    "hold_out",
     "inspect_dataset",
     "train_transform",
 ]

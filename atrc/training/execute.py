@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,28 +27,23 @@ from atrc.build import (
     fit_tasks,
     import_plugins,
 )
-from atrc.config import Augmentation, Config, Training
-from atrc.data import (
-    Batch,
-    BatchLoader,
-    Compose,
-    Photometric,
-    RandomScale,
-    eval_transform,
-    evaluation_batches,
-    train_transform,
-)
+from atrc.config import Config, Training
+from atrc.costs import option_costs
+from atrc.data import Batch, BatchLoader, eval_transform, evaluation_batches, hold_out
 from atrc.resources import count_multiply_adds, count_parameters
 from atrc.runs import Result, RunDirectory
 from atrc.training.allocator import keep_memory
+from atrc.training.augmentation import training_transform
 from atrc.training.checkpoint import latest, load_checkpoint, save_checkpoint
 from atrc.training.evaluation import evaluate
 from atrc.training.learner import Learner, SearchLearner, WeightLearner
+from atrc.training.scoring import Setting
 from atrc.training.stopping import Interrupted, Stop, stop_requests
+from atrc.training.trials import choose_finally, execute_trials
 from searchspace import InputError
-from strategies import OneShotStrategy, build_strategy
+from strategies import DataUse, MultiTrialStrategy, OneShotStrategy, build_strategy
 
-__all__ = ["evaluate_split", "execute", "load_learner", "pick_device", "training_transform"]
+__all__ = ["evaluate_split", "execute", "load_learner", "pick_device"]
 
 
 def execute(run: RunDirectory, *, quiet: bool = False, position: int = 0) -> Result:
@@ -69,28 +64,43 @@ def execute(run: RunDirectory, *, quiet: bool = False, position: int = 0) -> Res
     config = run.config
     import_plugins(config)
     device = pick_device(config.device)
+    strategy = _build_strategy(run)
+    if isinstance(strategy, MultiTrialStrategy):
+        return _execute_trials(run, strategy, device, quiet=quiet, position=position)
     # Initialisation and dropout draw from torch's global generator, which is seeded here and saved in checkpoints.
     torch.manual_seed(run.spec.seed)
-    learner, training = _build_learner(run, device)
-    train = build_dataset(config, "train", learner.tasks)
-    loader = BatchLoader(
-        train,
-        learner.tasks,
-        training_transform(config.augmentation, train.info.size),
-        batch_size=training.batch_size,
-        seed=run.spec.seed,
-        workers=config.workers,
-        pin=device.type == "cuda",
-    )
+    learner, training = _build_learner(run, strategy, device)
+    whole = build_dataset(config, "train", learner.tasks)
+    train, held_out = whole, None
+    if learner.data_use is not DataUse.SINGLE_LEVEL or (strategy is not None and strategy.final is not None):
+        train, held_out = hold_out(whole, config.held_out)
+    loaders = [
+        BatchLoader(
+            part,
+            learner.tasks,
+            training_transform(config.augmentation, whole.info.size),
+            batch_size=training.batch_size,
+            seed=run.spec.seed,
+            workers=config.workers,
+            pin=device.type == "cuda",
+        )
+        for part in (train, held_out)[: learner.data_use.batches]
+        if part is not None
+    ]
+    if config.cost is not None and strategy is not None:
+        strategy.charge(option_costs(config, learner.tasks, whole.info.size, device), config.cost.weight)
     state = _State()
     checkpoint = latest(run.checkpoints)
     if checkpoint is None:
-        fit_tasks(learner.tasks, train)
+        fit_tasks(learner.tasks, whole)
     else:
         _restore(load_checkpoint(checkpoint), learner, state)
-    run.rewind(state.step)
+    run.rewind(state.step, "metrics.jsonl", "architecture.jsonl")
     with stop_requests(insist=True) as stop:
-        _train(run, learner, training, loader, state, stop, device, quiet=quiet, position=position)
+        _train(run, learner, training, loaders, state, stop, device, quiet=quiet, position=position)
+        if isinstance(learner, SearchLearner) and held_out is not None:
+            setting = Setting(config, run.spec.seed, device, learner.tasks, train, held_out, stop)
+            choose_finally(run, learner.strategy, learner.network, setting, quiet=quiet, position=position)
         metrics = evaluate_split(config, learner, "val", device, stop=stop, quiet=quiet, position=position)
     genotype = learner.genotype()
     if genotype is not None:
@@ -98,7 +108,7 @@ def execute(run: RunDirectory, *, quiet: bool = False, position: int = 0) -> Res
     result = Result(
         metrics=metrics,
         steps=training.steps,
-        samples=training.steps * training.batch_size,
+        samples=training.steps * training.batch_size * learner.data_use.batches,
         seconds=round(state.seconds, 3),
         parameters=count_parameters(learner.network) + _architecture_parameters(learner),
         multiply_adds=count_multiply_adds(_deployed(learner), train.info.size),
@@ -114,7 +124,10 @@ def load_learner(run: RunDirectory, device: torch.device) -> Learner:
         InputError: The run has no checkpoint yet, or a damaged one.
     """
     import_plugins(run.config)
-    learner, _ = _build_learner(run, device, pretrained=False)
+    strategy = _build_strategy(run)
+    if isinstance(strategy, MultiTrialStrategy):
+        raise InputError(f"run {run.path} is a search by trials, which keeps no network: train what it found")
+    learner, _ = _build_learner(run, strategy, device, pretrained=False)
     checkpoint = latest(run.checkpoints)
     if checkpoint is None:
         raise InputError(f"run {run.path} has no checkpoint yet; start it with: atrc resume {run.path}")
@@ -139,17 +152,6 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def training_transform(augmentation: Augmentation, size: tuple[int, int]) -> Compose:
-    """The augmentation that a config asks for."""
-    return train_transform(
-        size,
-        scale=RandomScale(*augmentation.scale) if augmentation.scale else None,
-        crop_dominance=augmentation.crop_dominance,
-        flip=augmentation.flip,
-        photometric=Photometric() if augmentation.photometric else None,
-    )
-
-
 @dataclass
 class _State:
     """How far a run is."""
@@ -158,15 +160,39 @@ class _State:
     seconds: float = 0.0
 
 
-def _build_learner(run: RunDirectory, device: torch.device, *, pretrained: bool = True) -> tuple[Learner, Training]:
+def _build_strategy(run: RunDirectory) -> OneShotStrategy | MultiTrialStrategy | None:
+    """The strategy of a search, which is of one of the two kinds; None for any other run."""
+    if run.spec.kind != "search":
+        return None
+    named = run.config.strategy
+    strategy = build_strategy(named.name, cp_space(run.config), seed=run.spec.seed, knobs=named.options)
+    assert isinstance(strategy, OneShotStrategy | MultiTrialStrategy)
+    return strategy
+
+
+def _execute_trials(
+    run: RunDirectory, strategy: MultiTrialStrategy, device: torch.device, *, quiet: bool, position: int
+) -> Result:
+    config = run.config
+    tasks = build_tasks(config, describe_dataset(config))
+    whole = build_dataset(config, "train", tasks)
+    fit_tasks(tasks, whole)
+    train, held_out = hold_out(whole, config.held_out)
+    with stop_requests(insist=True) as stop:
+
+        def setting(tick: Callable[[], Any]) -> Setting:
+            return Setting(config, run.spec.seed, device, tasks, train, held_out, stop, tick)
+
+        return execute_trials(run, strategy, setting, quiet=quiet, position=position)
+
+
+def _build_learner(
+    run: RunDirectory, strategy: OneShotStrategy | None, device: torch.device, *, pretrained: bool = True
+) -> tuple[Learner, Training]:
     config = run.config
     tasks = build_tasks(config, describe_dataset(config))
     autocast = config.precision == "bfloat16"
-    if run.spec.kind == "search":
-        options = config.strategy.options
-        strategy = build_strategy(config.strategy.name, cp_space(config), seed=run.spec.seed, knobs=options)
-        if not isinstance(strategy, OneShotStrategy):
-            raise InputError(f"strategy {config.strategy.name!r} does not search within a supernet")
+    if strategy is not None:
         supernet = build_search_network(config, tasks, pretrained=pretrained).to(device)
         return SearchLearner(supernet, strategy, config.search, autocast=autocast), config.search
     network = build_network(config, tasks, run.spec.model, run.genotype(), pretrained=pretrained).to(device)
@@ -177,7 +203,7 @@ def _train(
     run: RunDirectory,
     learner: Learner,
     training: Training,
-    loader: BatchLoader,
+    loaders: Sequence[BatchLoader],
     state: _State,
     stop: Stop,
     device: torch.device,
@@ -198,8 +224,9 @@ def _train(
     )
     started, before = time.perf_counter(), state.seconds
     with bar:
-        for step, batch in enumerate(loader.iterate(state.step, training.steps), state.step):
-            parts = learner.step(batch.to(device), step)
+        batches = zip(*(loader.iterate(state.step, training.steps) for loader in loaders), strict=True)
+        for step, (batch, *held_out) in enumerate(batches, state.step):
+            parts = learner.step(batch.to(device), step, *(part.to(device) for part in held_out))
             state.step = step + 1
             state.seconds = before + time.perf_counter() - started
             bar.update()

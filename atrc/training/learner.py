@@ -17,7 +17,7 @@ from atrc.data import Batch
 from atrc.network import MultiTaskNetwork, Predictions, SearchNetwork, multi_task_loss
 from atrc.tasks import Task
 from searchspace import Genotype, Selection
-from strategies import OneShotStrategy, search_step
+from strategies import DataUse, OneShotStrategy, search_step
 
 __all__ = ["Learner", "SearchLearner", "WeightLearner", "build_optimizer", "learning_rate"]
 
@@ -41,15 +41,26 @@ class Learner(ABC):
         self.device = next(network.parameters()).device
         self.autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=autocast)
 
-    def step(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """One optimiser step on a batch; ``{"loss": ...}`` and its parts, detached."""
+    @property
+    def data_use(self) -> DataUse:
+        """Which batches a step reads."""
+        return DataUse.SINGLE_LEVEL
+
+    def step(self, batch: Batch, step: int, held_out: Batch | None = None) -> dict[str, Tensor]:
+        """One optimiser step on a batch; ``{"loss": ...}`` and its parts, detached.
+
+        Args:
+            batch: Of the training data.
+            step: Counted from 0.
+            held_out: For a strategy that learns from data of its own.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.training, step) * group["factor"]
         self.network.train()
-        return self._learn(batch, step)
+        return self._learn(batch, step, held_out)
 
     @abstractmethod
-    def _learn(self, batch: Batch, step: int) -> dict[str, Tensor]: ...
+    def _learn(self, batch: Batch, step: int, held_out: Batch | None) -> dict[str, Tensor]: ...
 
     @abstractmethod
     def predict(self, batch: Batch) -> Predictions:
@@ -86,7 +97,7 @@ class WeightLearner(Learner):
         super().__init__(network, training, autocast=autocast)
         self.network: MultiTaskNetwork = network
 
-    def _learn(self, batch: Batch, step: int) -> dict[str, Tensor]:
+    def _learn(self, batch: Batch, step: int, held_out: Batch | None) -> dict[str, Tensor]:
         with self.autocast:
             predictions = self.network(batch.image, batch.valid)
         loss, parts = multi_task_loss(predictions, batch, self.tasks)
@@ -118,7 +129,7 @@ class SearchLearner(Learner):
         self.network: SearchNetwork = network
         self.strategy = strategy
 
-    def _learn(self, batch: Batch, step: int) -> dict[str, Tensor]:
+    def _learn(self, batch: Batch, step: int, held_out: Batch | None) -> dict[str, Tensor]:
         with self.autocast:
             loss = search_step(
                 self.strategy,
@@ -126,9 +137,14 @@ class SearchLearner(Learner):
                 batch,
                 self.optimizer,
                 progress=step / self.training.steps,
+                held_out=held_out,
                 clip_norm=self.training.clip_norm,
             )
         return {"loss": loss}
+
+    @property
+    def data_use(self) -> DataUse:
+        return self.strategy.data_use
 
     def predict(self, batch: Batch) -> Predictions:
         with self.autocast:
@@ -137,7 +153,7 @@ class SearchLearner(Learner):
         return out
 
     def report(self) -> dict[str, Any]:
-        return self.strategy.report()
+        return {**self.strategy.report(), "genotype": dict(self.strategy.genotype())}
 
     def genotype(self) -> Genotype:
         return self.strategy.genotype()

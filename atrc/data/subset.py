@@ -1,0 +1,55 @@
+"""Parts of a training split: what weights learn from, and what is held out to learn or choose architectures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from atrc.data._base import Dataset, DatasetInfo, Sample
+from searchspace.errors import InputError
+
+__all__ = ["Subset", "hold_out"]
+
+
+class Subset(Dataset):
+    """Some samples of a dataset.
+
+    Args:
+        dataset: The whole.
+        indices: Which samples, in which order.
+    """
+
+    def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:
+        self.dataset = dataset
+        self.info = dataset.info
+        self._indices = list(indices)
+
+    @classmethod
+    def describe(cls, **options: Any) -> DatasetInfo:
+        raise NotImplementedError("a subset is made of an open dataset")
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.dataset[self._indices[index]]
+
+
+def hold_out(dataset: Dataset, share: float) -> tuple[Subset, Subset]:
+    """Splits a training set at random, always in the same way, so that all runs hold out the same samples.
+
+    Args:
+        dataset: At least two samples.
+        share: Of the samples that are held out, in (0, 1).
+
+    Returns:
+        What weights learn from, and what is held out; each has at least one sample.
+    """
+    count = len(dataset)
+    if count < 2:
+        raise InputError(f"nothing can be held out of {count} training samples of {dataset.info.name}")
+    order = np.random.default_rng(0).permutation(count).tolist()
+    held = min(max(1, round(share * count)), count - 1)
+    return Subset(dataset, sorted(order[held:])), Subset(dataset, sorted(order[:held]))

@@ -1,0 +1,191 @@
+"""Searches that score genotypes: every trial of a multi-trial strategy, and the last stage of some one-shot ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from atrc.build import build_network
+from atrc.config import Config
+from atrc.costs import option_costs
+from atrc.network import SearchNetwork
+from atrc.resources import count_resources
+from atrc.runs import Result, RunDirectory
+from atrc.tasks import Task
+from atrc.training.checkpoint import latest, load_checkpoint, save_checkpoint
+from atrc.training.scoring import SCORERS, Scorer, Setting, inherited_loss
+from searchspace import Costs
+from strategies import MultiTrialStrategy, OneShotStrategy, Trial
+
+__all__ = ["choose_finally", "execute_trials"]
+
+TRIALS = "trials.jsonl"
+
+
+@dataclass
+class Surcharge:
+    """What scores are lowered by, for strategies that know one objective.
+
+    Attributes:
+        costs: Of every option; None where no cost counts.
+        weight: Of the whole range.
+    """
+
+    costs: Costs | None
+    weight: float = 0.0
+
+    @classmethod
+    def of(cls, config: Config, tasks: dict[str, Task], size: tuple[int, int], device: torch.device) -> Surcharge:
+        """The config's."""
+        if config.cost is None:
+            return cls(None)
+        return cls(option_costs(config, tasks, size, device), config.cost.weight)
+
+    def tell(self, strategy: MultiTrialStrategy, trial: Trial, value: float) -> float:
+        """Tells a strategy an outcome; returns the genotype's cost, 0 where none counts."""
+        if self.costs is None:
+            strategy.tell(trial, value)
+            return 0.0
+        cost = self.costs.of(trial.genotype)
+        relative = self.costs.relative(strategy.space)
+        share = sum(relative[choice][option] for choice, option in trial.genotype.items())
+        strategy.tell(trial, value if strategy.multi_objective else value - self.weight * share, cost)
+        return cost
+
+
+@dataclass
+class _Spent:
+    """How far a search by trials is."""
+
+    trials: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+
+
+def execute_trials(
+    run: RunDirectory,
+    strategy: MultiTrialStrategy,
+    setting: Callable[[Callable[[], Any]], Setting],
+    *,
+    quiet: bool,
+    position: int,
+) -> Result:
+    """Asks, scores and tells until the budget of samples is spent; the trial that would exceed it is not made.
+
+    State is saved after every trial. A trial that was interrupted is made again from its beginning, with the same
+    outcome.
+
+    Args:
+        run: A search.
+        strategy: Newly built.
+        setting: What scorers may use, given what is called after every training step.
+        quiet: No progress bars.
+        position: Line of the progress bar.
+    """
+    config = run.config
+    budget = config.search.steps * config.search.batch_size
+    bar = tqdm(
+        total=budget,
+        desc=f"{run.spec.model} seed {run.spec.seed}",
+        unit="sample",
+        disable=quiet,
+        position=position,
+        leave=position == 0,
+        dynamic_ncols=True,
+    )
+    given = setting(lambda: bar.update(config.search.batch_size))
+    options = config.trials.scorer.options
+    scorer: Scorer = SCORERS.create(config.trials.scorer.name, options, given)
+    surcharge = Surcharge.of(config, dict(given.tasks), given.train.info.size, given.device)
+    spent = _Spent()
+    checkpoint = latest(run.checkpoints)
+    if checkpoint is not None:
+        saved = load_checkpoint(checkpoint)
+        strategy.load_state_dict(saved["strategy"])
+        spent = _Spent(**saved["spent"])
+    run.rewind(spent.trials, TRIALS)
+    with bar:
+        while config.trials.number is None or spent.trials < config.trials.number:
+            bar.n = spent.samples
+            bar.refresh()
+            trial = strategy.ask()
+            if trial is None or spent.samples + scorer.samples(trial) > budget:
+                break
+            started = time.perf_counter()
+            outcome = scorer.score(trial)
+            spent.seconds += time.perf_counter() - started
+            spent.samples += outcome.samples
+            spent.trials += 1
+            cost = surcharge.tell(strategy, trial, outcome.value)
+            _log(run, TRIALS, spent, trial, outcome.value, cost)
+            save_checkpoint(run.checkpoints, {"strategy": strategy.state_dict(), "spent": vars(spent)})
+            bar.set_postfix(best=f"{max(told.score for told in strategy.history):.3f}", refresh=False)
+            given.check_stop()
+    genotype = strategy.genotype()
+    run.write_genotype(genotype)
+    network = build_network(config, given.tasks, "found", genotype, pretrained=False)
+    resources = count_resources([network], given.train.info.size)
+    result = Result(
+        metrics={},
+        steps=spent.trials,
+        samples=spent.samples,
+        seconds=round(spent.seconds, 3),
+        parameters=resources.parameters,
+        multiply_adds=resources.multiply_adds,
+    )
+    run.write_result(result)
+    return result
+
+
+def _log(run: RunDirectory, name: str, spent: _Spent, trial: Trial, score: float, cost: float) -> None:
+    run.append(
+        name,
+        {
+            "step": spent.trials,
+            "samples": spent.samples,
+            "seconds": round(spent.seconds, 3),
+            "number": trial.number,
+            "budget": trial.budget,
+            "score": score,
+            "cost": cost,
+            "genotype": dict(trial.genotype),
+        },
+    )
+
+
+def choose_finally(
+    run: RunDirectory,
+    strategy: OneShotStrategy,
+    network: SearchNetwork,
+    setting: Setting,
+    *,
+    quiet: bool,
+    position: int,
+) -> None:
+    """The last stage of a one-shot strategy that has one: scores genotypes with the weights that it has trained.
+
+    It costs no training sample. It is made again from the beginning if it is interrupted, with the same outcome.
+    """
+    final = strategy.final
+    if final is None:
+        return
+    config = run.config
+    surcharge = Surcharge.of(config, dict(setting.tasks), setting.train.info.size, setting.device)
+    run.rewind(0, TRIALS)
+    spent, started = _Spent(), time.perf_counter()
+    for _ in tqdm(
+        range(strategy.final_trials), desc="choose", unit="genotype", disable=quiet, position=position, leave=False
+    ):
+        trial = final.ask()
+        if trial is None:
+            break
+        value = -inherited_loss(network, trial.genotype, setting)
+        cost = surcharge.tell(final, trial, value)
+        spent.trials, spent.seconds = spent.trials + 1, time.perf_counter() - started
+        _log(run, TRIALS, spent, trial, value, cost)
+    inherited_loss(network, final.genotype(), setting)  # leaves the statistics of what was chosen
