@@ -20,6 +20,7 @@ from searchspace.errors import InputError, UnknownNameError, did_you_mean
 
 __all__ = [
     "Augmentation",
+    "Compare",
     "Config",
     "Cost",
     "Model",
@@ -135,6 +136,40 @@ class Cost(_Strict):
     weight: float = Field(0.1, ge=0)
 
 
+class Compare(_Strict):
+    """A comparison of strategies.
+
+    Attributes:
+        strategies: Label -> a registered strategy with its knobs; without a name the label is the name.
+        samples: Budget of every search, in images that learning takes.
+        points: At so many equal parts of the budget the genotype that a search would name is trained and measured.
+    """
+
+    strategies: dict[str, Named]
+    samples: int = Field(gt=0)
+    points: int = Field(4, gt=0)
+
+    @field_validator("strategies", mode="before")
+    @classmethod
+    def _named_by_label(cls, strategies: Any) -> Any:
+        if isinstance(strategies, Sequence) and not isinstance(strategies, str):
+            strategies = {name: {} for name in strategies}
+        if not isinstance(strategies, Mapping):
+            return strategies
+        return {
+            label: {"name": label, **knobs} if isinstance(knobs, Mapping) else knobs or {"name": label}
+            for label, knobs in strategies.items()
+        }
+
+    @field_validator("strategies")
+    @classmethod
+    def _usable_labels(cls, strategies: dict[str, Named]) -> dict[str, Named]:
+        for label in strategies:
+            if not re.fullmatch(r"[\w.-]+", label):
+                raise ValueError(f"a label may hold letters, digits, '.', '_' and '-', not {label!r}")
+        return strategies
+
+
 class Config(_Strict):
     """Everything that a run depends on.
 
@@ -154,6 +189,7 @@ class Config(_Strict):
         held_out: Share of the training images that bi-level and reward strategies, and scores, take for themselves;
             single-level strategies train on all.
         trials: How genotypes are scored.
+        compare: For `atrc compare`: which strategies, and their budget.
         cost: What expensive genotypes pay; None for nothing.
         augmentation: Of training samples.
         seeds: One run each.
@@ -178,6 +214,7 @@ class Config(_Strict):
     held_out: float = Field(0.5, gt=0, lt=1)
     trials: Trials = Trials()
     cost: Cost | None = None
+    compare: Compare | None = None
     augmentation: Augmentation = Augmentation()
     seeds: list[int] = Field([0], min_length=1)
     workers: int = Field(0, ge=0)

@@ -36,10 +36,14 @@ from searchspace import Genotype, InputError
 from strategies import build_strategy
 
 __all__ = [
+    "Planned",
+    "check",
+    "create_missing",
     "create_retrain",
     "create_search",
     "create_train",
     "default_jobs",
+    "differences",
     "execute_all",
     "expand_models",
     "run_path",
@@ -69,7 +73,7 @@ def create_search(config: Config, out: Path) -> list[RunDirectory]:
     """New search runs ``out/search/seedK``, one for each of the config's seeds."""
     check(config)
     build_strategy(config.strategy.name, cp_space(config), seed=0, knobs=config.strategy.options)
-    return _create([_Planned(out, RunSpec("search", SEARCH, seed), config, None) for seed in config.seeds])
+    return _create([Planned(out, RunSpec("search", SEARCH, seed), config, None) for seed in config.seeds])
 
 
 def create_train(config: Config, models: Sequence[str], out: Path) -> list[RunDirectory]:
@@ -84,7 +88,7 @@ def create_train(config: Config, models: Sequence[str], out: Path) -> list[RunDi
     planned = []
     for model in expand_models(config, models):
         genotype = model_genotype(config, model)
-        planned += [_Planned(out, RunSpec("train", group(model), seed), config, genotype) for seed in config.seeds]
+        planned += [Planned(out, RunSpec("train", group(model), seed), config, genotype) for seed in config.seeds]
     return _create(planned)
 
 
@@ -111,17 +115,17 @@ def create_retrain(searches: Sequence[RunDirectory], out: Path | None = None) ->
         folder = out or search.path.parent.parent
         source = os.path.relpath(search.path, run_path(folder, RETRAIN, search.spec.seed))
         spec = RunSpec("train", RETRAIN, search.spec.seed, source=source)
-        planned.append(_Planned(folder, spec, search.config, search.genotype()))
+        planned.append(Planned(folder, spec, search.config, search.genotype()))
     return _create(planned)
 
 
-class _Planned(NamedTuple):
+class Planned(NamedTuple):
     """What `RunDirectory.create` needs of one run."""
 
     folder: Path
     spec: RunSpec
     config: Config
-    genotype: Genotype | None
+    genotype: Genotype | None = None
 
     @property
     def path(self) -> Path:
@@ -133,11 +137,39 @@ def run_path(folder: Path, model: str, seed: int) -> Path:
     return folder / group(model) / f"seed{seed}"
 
 
-def _create(planned: Sequence[_Planned]) -> list[RunDirectory]:
+def _create(planned: Sequence[Planned]) -> list[RunDirectory]:
     """All of them or none: one that is in the way is found before the first is made."""
     for run in planned:
         refuse_existing(run.path)
     return [RunDirectory.create(run.path, run.spec, run.config, run.genotype) for run in planned]
+
+
+def create_missing(planned: Sequence[Planned]) -> list[RunDirectory]:
+    """The runs that are there, made with the same config, and new ones for the rest, in the order of the plan.
+
+    Raises:
+        InputError: One was made with another config.
+    """
+    for run in planned:
+        if run.path.exists():
+            changed = differences(RunDirectory.open(run.path).config, run.config)
+            if changed:
+                raise InputError(
+                    f"run {run.path} was made with another config ({', '.join(changed)} changed); "
+                    "give another --out, or remove it"
+                )
+    return [
+        RunDirectory.open(run.path)
+        if run.path.exists()
+        else RunDirectory.create(run.path, run.spec, run.config, run.genotype)
+        for run in planned
+    ]
+
+
+def differences(a: Config, b: Config) -> list[str]:
+    """Keys in which two configs differ, apart from which seeds were asked for."""
+    one, other = a.model_dump(), b.model_dump()
+    return [key for key in one if key != "seeds" and one[key] != other[key]]
 
 
 def default_jobs(config: Config) -> int:

@@ -70,6 +70,8 @@ class Result:
         seconds: Of training, over all its parts if it was resumed; evaluation not counted.
         parameters: Learned parameters, the architecture's included.
         multiply_adds: Of one validation image; for a search, of the network it found.
+        peak_memory: Largest number of bytes in use during the run: of the process, or of the GPU; None where the
+            system does not say.
     """
 
     metrics: Mapping[str, float]
@@ -78,6 +80,7 @@ class Result:
     seconds: float
     parameters: int
     multiply_adds: int
+    peak_memory: int | None = None
 
 
 class RunDirectory:

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from atrc.cli._app import RunsArgument, app, console
+from atrc.config import Config
 
-__all__ = ["show_analysis"]
+__all__ = ["show_analysis", "show_comparison"]
 
 
 @app.command(rich_help_panel="Use")
@@ -31,3 +32,13 @@ def show_analysis(runs: Sequence[Path], out: Path) -> None:
     for part in summary(made.runs):
         console.print(part)
     console.print(f"{len(made.tables)} tables and {len(made.figures)} figures in {out}")
+
+
+def show_comparison(config: Config, folder: Path, *, unequal: bool) -> None:
+    """Makes the tables and figures of a comparison of strategies, and shows its table on the screen."""
+    from analysis.strategies import compare_strategies, comparison_screen
+
+    made = compare_strategies(config, folder, folder / "comparison", unequal=unequal)
+    for part in comparison_screen(made):
+        console.print(part)
+    console.print(f"{len(made.tables)} tables and {len(made.figures)} figures in {folder / 'comparison'}")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from atrc.cli._analysis import show_analysis
+from atrc.cli._analysis import show_analysis, show_comparison
 from atrc.cli._app import (
     ConfigArgument,
     ExperimentFolder,
@@ -23,12 +23,14 @@ from atrc.cli._app import (
     experiment_folder,
     read_config,
 )
+from atrc.comparison import baselines, networks, searches
 from atrc.config import Config
 from atrc.experiment import (
     create_retrain,
     create_search,
     create_train,
     default_jobs,
+    differences,
     execute_all,
     expand_models,
     run_path,
@@ -87,7 +89,7 @@ def _existing_or_new(config: Config, folder: Path, model: str) -> list[RunDirect
     paths = {seed: run_path(folder, model, seed) for seed in config.seeds}
     runs = [RunDirectory.open(path) for path in paths.values() if path.exists()]
     for run in runs:
-        changed = _differences(run.config, config)
+        changed = differences(run.config, config)
         if changed:
             raise InputError(
                 f"run {run.path} was made with another config ({', '.join(changed)} changed); "
@@ -100,10 +102,30 @@ def _existing_or_new(config: Config, folder: Path, model: str) -> list[RunDirect
     return runs
 
 
-def _differences(a: Config, b: Config) -> list[str]:
-    """Keys in which two configs differ, apart from which seeds were asked for."""
-    one, other = a.model_dump(), b.model_dump()
-    return [key for key in one if key != "seeds" and one[key] != other[key]]
+@app.command(rich_help_panel=TRAINING)
+def compare(
+    config: ConfigArgument,
+    override: OverrideOption = None,
+    seeds: Seeds = None,
+    out: ExperimentFolder = None,
+    jobs: Jobs = None,
+    unequal: Annotated[
+        bool, typer.Option("--unequal", help="Rank strategies that spent unequal budgets, and say so.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare the strategies of the config's [cyan]compare[/cyan] section at the same budget.
+
+    Searches, trains what each search would have named along the way, and shows curves, table and tests. Stopped or
+    killed, the same command goes on where it was.
+    """
+    settings = read_config(config, override, seeds)
+    folder = experiment_folder(settings, out)
+    at_once = jobs or default_jobs(settings)
+    searched = searches(settings, folder)
+    execute_all([*searched, *baselines(settings, folder)], jobs=at_once, quiet=quiet)
+    execute_all(networks(settings, folder, searched), jobs=at_once, quiet=quiet)
+    show_comparison(settings, folder, unequal=unequal)
 
 
 @app.command(rich_help_panel=TRAINING)

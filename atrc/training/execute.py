@@ -37,6 +37,7 @@ from atrc.training.augmentation import training_transform
 from atrc.training.checkpoint import latest, load_checkpoint, save_checkpoint
 from atrc.training.evaluation import evaluate
 from atrc.training.learner import Learner, SearchLearner, WeightLearner
+from atrc.training.memory import peak_memory, reset_peak_memory
 from atrc.training.scoring import Setting
 from atrc.training.stopping import Interrupted, Stop, stop_requests
 from atrc.training.trials import choose_finally, execute_trials
@@ -64,6 +65,7 @@ def execute(run: RunDirectory, *, quiet: bool = False, position: int = 0) -> Res
     config = run.config
     import_plugins(config)
     device = pick_device(config.device)
+    reset_peak_memory(device)
     strategy = _build_strategy(run)
     if isinstance(strategy, MultiTrialStrategy):
         return _execute_trials(run, strategy, device, quiet=quiet, position=position)
@@ -112,6 +114,7 @@ def execute(run: RunDirectory, *, quiet: bool = False, position: int = 0) -> Res
         seconds=round(state.seconds, 3),
         parameters=count_parameters(learner.network) + _architecture_parameters(learner),
         multiply_adds=count_multiply_adds(_deployed(learner), train.info.size),
+        peak_memory=peak_memory(device),
     )
     run.write_result(result)
     return result

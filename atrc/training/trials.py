@@ -18,6 +18,7 @@ from atrc.resources import count_resources
 from atrc.runs import Result, RunDirectory
 from atrc.tasks import Task
 from atrc.training.checkpoint import latest, load_checkpoint, save_checkpoint
+from atrc.training.memory import peak_memory
 from atrc.training.scoring import SCORERS, Scorer, Setting, inherited_loss
 from searchspace import Costs
 from strategies import MultiTrialStrategy, OneShotStrategy, Trial
@@ -137,6 +138,7 @@ def execute_trials(
         seconds=round(spent.seconds, 3),
         parameters=resources.parameters,
         multiply_adds=resources.multiply_adds,
+        peak_memory=peak_memory(given.device),
     )
     run.write_result(result)
     return result

@@ -1,0 +1,143 @@
+"""Comparing strategies: the same searches with every strategy, and the networks that they would name along the way.
+
+::
+
+    runs/NAME/search-LABEL/seed0       one search a strategy and seed, each of the same number of training samples
+    runs/NAME/networks/HASH/seed0      a genotype trained from scratch; strategies that name the same one share it
+    runs/NAME/single-TASK/seed0        what Delta_m compares with
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from atrc.build import cp_space
+from atrc.config import Compare, Config
+from atrc.experiment import Planned, check, create_missing, expand_models
+from atrc.runs import RunDirectory, RunSpec
+from searchspace import Genotype, InputError
+from strategies import STRATEGIES, OneShotStrategy, build_strategy
+
+__all__ = ["Incumbent", "baselines", "incumbents", "network_model", "networks", "searches", "strategy_config"]
+
+SEARCH = "search-"
+"""Prefix of the searches' folders; the strategy's label follows."""
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """What a search would have named.
+
+    Attributes:
+        fraction: Of the budget that was spent, in (0, 1].
+        genotype: What it would have named then.
+    """
+
+    fraction: float
+    genotype: Genotype
+
+
+def strategy_config(config: Config, label: str) -> Config:
+    """The config of one strategy's searches: its knobs, and as many steps as the budget of samples allows.
+
+    Raises:
+        InputError: The budget is too small for one step.
+    """
+    compare = _section(config)
+    named = compare.strategies[label]
+    entry = STRATEGIES[named.name]
+    batches = entry.data_use.batches if issubclass(entry, OneShotStrategy) else 1
+    steps = compare.samples // (config.search.batch_size * batches)
+    if steps < compare.points:
+        raise InputError(f"compare.samples={compare.samples} are {steps} steps of {label!r}: too few")
+    return config.model_copy(
+        update={
+            "strategy": named,
+            "search": config.search.model_copy(update={"steps": steps}),
+            "log_every": max(1, steps // (4 * compare.points)),
+            "compare": None,
+        }
+    )
+
+
+def _section(config: Config) -> Compare:
+    if config.compare is None:
+        raise InputError(f"config {config.name!r} has no section 'compare', which names strategies and their budget")
+    return config.compare
+
+
+def searches(config: Config, folder: Path) -> list[RunDirectory]:
+    """The searches of a comparison, those that are there and new ones for the rest.
+
+    Raises:
+        InputError: A strategy cannot be built, or a search is there with another config.
+    """
+    check(config)
+    planned = []
+    for label in _section(config).strategies:
+        settings = strategy_config(config, label)
+        build_strategy(settings.strategy.name, cp_space(config), seed=0, knobs=settings.strategy.options)
+        planned += [Planned(folder, RunSpec("search", f"{SEARCH}{label}", seed), settings) for seed in config.seeds]
+    return create_missing(planned)
+
+
+def baselines(config: Config, folder: Path) -> list[RunDirectory]:
+    """The single-task runs that Delta_m compares with, and multi-task ones."""
+    alone = config.model_copy(update={"compare": None})
+    models = expand_models(config, ["baselines"])
+    return create_missing(
+        [Planned(folder, RunSpec("train", model, seed), alone) for model in models for seed in config.seeds]
+    )
+
+
+def networks(config: Config, folder: Path, searched: list[RunDirectory]) -> list[RunDirectory]:
+    """The networks of every search's incumbents, one for each genotype and seed."""
+    alone = config.model_copy(update={"compare": None})
+    planned = {}
+    for run in searched:
+        for incumbent in incumbents(run, _section(config)):
+            spec = RunSpec("train", network_model(incumbent.genotype), run.spec.seed)
+            planned[spec] = Planned(folder / "networks", spec, alone, incumbent.genotype)
+    return create_missing(list(planned.values()))
+
+
+def network_model(genotype: Genotype) -> str:
+    """The folder of a genotype's networks."""
+    text = json.dumps(dict(genotype), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def incumbents(run: RunDirectory, compare: Compare) -> list[Incumbent]:
+    """What a finished search would have named at ``compare.points`` equal parts of its budget, and at its end."""
+    found = run.genotype()
+    if found is None:
+        raise InputError(f"run {run.path} is not a finished search")
+    named = list(_named(run))
+    result = []
+    for point in range(1, compare.points):
+        fraction = point / compare.points
+        until = [choices for samples, choices in named if samples <= fraction * compare.samples]
+        choices = until[-1] if until else named[0][1]
+        result.append(Incumbent(fraction, Genotype(found.space, choices, found.parameters)))
+    return [*result, Incumbent(1.0, found)]
+
+
+def _named(run: RunDirectory) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """(samples spent, genotype named then), in order: of the trajectory, or the best trial so far."""
+    entry = STRATEGIES[run.config.strategy.name]
+    if issubclass(entry, OneShotStrategy):
+        per_step = run.config.search.batch_size * entry.data_use.batches
+        for line in run.lines("architecture.jsonl"):
+            yield line["step"] * per_step, line["genotype"]
+        return
+    best: tuple[float, float] | None = None
+    choices: Mapping[str, str] = {}
+    for line in run.lines("trials.jsonl"):
+        value = (line["budget"], line["score"])
+        if best is None or value > best:
+            best, choices = value, line["genotype"]
+        yield line["samples"], choices
