@@ -94,12 +94,14 @@ class OneShotStrategy(Strategy):
 
     Attributes:
         data_use: How a step uses data.
+        passes: Forward and backward passes of one step; half for a forward pass alone.
         active_paths: How many options of a choice one step computes, ``"all"``, or ``"one"`` and the like; for lists.
         final: Where the genotype is chosen after the training, by scores with inherited weights: what chooses it.
         final_trials: How many genotypes ``final`` scores.
     """
 
     data_use: ClassVar[DataUse] = DataUse.SINGLE_LEVEL
+    passes: ClassVar[float] = 1
     active_paths: ClassVar[str] = "all"
     final: MultiTrialStrategy | None = None
     final_trials: int = 0

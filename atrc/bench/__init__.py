@@ -5,6 +5,7 @@ from atrc.bench import (  # noqa: F401  (they register)
     _local,
     _scaling,
     _search_step,
+    _strategies,
     _supergraph,
     _validation,
 )

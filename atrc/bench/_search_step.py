@@ -14,9 +14,9 @@ from atrc.data import BatchLoader
 from atrc.training.augmentation import training_transform
 from atrc.training.checkpoint import save_checkpoint
 from atrc.training.learner import SearchLearner
-from strategies import GumbelEntropy
+from strategies import OneShotStrategy, build_strategy
 
-__all__ = ["search_step"]
+__all__ = ["Search", "search_step"]
 
 _SIZES = {
     "rooms4, 96x128, 8 images": ("rooms4", ["dataset.train=64"]),
@@ -38,7 +38,7 @@ def search_step(setting: Setting) -> Iterator[Case]:
             "plain": ["model.fused=false", "model.contexts.local.form=tiled"],
         }
         searches = {
-            name: _Search(load_config(preset, [*overrides, *changes]), setting) for name, changes in forms.items()
+            name: Search(load_config(preset, [*overrides, *changes]), setting) for name, changes in forms.items()
         }
         yield Case(f"{title}: step", {name: one.step for name, one in searches.items()}, reference="plain")
         search = searches["ours"]
@@ -54,14 +54,15 @@ def search_step(setting: Setting) -> Iterator[Case]:
         )
 
 
-class _Search:
+class Search:
     """A search whose parts can be called one by one."""
 
     def __init__(self, config: Config, setting: Setting) -> None:
         tasks = build_tasks(config, describe_dataset(config))
         train = build_dataset(config, "train", tasks)
         fit_tasks(tasks, train)
-        strategy = GumbelEntropy(cp_space(config), **config.strategy.options)
+        strategy = build_strategy(config.strategy.name, cp_space(config), seed=0, knobs=config.strategy.options)
+        assert isinstance(strategy, OneShotStrategy)
         network = build_search_network(config, tasks).to(setting.device)
         self._learner = SearchLearner(network, strategy, config.search)
         self._loader = BatchLoader(
@@ -71,12 +72,12 @@ class _Search:
             batch_size=config.search.batch_size,
             seed=0,
         )
-        self._batch = self._loader.batch(0).to(setting.device)
+        self.batch = self._loader.batch(0).to(setting.device)
         self._next = 0
         self._folder = tempfile.TemporaryDirectory()
 
     def step(self) -> None:
-        self._learner.step(self._batch, 0)
+        self._learner.step(self.batch, 0, self.batch)  # a batch is as good as another where only time counts
 
     def load(self) -> None:
         self._next += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from rich.console import Console
 from rich.table import Table
 
 from atrc.backbones import BACKBONES
@@ -14,7 +15,7 @@ from atrc.data import DATASETS
 from atrc.distillation import DISTILLATIONS
 from atrc.tasks import TASKS
 from searchspace import SPACES
-from strategies import STRATEGIES, OneShotStrategy
+from strategies import STRATEGIES, OneShotStrategy, Strategy
 
 __all__: list[str] = []
 
@@ -44,23 +45,34 @@ def presets() -> None:
 def strategies(json_: Json = False) -> None:
     """List the search strategies."""
     rows = [
-        {
-            "name": name,
-            "kind": "one-shot" if issubclass(entry, OneShotStrategy) else "multi-trial",
-            "summary": entry.summary,
-            "paper": entry.paper,
-        }
-        for name, entry in sorted(STRATEGIES.items())
+        {"name": name, "kind": _kind(entry), "cost": _cost(entry), "summary": entry.summary, "paper": entry.paper}
+        for name, entry in sorted(STRATEGIES.items(), key=lambda item: (_kind(item[1]) == "multi-trial", item[0]))
     ]
     if json_:
         console.print_json(json.dumps(rows))
         return
     table = Table(box=None, pad_edge=False)
-    for head in ("strategy", "kind", "what it does", "source"):
-        table.add_column(head)
+    for head in ("strategy", "kind", "cost", "what it does", "source"):
+        table.add_column(head, no_wrap=head == "strategy")
     for row in rows:
         table.add_row(*row.values())
-    console.print(table)
+    # A line each where no terminal is too narrow for it.
+    (console if console.is_terminal else Console(width=200, highlight=False)).print(table)
+    console.print(
+        "Cost: passes (forward and backward) of a search step, where plain training has one; and how many options of "
+        "a choice they compute. Times: atrc bench strategies."
+    )
+
+
+def _kind(entry: type[Strategy]) -> str:
+    return "one-shot" if issubclass(entry, OneShotStrategy) else "multi-trial"
+
+
+def _cost(entry: type[Strategy]) -> str:
+    """What a search step costs beside one of plain training."""
+    if not issubclass(entry, OneShotStrategy):
+        return "a training a trial"
+    return f"{entry.passes:g} x {entry.active_paths}"
 
 
 @app.command(rich_help_panel=LISTS)

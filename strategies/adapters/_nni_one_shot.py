@@ -68,6 +68,7 @@ class NNIDifferentiable(OneShotStrategy):
     """
 
     data_use = DataUse.BI_LEVEL
+    passes = 2
     nni: ClassVar[str]
     """Class in ``nni.nas.strategy``."""
 

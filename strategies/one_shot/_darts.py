@@ -35,6 +35,7 @@ class DARTS(LogitStrategy):
     summary = "bi-level, softmax-weighted options, first-order gradient"
     paper = "Liu et al., ICLR 2019"
     data_use = DataUse.BI_LEVEL
+    passes = 2
 
     def __init__(
         self,
@@ -71,6 +72,7 @@ class DARTSSecondOrder(DARTS):
     name = "darts_second"
     summary = "bi-level, softmax-weighted options, gradient through one unrolled step of the weights"
     paper = "Liu et al., ICLR 2019, eqs. 7 and 8"
+    passes = 5
 
     def __init__(
         self,

@@ -48,6 +48,7 @@ class DrNAS(LogitStrategy):
     summary = "bi-level, options weighted by samples of a learnt Dirichlet distribution"
     paper = "Chen et al., ICLR 2021"
     data_use = DataUse.BI_LEVEL
+    passes = 2
 
     def __init__(
         self,

@@ -41,6 +41,7 @@ class ENAS(OneShotStrategy):
     summary = "a recurrent controller learns by REINFORCE from held-out scores with shared weights"
     paper = "Pham et al., ICML 2018"
     data_use = DataUse.REWARD
+    passes = 1.5
     active_paths = "one"
 
     def __init__(

@@ -35,6 +35,7 @@ class FairDARTS(LogitStrategy):
     summary = "bi-level, independent sigmoid weights with a zero-one loss"
     paper = "Chu et al., ECCV 2020"
     data_use = DataUse.BI_LEVEL
+    passes = 2
 
     def __init__(
         self,

@@ -32,6 +32,7 @@ class GDAS(LogitStrategy):
     summary = "bi-level, hard straight-through samples: only the sampled option runs"
     paper = "Dong and Yang, CVPR 2019"
     data_use = DataUse.BI_LEVEL
+    passes = 2
     active_paths = "one"
     temperature: float
 

@@ -36,6 +36,7 @@ class ProxylessNAS(LogitStrategy):
     summary = "bi-level, binary gates: one option runs for the weights, two for the architecture"
     paper = "Cai et al., ICLR 2019"
     data_use = DataUse.BI_LEVEL
+    passes = 2
     active_paths = "one or two"
 
     def __init__(

@@ -1,0 +1,98 @@
+"""``strategies``: what a search step of every one-shot strategy takes, what of it is the strategy's own work, and how
+fast a multi-trial strategy proposes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from atrc.bench._base import BENCHMARKS, Case, Setting
+from atrc.bench._search_step import Search
+from atrc.build import build_network, build_tasks, cp_space, describe_dataset
+from atrc.config import Config, load_config
+from atrc.training.learner import WeightLearner
+from searchspace import CPSpace, Selection, ToySpace
+from strategies import STRATEGIES, MultiTrialStrategy, OneShotStrategy, build_strategy, search_step
+
+__all__ = ["strategies"]
+
+TRIALS = 2000
+NOT_MEASURED = {"fixed"}
+
+
+@BENCHMARKS.register("strategies")
+def strategies(setting: Setting) -> Iterator[Case]:
+    """A search step of every one-shot strategy beside a step of plain multi-task training; then their own work."""
+    preset, overrides = ("demo", ["dataset.train=16"]) if setting.quick else ("rooms4", ["dataset.train=64"])
+    names = [n for n, s in STRATEGIES.items() if issubclass(s, OneShotStrategy) and n not in NOT_MEASURED]
+    searches = {
+        name: Search(load_config(preset, [*overrides, f"strategy={{name: {name}}}"]), setting)
+        for name in sorted(names)
+    }
+    config = load_config(preset, overrides)
+    plain = _plain_training(config, setting)
+    batch = next(iter(searches.values())).batch
+    yield Case(
+        "a step on rooms",
+        {name: search.step for name, search in searches.items()} | {"plain training": partial(plain.step, batch, 0)},
+        reference="plain training",
+    )
+    space = cp_space(config)
+    yield Case(
+        "the strategy's own work in a step",
+        {name: _OwnWork(name, space).step for name in sorted(names)}
+        | {"plain training": partial(plain.step, batch, 0)},
+        reference="plain training",
+    )
+    yield Case(
+        f"{TRIALS} trials asked and told",
+        {name: partial(_ask_and_tell, name) for name in ("evolution", "random")},
+        reference="random",
+    )
+
+
+def _plain_training(config: Config, setting: Setting) -> WeightLearner:
+    tasks = build_tasks(config, describe_dataset(config))
+    return WeightLearner(build_network(config, tasks, "multi", None).to(setting.device), config.train)
+
+
+class _Nothing(nn.Module):
+    """A supernet that computes nothing but the sum of the weights that it is given."""
+
+    def __init__(self, space: CPSpace) -> None:
+        super().__init__()
+        self.space = space
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def loss(self, _: int, selection: Selection) -> Tensor:
+        given = [weight for active in selection.options.values() for _, weight in active if weight is not None]
+        return torch.stack([self.weight, *given]).sum()
+
+    def derive(self, genotype: object) -> None:
+        raise NotImplementedError
+
+
+class _OwnWork:
+    """Search steps that cost what the strategy itself costs."""
+
+    def __init__(self, name: str, space: CPSpace) -> None:
+        strategy = build_strategy(name, space, seed=0)
+        assert isinstance(strategy, OneShotStrategy)
+        self._strategy, self._supernet = strategy, _Nothing(space)
+        self._optimizer = torch.optim.SGD(self._supernet.parameters(), lr=0.0)
+
+    def step(self) -> None:
+        search_step(self._strategy, self._supernet, 0, self._optimizer, progress=0.5, held_out=0)
+
+
+def _ask_and_tell(name: str) -> None:
+    space = ToySpace(choices=16, options=5)
+    strategy = build_strategy(name, space, seed=0)
+    assert isinstance(strategy, MultiTrialStrategy)
+    for _ in range(TRIALS):
+        trial = strategy.ask()
+        assert trial is not None
+        strategy.tell(trial, space.score(trial.genotype))
