@@ -15,12 +15,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from atrc.build import cp_space
 from atrc.config import Compare, Config
-from atrc.experiment import Planned, check, create_missing, expand_models
+from atrc.experiment import Planned, check, check_strategy, create_missing, expand_models
 from atrc.runs import RunDirectory, RunSpec
 from searchspace import Genotype, InputError
-from strategies import STRATEGIES, OneShotStrategy, build_strategy
+from strategies import STRATEGIES, OneShotStrategy
 
 __all__ = ["Incumbent", "baselines", "incumbents", "network_model", "networks", "searches", "strategy_config"]
 
@@ -80,7 +79,7 @@ def searches(config: Config, folder: Path) -> list[RunDirectory]:
     planned = []
     for label in _section(config).strategies:
         settings = strategy_config(config, label)
-        build_strategy(settings.strategy.name, cp_space(config), seed=0, knobs=settings.strategy.options)
+        check_strategy(settings)
         planned += [Planned(folder, RunSpec("search", f"{SEARCH}{label}", seed), settings) for seed in config.seeds]
     return create_missing(planned)
 

@@ -37,7 +37,7 @@ def option_costs(config: Config, tasks: Mapping[str, Task], size: tuple[int, int
         UnknownNameError: No such measure.
     """
     assert config.cost is not None
-    if config.cost.measure not in MEASURES:
+    if config.cost.measure not in MEASURES:  # (a run checks this before its folder is made)
         raise UnknownNameError("measure of cost", config.cost.measure, MEASURES)
     space = cp_space(config)
     return MEASURES[config.cost.measure](config, tasks, space, size, device)

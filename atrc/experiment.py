@@ -30,14 +30,17 @@ from atrc.build import (
     model_genotype,
 )
 from atrc.config import Config
+from atrc.costs import MEASURES
 from atrc.runs import RunDirectory, RunSpec, refuse_existing
 from atrc.training import Interrupted, execute, pick_device, stop_requests
-from searchspace import Genotype, InputError
-from strategies import build_strategy
+from atrc.training.scoring import SCORERS
+from searchspace import Costs, Genotype, InputError, UnknownNameError
+from strategies import MultiTrialStrategy, OneShotStrategy, build_strategy
 
 __all__ = [
     "Planned",
     "check",
+    "check_strategy",
     "create_missing",
     "create_retrain",
     "create_search",
@@ -69,10 +72,23 @@ def check(config: Config) -> None:
         build_search_network(config, tasks, pretrained=False)
 
 
+def check_strategy(config: Config) -> None:
+    """Builds the config's strategy, so that a wrong knob, scorer or cost shows before a folder is made."""
+    space = cp_space(config)
+    strategy = build_strategy(config.strategy.name, space, seed=0, knobs=config.strategy.options)
+    if isinstance(strategy, MultiTrialStrategy):
+        SCORERS[config.trials.scorer.name]
+    if config.cost is not None:
+        if config.cost.measure not in MEASURES:
+            raise UnknownNameError("measure of cost", config.cost.measure, MEASURES)
+        if isinstance(strategy, OneShotStrategy):
+            strategy.charge(Costs({choice: dict.fromkeys(options, 0.0) for choice, options in space.items()}), 0.0)
+
+
 def create_search(config: Config, out: Path) -> list[RunDirectory]:
     """New search runs ``out/search/seedK``, one for each of the config's seeds."""
     check(config)
-    build_strategy(config.strategy.name, cp_space(config), seed=0, knobs=config.strategy.options)
+    check_strategy(config)
     return _create([Planned(out, RunSpec("search", SEARCH, seed), config, None) for seed in config.seeds])
 
 

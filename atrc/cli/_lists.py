@@ -14,6 +14,7 @@ from atrc.contexts import CONTEXTS
 from atrc.data import DATASETS
 from atrc.distillation import DISTILLATIONS
 from atrc.tasks import TASKS
+from atrc.training.scoring import SCORERS
 from searchspace import SPACES
 from strategies import STRATEGIES, OneShotStrategy, Strategy
 
@@ -81,6 +82,6 @@ def registry() -> None:
     table = Table(box=None, pad_edge=False)
     for head in ("what", "entry-point group", "names"):
         table.add_column(head)
-    for entries in (SPACES, STRATEGIES, TASKS, DATASETS, BACKBONES, CONTEXTS, DISTILLATIONS):
+    for entries in (SPACES, STRATEGIES, TASKS, DATASETS, BACKBONES, CONTEXTS, DISTILLATIONS, SCORERS):
         table.add_row(entries.noun, entries.group, ", ".join(sorted(entries)))
     console.print(table)

@@ -31,7 +31,9 @@ def test_costs_add_up_to_those_of_whole_networks(config: Config, measure: str) -
 
     def whole(genotype: object) -> float:
         network = build_network(settings, tasks, "found", genotype)  # type: ignore[arg-type]
-        counted = count_multiply_adds(network.eval(), SIZE) if measure == "multiply_adds" else count_parameters(network)
+        counted = (
+            count_multiply_adds(network.eval(), SIZE) if measure == "multiply_adds" else count_parameters(network)
+        )
         return float(counted)
 
     def usual(genotype: object) -> bool:
@@ -57,5 +59,5 @@ def test_latency_is_measured(config: Config) -> None:
 
 def test_a_measure_that_does_not_exist(config: Config) -> None:
     tasks = build_tasks(config, describe_dataset(config))
-    with pytest.raises(InputError, match="unknown measure of cost 'flops'.*multiply_adds"):
+    with pytest.raises(InputError, match=r"unknown measure of cost 'flops'.*multiply_adds"):
         option_costs(charged(config, "flops"), tasks, SIZE, torch.device("cpu"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -18,8 +19,23 @@ import random
 
 import torch
 
-from searchspace import Genotype, SearchSpace, Selection, Weighted
-from strategies import OneShotStrategy
+from searchspace import CPSpace, Genotype, SearchSpace, Selection, Weighted
+from strategies import MultiTrialStrategy, OneShotStrategy
+
+
+class Narrow(CPSpace):
+    def __init__(self, tasks):
+        super().__init__(tasks, contexts=("none", "global", "t_label"))
+
+
+class Backwards(MultiTrialStrategy):
+    """Every genotype once, the last one first."""
+
+    name, summary, paper = "outside_backwards", "enumeration from the end", "none"
+
+    def propose(self):
+        left = list(self.space.enumerate())[: self.space.size - len(self.asked)]
+        return left[-1] if left else None
 
 
 class Ring(SearchSpace):
@@ -73,7 +89,7 @@ import random
 
 from searchspace import SPACES, build_space, dump_space
 from strategies import STRATEGIES, build_strategy
-from strategies.testing import check_one_shot
+from strategies.testing import check_multi_trial, check_one_shot
 
 assert {"cp", "toy", "ring"} <= set(SPACES), list(SPACES)
 assert {"fixed", "gumbel_entropy", "outside_softmax"} <= set(STRATEGIES), list(STRATEGIES)
@@ -82,7 +98,28 @@ assert ring.size == 32 and type(ring).__module__ == "outside"
 assert ring.sample(random.Random(0)) in set(ring.enumerate())
 assert build_strategy("gumbel_entropy", ring, seed=0).num_parameters() == 10
 check_one_shot(lambda space, seed: build_strategy("outside_softmax", space, seed=seed), steps=4, optimum_steps=25)
+check_multi_trial(lambda space, seed: build_strategy("outside_backwards", space, seed=seed), optimum_trials=81)
 print("conforms")
+"""
+
+POINTS = """
+[atrc.spaces]
+ring = outside:Ring
+narrow = outside:Narrow
+
+[atrc.strategies]
+outside_softmax = outside:Softmax
+outside_backwards = outside:Backwards
+"""
+
+CONFIG = """
+name: outside
+dataset: {name: rooms, size: [32, 48], train: 8, val: 2}
+tasks: {depth: {}, edge: {thresholds: 5}}
+space: {name: narrow}
+backbone: {name: tiny, width: 0.25}
+search: {steps: 4, batch_size: 2}
+trials: {steps: 2, images: 2}
 """
 
 
@@ -101,11 +138,31 @@ def run(code: str, path: Path | None = None) -> subprocess.CompletedProcess[str]
 
 
 def test_an_installed_package_brings_a_space_and_a_strategy_that_conforms(tmp_path: Path) -> None:
-    points = "[atrc.spaces]\nring = outside:Ring\n\n[atrc.strategies]\noutside_softmax = outside:Softmax\n"
-    install(tmp_path, "outside", points, OUTSIDE)
+    install(tmp_path, "outside", POINTS, OUTSIDE)
     user = run(USER, tmp_path)
     assert user.returncode == 0, user.stderr
     assert user.stdout == "conforms\n"
+
+
+def test_an_installed_space_and_strategies_are_listed_and_run(tmp_path: Path) -> None:
+    install(tmp_path, "outside", POINTS, OUTSIDE)
+    (tmp_path / "config.yaml").write_text(CONFIG)
+
+    def atrc(*arguments: str) -> str:
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1", "ATRC_CACHE": "cache"}
+        command = [sys.executable, "-m", "atrc", *arguments]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    listed = {row["name"]: row["kind"] for row in json.loads(atrc("strategies", "--json"))}
+    assert listed["outside_softmax"] == "one-shot"
+    assert listed["outside_backwards"] == "multi-trial"
+    for name in ("outside_softmax", "outside_backwards"):
+        atrc("search", "config.yaml", "-s", f"strategy.name={name}", "-o", name, "-q", "-j", "1")
+        found = json.loads((tmp_path / name / "search/seed0/genotype.json").read_text())["choices"]
+        assert set(found.values()) <= {"none", "global", "t_label"}
+        assert len(found) == 4
 
 
 def test_searchspace_does_not_import_torch() -> None:

@@ -185,6 +185,29 @@ train: {steps: 3, batch_size: 2}
     assert set(options) <= {"none", "mean", "global"}
 
 
+def test_strategies_side_by_side(atrc: Call, config_file: Path, tmp_path: Path) -> None:
+    """A comparison of two strategies; a second call only looks."""
+    section = "compare={samples: 24, points: 1, strategies: {dsnas: {lr: 0.1}, random: {}}}"
+    small = ("-s", "tasks={depth: {}, edge: {thresholds: 5}}", "-s", "train.steps=2", "-s", "trials.steps=2")
+    command = ("compare", config_file, "-s", section, *small, "-o", "cmp", "-q", "-j", "1")
+    said = atrc(*command)
+    assert "dsnas" in said
+    assert "No two of the 2 strategies differ" in said
+    made = {path.name for path in (tmp_path / "cmp/comparison").iterdir()}
+    assert {"table.csv", "points.csv", "tests.csv", "anytime.pdf", "anytime.png"} <= made
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")}
+    assert atrc(*command) == said
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")} == before
+
+
+def test_an_experiment_with_a_multi_trial_strategy(atrc: Call, config_file: Path, tmp_path: Path) -> None:
+    tasks = "tasks={depth: {}, edge: {thresholds: 5}}"
+    random = ("-s", "strategy={name: random}", "-s", "trials.steps=2", "-s", "train.steps=2")
+    said = atrc("experiment", config_file, "-s", tasks, *random, "-o", "exp", "-q", "-j", "1")
+    assert "retrain" in said
+    assert (tmp_path / "exp/search/seed0/trials.jsonl").exists()
+
+
 def test_lists_and_data_commands(atrc: Call, config_file: Path, tmp_path: Path) -> None:
     assert "gumbel_entropy" in atrc("strategies")
     assert {row["name"] for row in json.loads(atrc("strategies", "--json"))} >= {"fixed", "gumbel_entropy"}

@@ -266,7 +266,7 @@ def test_a_genotype_that_a_table_lacks(config: Config, tmp_path: Path) -> None:
     scorer = SCORERS.create("table", {"file": str(path)}, setting(settings))
     genotype = cp_space(settings).uniform("local")
     assert scorer.score(Trial(0, genotype, 0.5)).samples == 4
-    with pytest.raises(InputError, match="no row for .* with budget 1"):
+    with pytest.raises(InputError, match=r"no row for .* with budget 1"):
         scorer.score(Trial(0, genotype))
 
 
