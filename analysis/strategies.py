@@ -20,8 +20,9 @@ from rich.text import Text
 from scipy import stats
 
 from analysis.agreement import agreement
-from analysis.figures import draw_anytime, draw_ranks, save_figure
+from analysis.figures import draw_anytime, draw_pareto, draw_ranks, save_figure
 from analysis.multitask import spread
+from analysis.pareto import hypervolumes, trial_outcomes
 from atrc.comparison import SEARCH, incumbents, network_model
 from atrc.config import Config
 from atrc.experiment import run_path
@@ -103,7 +104,28 @@ def compare_strategies(config: Config, folder: Path, out: Path, *, unequal: bool
     if table["strategy"].nunique() > 2 and blocks > 1:
         pivot = found.pivot(index="seed", columns="strategy", values="delta_m")
         made.figures["ranks"] = save_figure(draw_ranks(pivot, warning), out, "ranks")
+    if config.cost is not None:
+        _costs(made, config, folder, out)
     return made
+
+
+def _costs(made: StrategyComparison, config: Config, folder: Path, out: Path) -> None:
+    """Score against cost of the multi-trial strategies' trials."""
+    assert config.compare is not None
+    assert config.cost is not None
+    runs = [
+        RunDirectory.open(run_path(folder, f"{SEARCH}{label}", seed))
+        for label, named in config.compare.strategies.items()
+        if not issubclass(STRATEGIES[named.name], OneShotStrategy)
+        for seed in config.seeds
+    ]
+    outcomes = trial_outcomes(runs)
+    if outcomes.empty:
+        return
+    for name, frame in (("trials", outcomes), ("hypervolume", hypervolumes(outcomes))):
+        made.tables[name] = out / f"{name}.csv"
+        write_text(made.tables[name], frame.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+    made.figures["pareto"] = save_figure(draw_pareto(outcomes, config.cost.measure.replace("_", "-")), out, "pareto")
 
 
 def strategy_points(config: Config, folder: Path) -> pd.DataFrame:

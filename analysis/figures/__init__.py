@@ -5,6 +5,7 @@ from analysis.figures._anytime import draw_anytime
 from analysis.figures._curves import draw_curves
 from analysis.figures._delta_m import draw_delta_m
 from analysis.figures._genotypes import draw_genotypes
+from analysis.figures._pareto import draw_pareto
 from analysis.figures._proportions import draw_proportions
 from analysis.figures._ranks import draw_ranks
 from analysis.figures._sampled import draw_sampled
@@ -21,6 +22,7 @@ __all__ = [
     "draw_curves",
     "draw_delta_m",
     "draw_genotypes",
+    "draw_pareto",
     "draw_proportions",
     "draw_ranks",
     "draw_sampled",

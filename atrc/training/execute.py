@@ -7,6 +7,7 @@ strategy and random generators, and the data order follows from the seed and the
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +43,7 @@ from atrc.training.scoring import Setting
 from atrc.training.stopping import Interrupted, Stop, stop_requests
 from atrc.training.trials import choose_finally, execute_trials
 from searchspace import InputError
-from strategies import DataUse, MultiTrialStrategy, OneShotStrategy, build_strategy
+from strategies import STRATEGIES, DataUse, MultiTrialStrategy, OneShotStrategy, build_strategy
 
 __all__ = ["evaluate_split", "execute", "load_learner", "pick_device"]
 
@@ -100,9 +101,10 @@ def execute(run: RunDirectory, *, quiet: bool = False, position: int = 0) -> Res
     run.rewind(state.step, "metrics.jsonl", "architecture.jsonl")
     with stop_requests(insist=True) as stop:
         _train(run, learner, training, loaders, state, stop, device, quiet=quiet, position=position)
-        if isinstance(learner, SearchLearner) and held_out is not None:
+        if isinstance(learner, SearchLearner) and held_out is not None and _must_choose(learner.strategy):
             setting = Setting(config, run.spec.seed, device, learner.tasks, train, held_out, stop)
             choose_finally(run, learner.strategy, learner.network, setting, quiet=quiet, position=position)
+            save_checkpoint(run.checkpoints, _all_state(learner, state))
         metrics = evaluate_split(config, learner, "val", device, stop=stop, quiet=quiet, position=position)
     genotype = learner.genotype()
     if genotype is not None:
@@ -118,6 +120,11 @@ def execute(run: RunDirectory, *, quiet: bool = False, position: int = 0) -> Res
     )
     run.write_result(result)
     return result
+
+
+def _must_choose(strategy: OneShotStrategy) -> bool:
+    """Whether a last stage is still to come."""
+    return strategy.final is not None and not strategy.final.history
 
 
 def load_learner(run: RunDirectory, device: torch.device) -> Learner:
@@ -167,8 +174,10 @@ def _build_strategy(run: RunDirectory) -> OneShotStrategy | MultiTrialStrategy |
     """The strategy of a search, which is of one of the two kinds; None for any other run."""
     if run.spec.kind != "search":
         return None
-    named = run.config.strategy
-    strategy = build_strategy(named.name, cp_space(run.config), seed=run.spec.seed, knobs=named.options)
+    name, knobs = run.config.strategy.name, run.config.strategy.options
+    if "storage" in inspect.signature(STRATEGIES[name]).parameters:  # a study lies in the run, if nowhere else
+        knobs.setdefault("storage", f"sqlite:///{run.path.resolve() / 'study.db'}")
+    strategy = build_strategy(name, cp_space(run.config), seed=run.spec.seed, knobs=knobs)
     assert isinstance(strategy, OneShotStrategy | MultiTrialStrategy)
     return strategy
 

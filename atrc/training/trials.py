@@ -169,13 +169,12 @@ def choose_finally(
     quiet: bool,
     position: int,
 ) -> None:
-    """The last stage of a one-shot strategy that has one: scores genotypes with the weights that it has trained.
+    """The last stage of a one-shot strategy: scores genotypes with the weights that it has trained.
 
     It costs no training sample. It is made again from the beginning if it is interrupted, with the same outcome.
     """
     final = strategy.final
-    if final is None:
-        return
+    assert final is not None
     config = run.config
     surcharge = Surcharge.of(config, dict(setting.tasks), setting.train.info.size, setting.device)
     run.rewind(0, TRIALS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -41,9 +41,11 @@ class OptunaStrategy(MultiTrialStrategy):
     Args:
         space: Any space.
         seed: Seeds the sampler.
-        storage: URL of an Optuna storage, ``sqlite:///study.db`` or a PostgreSQL server that many machines share;
-            None keeps the study in memory. Optuna's dashboard opens it.
-        study: Name of the study in the storage; an existing one is continued, with the trials of others.
+        storage: URL of an Optuna storage, ``sqlite:///study.db`` or a PostgreSQL server; None keeps the study in
+            memory. Optuna's dashboard opens it.
+        study: Name of the study in the storage.
+        shared: Whether other processes or machines add trials to the same study, all of which the sampler then sees.
+            A study that is not shared is this search's alone: it begins empty, or with what `load_state_dict` brings.
         pareto: Whether cost is a second objective, for samplers that know several.
         options: Of the sampler's class, e.g. ``n_startup_trials`` of TPE.
     """
@@ -54,6 +56,8 @@ class OptunaStrategy(MultiTrialStrategy):
     """Whether options are numbered, for a sampler that knows no categories."""
     reseeded: ClassVar[bool] = True
     """Whether a sampler gets another seed for every trial; a low-discrepancy sequence may not."""
+    defaults: ClassVar[dict[str, Any]] = {}
+    """Options of the sampler that differ from Optuna's defaults."""
 
     def __init__(
         self,
@@ -62,21 +66,34 @@ class OptunaStrategy(MultiTrialStrategy):
         seed: int = 0,
         storage: str | None = None,
         study: str = "search",
+        shared: bool = False,
         pareto: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(space, seed=seed)
         self.multi_objective = pareto  # type: ignore[misc]  # of the class elsewhere: here it depends on a knob
-        self._options = options
-        self._study_name, self._storage = study, storage
+        self._options = {**self.defaults, **options}
+        self._study_name, self._storage, self._shared = study, storage, shared
         self._make_sampler(0)  # a wrong option shows now
-        self.study = self._open_study()
+        self._study: optuna.Study | None = None
+        if shared:
+            self._study = self._open_study()
         self._numbers: list[int] = []
+
+    @property
+    def study(self) -> optuna.Study:
+        """The study, opened when it is first needed."""
+        if self._study is None:
+            self._study = self._open_study()
+        return self._study
 
     def _open_study(self) -> optuna.Study:
         import optuna
 
         with _quiet():
+            if not self._shared and self._storage is not None:
+                with suppress(Exception):  # there is none, or the storage cannot be opened, which shows below
+                    optuna.delete_study(study_name=self._study_name, storage=self._storage)
             directions: list[Literal["minimize", "maximize"]] = ["maximize"]
             if self.multi_objective:
                 directions.append("minimize")
@@ -134,16 +151,14 @@ class OptunaStrategy(MultiTrialStrategy):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """A study that its storage has kept is continued as it is; one in memory is built again."""
+        """A shared study is continued as it stands; another one is built again."""
         import optuna
 
         super().load_state_dict(state)
         self._numbers = list(state["numbers"])
-        known = len(self.study.get_trials(deepcopy=False))
-        if self._storage is None and known:
-            self.study, known = self._open_study(), 0
-        if known:
+        if self._shared:
             return
+        self._study = self._open_study()
         distributions: dict[str, Any] = {
             choice: optuna.distributions.IntDistribution(0, len(options) - 1)
             if self.integers
@@ -243,9 +258,7 @@ class OptunaQMC(OptunaStrategy):
     sampler = "QMCSampler"
     integers = True
     reseeded = False
-
-    def __init__(self, space: SearchSpace, *, seed: int = 0, scramble: bool = True, **options: Any) -> None:
-        super().__init__(space, seed=seed, scramble=scramble, **options)
+    defaults: ClassVar[dict[str, Any]] = {"scramble": True}  # without it every seed gives the same sequence
 
 
 @STRATEGIES.register("optuna_random")

@@ -188,21 +188,31 @@ def test_a_study_in_sqlite_is_continued_as_if_nothing_had_happened(tmp_path: Pat
 def test_an_outcome_that_the_study_knows_already_is_told_again(tmp_path: Path) -> None:
     """A process that was killed after the study learnt a score, before its own state was saved."""
     url = f"sqlite:///{tmp_path / 'study.db'}"
-    killed = OptunaTPE(SPACE, seed=4, storage=url)
+    killed = OptunaTPE(SPACE, seed=4, storage=url, shared=True)
     trial = killed.ask()
     assert trial is not None
     saved = killed.state_dict()
     killed.tell(trial, 0.5)
-    resumed = OptunaTPE(SPACE, seed=4, storage=url)
+    resumed = OptunaTPE(SPACE, seed=4, storage=url, shared=True)
     resumed.load_state_dict(saved)
     resumed.tell(trial, 0.5)
     assert [told.score for told in resumed.history] == [0.5]
     assert len(resumed.study.trials) == 1
 
 
+def test_a_study_of_its_own_begins_empty(tmp_path: Path) -> None:
+    """What a search that was killed before its first checkpoint has left does not count."""
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    killed = OptunaTPE(SPACE, seed=4, storage=url)
+    first = killed.ask()
+    again = OptunaTPE(SPACE, seed=4, storage=url)
+    assert again.ask() == first
+    assert len(again.study.trials) == 1
+
+
 def test_two_workers_share_a_study(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'study.db'}"
-    one, other = OptunaTPE(SPACE, seed=1, storage=url), OptunaTPE(SPACE, seed=2, storage=url)
+    one, other = (OptunaTPE(SPACE, seed=seed, storage=url, shared=True) for seed in (1, 2))
     trials(one, 5)
     trials(other, 5)
     assert len(one.study.trials) == len(other.study.trials) == 10
@@ -210,7 +220,7 @@ def test_two_workers_share_a_study(tmp_path: Path) -> None:
 
 def test_a_storage_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Optuna storage 'sqlite:////") as error:
-        OptunaTPE(SPACE, storage=f"sqlite:///{tmp_path / 'missing' / 'study.db'}")
+        OptunaTPE(SPACE, storage=f"sqlite:///{tmp_path / 'missing' / 'study.db'}").ask()
     assert "\n" not in str(error.value)
 
 

@@ -189,12 +189,12 @@ def test_strategies_side_by_side(atrc: Call, config_file: Path, tmp_path: Path) 
     """A comparison of two strategies; a second call only looks."""
     section = "compare={samples: 24, points: 1, strategies: {dsnas: {lr: 0.1}, random: {}}}"
     small = ("-s", "tasks={depth: {}, edge: {thresholds: 5}}", "-s", "train.steps=2", "-s", "trials.steps=2")
-    command = ("compare", config_file, "-s", section, *small, "-o", "cmp", "-q", "-j", "1")
+    command = ("compare", config_file, "-s", section, "-s", "cost={}", *small, "-o", "cmp", "-q", "-j", "1")
     said = atrc(*command)
     assert "dsnas" in said
     assert "No two of the 2 strategies differ" in said
     made = {path.name for path in (tmp_path / "cmp/comparison").iterdir()}
-    assert {"table.csv", "points.csv", "tests.csv", "anytime.pdf", "anytime.png"} <= made
+    assert {"table.csv", "points.csv", "tests.csv", "anytime.pdf", "pareto.png", "hypervolume.csv"} <= made
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")}
     assert atrc(*command) == said
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")} == before

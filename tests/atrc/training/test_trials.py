@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import torch
 
@@ -84,6 +85,8 @@ def test_the_last_stage_of_spos_names_the_best_that_it_scored(config: Config, tm
     genotype = run.genotype()
     assert genotype is not None
     assert dict(genotype) == max(lines, key=lambda line: line["score"])["genotype"]
+    loaded = load_learner(run, torch.device("cpu"))
+    assert loaded.genotype() == genotype
 
 
 @pytest.mark.parametrize("name", ["darts", "enas", "spos", "random"])
@@ -123,6 +126,16 @@ def _interrupt_at(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
 
 def _plain(run: RunDirectory, file: str) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if key != "seconds"} for line in run.lines(file)]
+
+
+def test_a_study_lies_in_the_run(config: Config, tmp_path: Path) -> None:
+    settings = small(config, "random").model_copy(
+        update={"strategy": config.strategy.model_validate({"name": "optuna_tpe"})}
+    )
+    run = searched(settings, tmp_path)
+    study = optuna.load_study(study_name="search", storage=f"sqlite:///{run.path / 'study.db'}")
+    told = [line["score"] for line in run.lines("trials.jsonl")]
+    assert [trial.value for trial in study.trials if trial.value is not None] == told
 
 
 def test_a_charged_search_by_trials_counts_cost(config: Config, tmp_path: Path) -> None:
