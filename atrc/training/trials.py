@@ -20,12 +20,14 @@ from atrc.tasks import Task
 from atrc.training.checkpoint import latest, load_checkpoint, save_checkpoint
 from atrc.training.memory import peak_memory
 from atrc.training.scoring import SCORERS, Scorer, Setting, inherited_loss
-from searchspace import Costs
+from searchspace import Costs, InputError
 from strategies import MultiTrialStrategy, OneShotStrategy, Trial
 
 __all__ = ["choose_finally", "execute_trials"]
 
 TRIALS = "trials.jsonl"
+SAVE_EVERY = 5.0
+"""Seconds after which the end of a trial saves state: one that is looked up takes microseconds, a training longer."""
 
 
 @dataclass
@@ -78,7 +80,7 @@ def execute_trials(
 ) -> Result:
     """Asks, scores and tells until the budget of samples is spent; the trial that would exceed it is not made.
 
-    State is saved after every trial. A trial that was interrupted is made again from its beginning, with the same
+    State is saved between trials. A trial that was interrupted is made again from its beginning, with the same
     outcome.
 
     Args:
@@ -110,6 +112,11 @@ def execute_trials(
         strategy.load_state_dict(saved["strategy"])
         spent = _Spent(**saved["spent"])
     run.rewind(spent.trials, TRIALS)
+
+    def save() -> None:
+        save_checkpoint(run.checkpoints, {"strategy": strategy.state_dict(), "spent": vars(spent)})
+
+    saved_at = time.monotonic()
     with bar:
         while config.trials.number is None or spent.trials < config.trials.number:
             bar.n = spent.samples
@@ -124,9 +131,16 @@ def execute_trials(
             spent.trials += 1
             cost = surcharge.tell(strategy, trial, outcome.value)
             _log(run, TRIALS, spent, trial, outcome.value, cost)
-            save_checkpoint(run.checkpoints, {"strategy": strategy.state_dict(), "spent": vars(spent)})
             bar.set_postfix(best=f"{max(told.score for told in strategy.history):.3f}", refresh=False)
+            if given.stop.requested or time.monotonic() - saved_at > SAVE_EVERY:
+                save()
+                saved_at = time.monotonic()
             given.check_stop()
+    save()
+    if not spent.trials:
+        raise InputError(
+            f"{run.path}: a budget of {budget} images does not allow one trial of {config.trials.steps} steps"
+        )
     genotype = strategy.genotype()
     run.write_genotype(genotype)
     network = build_network(config, given.tasks, "found", genotype, pretrained=False)

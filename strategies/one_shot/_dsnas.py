@@ -19,7 +19,7 @@ class DSNAS(LogitStrategy):
     """Only the sampled option runs; its log-probability is rewarded by what it does to the loss.
 
     The weight of the sampled option is 1 and has the gradient of its log-probability, so that the logits get
-    ``(dL / dz) d log p(z) / d alpha`` with the credit dL / dz of that choice alone (eq. 10).
+    ``(dL / dz) d log p(z) / d alpha`` with the credit dL / dz of that choice alone.
 
     Args:
         space: Any space of independent choices.

@@ -28,7 +28,7 @@ class FairDARTS(LogitStrategy):
         lr: Learning rate of the logits.
         betas: Of their Adam.
         weight_decay: Of the logits.
-        zero_one: Weight of the zero-one loss ``-mean((sigmoid - 1/2)^2)`` (eq. 6).
+        zero_one: Weight of the zero-one loss ``-mean((sigmoid - 1/2)^2)``.
     """
 
     name = "fair_darts"

@@ -44,7 +44,7 @@ class TableScorer(Scorer):
             try:
                 genotype = space.genotype({choice: row[choice] for choice in space})
                 budget = float(row.get("budget") or 1.0)
-                outcome = float(row["score"]), int(float(row.get("samples") or budget * full))
+                outcome = float(row["score"]), max(1, int(float(row.get("samples") or budget * full)))
             except (InputError, ValueError) as error:
                 raise InputError(f"table {file}, line {number}: {error}") from None
             self._scores.setdefault((genotype, round(budget, 6)), []).append(outcome)

@@ -128,6 +128,11 @@ def _plain(run: RunDirectory, file: str) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if key != "seconds"} for line in run.lines(file)]
 
 
+def test_a_budget_below_one_trial_is_refused(config: Config, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a budget of 4 images does not allow one trial of 2 steps"):
+        searched(small(config, "random", steps=1), tmp_path)
+
+
 def test_a_study_lies_in_the_run(config: Config, tmp_path: Path) -> None:
     settings = small(config, "random").model_copy(
         update={"strategy": config.strategy.model_validate({"name": "optuna_tpe"})}
