@@ -103,7 +103,9 @@ def compare_strategies(config: Config, folder: Path, out: Path, *, unequal: bool
     made.figures["anytime"] = save_figure(draw_anytime(points, multi, warning), out, "anytime")
     if table["strategy"].nunique() > 2 and blocks > 1:
         pivot = found.pivot(index="seed", columns="strategy", values="delta_m")
-        made.figures["ranks"] = save_figure(draw_ranks(pivot, warning), out, "ranks")
+        made.figures["ranks"] = save_figure(
+            draw_ranks(pivot, dict(zip(found["strategy"], found["kind"], strict=True)), warning), out, "ranks"
+        )
     if config.cost is not None:
         _costs(made, config, folder, out)
     return made

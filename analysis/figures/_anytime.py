@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
-from analysis.figures.style import MUTED, PAGE, model_colours, new_figure, paper_style
+from analysis.figures.style import MUTED, PAGE, kind_colours, new_figure, paper_style
 from analysis.multitask import spread
 
 __all__ = ["draw_anytime"]
@@ -24,7 +24,8 @@ def draw_anytime(points: pd.DataFrame, multi: float, warning: str | None = None)
     labels = list(dict.fromkeys(points["strategy"]))
     columns = min(3, len(labels))
     rows = -(-len(labels) // columns)
-    colours = model_colours(labels)
+    kinds = {label: str(points[points["strategy"] == label]["kind"].iloc[0]) for label in labels}
+    colours = {label: kind_colours()[kind] for label, kind in kinds.items()}
     curves = {label: _curve(points[points["strategy"] == label]) for label in labels}
     with paper_style():
         figure = new_figure(PAGE, 0.9 + 1.35 * rows)
@@ -37,15 +38,16 @@ def draw_anytime(points: pd.DataFrame, multi: float, warning: str | None = None)
             ax.axhline(multi, color=MUTED, lw=0.9, ls=(0, (4, 3)), zorder=1)
             ax.fill_between(curve["samples"], curve["low"], curve["high"], color=colours[label], alpha=0.2, lw=0)
             ax.plot(curve["samples"], curve["mean"], "o-", color=colours[label], ms=3.5, lw=1.5, zorder=3)
-            kind = points[points["strategy"] == label]["kind"].iloc[0]
-            ax.set_title(f"{label} ({kind})", size=8)
+            ax.set_title(f"{label} ({kinds[label]})", size=8)
             ax.grid(axis="y")
         for ax in axes.flat[len(labels) :]:
             ax.set_visible(False)
-        # The interval of a few seeds can be wide; the axis shows the means' neighbourhood.
-        means = np.concatenate([curve["mean"] for curve in curves.values()] + [np.array([multi])])
-        margin = max(0.5, 0.6 * float(np.ptp(means)))
-        axes[0, 0].set_ylim(float(means.min()) - margin, float(means.max()) + margin)
+        # All means, and of the intervals most: one that few seeds make very wide would flatten every curve.
+        low, high = (np.concatenate([curve[end] for curve in curves.values()]) for end in ("low", "high"))
+        means = np.append(np.concatenate([curve["mean"] for curve in curves.values()]), multi)
+        ends = [*np.nanquantile(low, [0.25]), *np.nanquantile(high, [0.75])] if np.isfinite(low).any() else []
+        bottom, top = min(*ends, means.min(), 0.0), max(*ends, means.max(), 0.0)
+        axes[0, 0].set_ylim(bottom - 0.05 * (top - bottom), top + 0.05 * (top - bottom))
         figure.supxlabel("images that learning has taken", size=8.5)
         figure.supylabel(r"$\Delta_m$ of the incumbent, trained [%]", size=8.5)
         note = "mean over seeds, 95 % t interval; dashed: multi-task baseline"

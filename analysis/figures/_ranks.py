@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
-from analysis.figures.style import PAGE, model_colours, new_figure, paper_style
+from analysis.figures.style import PAGE, kind_colours, new_figure, paper_style
 
 __all__ = ["draw_ranks"]
 
 
-def draw_ranks(results: pd.DataFrame, warning: str | None = None) -> Figure:
+def draw_ranks(results: pd.DataFrame, kinds: Mapping[str, str], warning: str | None = None) -> Figure:
     """Mean ranks on a line; a bar joins strategies that Nemenyi's test after Friedman's does not separate.
 
     Args:
         results: Seeds x strategies, higher is better; no missing values.
+        kinds: Strategy -> ``one-shot`` or ``multi-trial``, which have a colour each.
         warning: Written above.
     """
     import scikit_posthocs  # seconds, which other figures need not wait for
@@ -27,7 +29,7 @@ def draw_ranks(results: pd.DataFrame, warning: str | None = None) -> Figure:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library's use of pandas
         p = scikit_posthocs.posthoc_nemenyi_friedman(results.reset_index(drop=True))
-    colours = model_colours([str(label) for label in results])
+    colours = {label: kind_colours()[kind] for label, kind in kinds.items()}
     with paper_style():
         figure = new_figure(PAGE * 0.8, 0.9 + 0.17 * len(ranks))
         ax = figure.subplots()

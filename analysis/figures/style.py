@@ -125,6 +125,11 @@ def model_colours(models: Sequence[str]) -> dict[str, str]:
     return {model: colours.get(model) or spare[others.index(model)] for model in models}
 
 
+def kind_colours() -> dict[str, str]:
+    """Kind of strategy -> colour."""
+    return {"one-shot": _CONTEXTS["global"], "multi-trial": _FURTHER[0]}
+
+
 def legend_columns(entries: int, most: int = 6) -> int:
     """Columns of a legend, such that its rows are equally full."""
     return -(-entries // -(-entries // most))

@@ -66,8 +66,8 @@ class ENAS(OneShotStrategy):
         choices, options = self._layout.mask.shape
         self.controller = nn.ModuleDict(
             {
-                "cell": nn.utils.skip_init(nn.LSTMCell, hidden, hidden),
-                # One row a (choice, option) pair, and one to start with.
+                # Made empty, since initialisation would draw from the global generator.
+                "lstm": nn.LSTM(hidden, hidden, batch_first=True, device="meta").to_empty(device="cpu"),
                 "embedding": nn.utils.skip_init(nn.Embedding, choices * options + 1, hidden),
                 "head": nn.utils.skip_init(nn.Linear, hidden, choices * options, bias=False),
             }
@@ -91,12 +91,12 @@ class ENAS(OneShotStrategy):
     def parameters(self) -> Sequence[Tensor]:
         return list(self.controller.parameters())
 
-    @torch.no_grad()
     def select(self) -> Selection:
-        return self._selection(self._run(self._generator)[0])
+        return self._selection(self._name(self._generator))
 
     def select_to_learn(self) -> Selection:
-        self._indices, rows = self._run(self._generator)
+        self._indices = self._name(self._generator)
+        rows = self._rows(self._indices)
         log_p = torch.log_softmax(rows, dim=-1)
         self._log_p = log_p[torch.arange(len(rows)), torch.tensor(self._indices)].sum()
         self._entropy = entropy(rows).sum()
@@ -117,41 +117,53 @@ class ENAS(OneShotStrategy):
         self.optimizer.zero_grad(set_to_none=True)
         self._log_p = self._entropy = torch.zeros(())
 
-    @torch.no_grad()
     def genotype(self) -> Genotype:
         """What the controller names when it takes the most probable option at every choice."""
-        return self.space.decode(self._run(None)[0])
+        return self.space.decode(self._name(None))
 
     @torch.no_grad()
     def report(self) -> dict[str, Any]:
-        rows = self._run(None)[1]
+        rows = self._rows(self._name(None))
         return {
             "entropy": float(entropy(rows).mean()),
             "baseline": self._baseline,
             "probabilities": self._layout.table(torch.softmax(rows, dim=-1)),
         }
 
-    def _run(self, generator: torch.Generator | None) -> tuple[list[int], Tensor]:
-        """Indices of the options, sampled or (without a generator) most probable, and the ``(J, K)`` logits."""
-        cell, embedding, head = self.controller["cell"], self.controller["embedding"], self.controller["head"]
-        mask = self._layout.mask
-        width = mask.shape[1]
-        weight = head.weight.view(*mask.shape, -1)  # type: ignore[operator]
-        inputs = embedding.weight[-1:]  # type: ignore[index]
-        state = None
-        indices, rows = [], []
+    @torch.no_grad()
+    def _name(self, generator: torch.Generator | None) -> list[int]:
+        """Indices of the options, one after the other: sampled or, without a generator, the most probable."""
+        lstm = self.controller["lstm"]
+        weights = [lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0, lstm.bias_hh_l0]
+        embedded, heads = self._embedding(), self._heads()
+        hidden = cell = embedded.new_zeros(1, embedded.shape[1])
+        mask, width = self._layout.mask, self._layout.mask.shape[1]
+        row, indices = -1, []
         for j in range(len(mask)):
-            state = cell(inputs, state)
-            logits = self._tanh_constant * torch.tanh((weight[j] @ state[0][0]) / self._temperature)
-            logits = logits.masked_fill(~mask[j], -torch.inf)
-            with torch.no_grad():
-                p = torch.softmax(logits, dim=-1)
-                index = int(p.argmax() if generator is None else torch.multinomial(p, 1, generator=generator))
-            indices.append(index)
-            rows.append(logits)
-            row = j * width + index
-            inputs = embedding.weight[row : row + 1]  # type: ignore[index]
-        return indices, torch.stack(rows)
+            hidden, cell = torch.lstm_cell(embedded[row][None], (hidden, cell), *weights)  # type: ignore[arg-type]
+            p = torch.softmax(self._logits(hidden @ heads[j].T)[0].masked_fill(~mask[j], -torch.inf), dim=-1)
+            indices.append(int(p.argmax() if generator is None else torch.multinomial(p, 1, generator=generator)))
+            row = j * width + indices[-1]
+        return indices
+
+    def _rows(self, indices: Sequence[int]) -> Tensor:
+        """``(J, K)`` logits of every choice, given the options of the ones before: the whole sequence at once."""
+        mask, width = self._layout.mask, self._layout.mask.shape[1]
+        before = [-1, *(j * width + index for j, index in enumerate(indices[:-1]))]
+        hidden, _ = self.controller["lstm"](self._embedding()[before][None])
+        rows = self._logits(torch.einsum("jh,jkh->jk", hidden[0], self._heads()))
+        return rows.masked_fill(~mask, -torch.inf)
+
+    def _logits(self, raw: Tensor) -> Tensor:
+        return self._tanh_constant * torch.tanh(raw / self._temperature)
+
+    def _embedding(self) -> Tensor:
+        """One row a (choice, option) pair, and a last one to start with."""
+        return self.controller["embedding"].weight  # type: ignore[return-value]
+
+    def _heads(self) -> Tensor:
+        """``(J, K, hidden)``"""
+        return self.controller["head"].weight.view(*self._layout.mask.shape, -1)  # type: ignore[operator]
 
     def _selection(self, indices: Sequence[int]) -> Selection:
         return Selection.of(self.space.decode(indices))
