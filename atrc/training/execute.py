@@ -175,8 +175,9 @@ def _build_strategy(run: RunDirectory) -> OneShotStrategy | MultiTrialStrategy |
     if run.spec.kind != "search":
         return None
     name, knobs = run.config.strategy.name, run.config.strategy.options
-    if "storage" in inspect.signature(STRATEGIES[name]).parameters:  # a study lies in the run, if nowhere else
-        knobs.setdefault("storage", f"sqlite:///{run.path.resolve() / 'study.db'}")
+    if "storage" not in knobs and "storage" in inspect.signature(STRATEGIES[name]).parameters:
+        # A study that the user puts nowhere lies in the run.
+        knobs |= {"storage": f"sqlite:///{run.path.resolve() / 'study.db'}", "shared": False}
     strategy = build_strategy(name, cp_space(run.config), seed=run.spec.seed, knobs=knobs)
     assert isinstance(strategy, OneShotStrategy | MultiTrialStrategy)
     return strategy

@@ -111,12 +111,13 @@ class ReplayedStrategy(MultiTrialStrategy):
 
     @contextmanager
     def _own_globals(self) -> Iterator[None]:
-        logging.disable(logging.WARNING)  # NNI reports every individual
+        before = logging.root.manager.disable
+        logging.disable(max(before, logging.WARNING))  # NNI reports every individual
         try:
             with self._globals:
                 yield
         finally:
-            logging.disable(logging.NOTSET)
+            logging.disable(before)
 
     @abstractmethod
     def _start(self) -> None:

@@ -43,9 +43,11 @@ class OptunaStrategy(MultiTrialStrategy):
         seed: Seeds the sampler.
         storage: URL of an Optuna storage, ``sqlite:///study.db`` or a PostgreSQL server; None keeps the study in
             memory. Optuna's dashboard opens it.
-        study: Name of the study in the storage.
-        shared: Whether other processes or machines add trials to the same study, all of which the sampler then sees.
-            A study that is not shared is this search's alone: it begins empty, or with what `load_state_dict` brings.
+        study: Name of the study in the storage; None for one of this seed. Machines that work together give the same
+            name and different seeds.
+        shared: Whether others may add trials to the study, all of which the sampler then sees; it is continued as it
+            stands. False for a study of this search alone: it begins empty, or with what `load_state_dict` brings,
+            and **replaces** one of the same name.
         pareto: Whether cost is a second objective, for samplers that know several.
         options: Of the sampler's class, e.g. ``n_startup_trials`` of TPE.
     """
@@ -65,18 +67,19 @@ class OptunaStrategy(MultiTrialStrategy):
         *,
         seed: int = 0,
         storage: str | None = None,
-        study: str = "search",
-        shared: bool = False,
+        study: str | None = None,
+        shared: bool = True,
         pareto: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(space, seed=seed)
         self.multi_objective = pareto  # type: ignore[misc]  # of the class elsewhere: here it depends on a knob
         self._options = {**self.defaults, **options}
-        self._study_name, self._storage, self._shared = study, storage, shared
+        self._study_name = study or f"seed{seed}"
+        self._storage, self._shared = storage, shared and storage is not None
         self._make_sampler(0)  # a wrong option shows now
         self._study: optuna.Study | None = None
-        if shared:
+        if self._shared:
             self._study = self._open_study()
         self._numbers: list[int] = []
 
@@ -91,7 +94,7 @@ class OptunaStrategy(MultiTrialStrategy):
         import optuna
 
         with _quiet():
-            if not self._shared and self._storage is not None:
+            if self._storage is not None and not self._shared:
                 with suppress(Exception):  # there is none, or the storage cannot be opened, which shows below
                     optuna.delete_study(study_name=self._study_name, storage=self._storage)
             directions: list[Literal["minimize", "maximize"]] = ["maximize"]

@@ -164,23 +164,23 @@ def test_a_study_in_sqlite_is_continued_as_if_nothing_had_happened(tmp_path: Pat
     whole = OptunaTPE(SPACE, seed=4)
     expected = trials(whole, 20)
     url = f"sqlite:///{tmp_path / 'study.db'}"
-    stopped = OptunaTPE(SPACE, seed=4, storage=url)
+    stopped = OptunaTPE(SPACE, seed=4, storage=url, shared=False)
     trials(stopped, 12)
-    resumed = OptunaTPE(SPACE, seed=4, storage=url)
+    resumed = OptunaTPE(SPACE, seed=4, storage=url, shared=False)
     resumed.load_state_dict(stopped.state_dict())
     assert trials(resumed, 8) == expected[12:]
-    assert len(optuna.load_study(study_name="search", storage=url).trials) == 20
+    assert len(optuna.load_study(study_name="seed4", storage=url).trials) == 20
 
 
 def test_an_outcome_that_the_study_knows_already_is_told_again(tmp_path: Path) -> None:
     """A process that was killed after the study learnt a score, before its own state was saved."""
     url = f"sqlite:///{tmp_path / 'study.db'}"
-    killed = OptunaTPE(SPACE, seed=4, storage=url, shared=True)
+    killed = OptunaTPE(SPACE, seed=4, storage=url)
     trial = killed.ask()
     assert trial is not None
     saved = killed.state_dict()
     killed.tell(trial, 0.5)
-    resumed = OptunaTPE(SPACE, seed=4, storage=url, shared=True)
+    resumed = OptunaTPE(SPACE, seed=4, storage=url)
     resumed.load_state_dict(saved)
     resumed.tell(trial, 0.5)
     assert [told.score for told in resumed.history] == [0.5]
@@ -190,16 +190,16 @@ def test_an_outcome_that_the_study_knows_already_is_told_again(tmp_path: Path) -
 def test_a_study_of_its_own_begins_empty(tmp_path: Path) -> None:
     """What a search that was killed before its first checkpoint has left does not count."""
     url = f"sqlite:///{tmp_path / 'study.db'}"
-    killed = OptunaTPE(SPACE, seed=4, storage=url)
+    killed = OptunaTPE(SPACE, seed=4, storage=url, shared=False)
     first = killed.ask()
-    again = OptunaTPE(SPACE, seed=4, storage=url)
+    again = OptunaTPE(SPACE, seed=4, storage=url, shared=False)
     assert again.ask() == first
     assert len(again.study.trials) == 1
 
 
 def test_two_workers_share_a_study(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'study.db'}"
-    one, other = (OptunaTPE(SPACE, seed=seed, storage=url, shared=True) for seed in (1, 2))
+    one, other = (OptunaTPE(SPACE, seed=seed, storage=url, study="together") for seed in (1, 2))
     trials(one, 5)
     trials(other, 5)
     assert len(one.study.trials) == len(other.study.trials) == 10

@@ -138,7 +138,7 @@ def test_a_study_lies_in_the_run(config: Config, tmp_path: Path) -> None:
         update={"strategy": config.strategy.model_validate({"name": "optuna_tpe"})}
     )
     run = searched(settings, tmp_path)
-    study = optuna.load_study(study_name="search", storage=f"sqlite:///{run.path / 'study.db'}")
+    study = optuna.load_study(study_name="seed0", storage=f"sqlite:///{run.path / 'study.db'}")
     told = [line["score"] for line in run.lines("trials.jsonl")]
     assert [trial.value for trial in study.trials if trial.value is not None] == told
 
