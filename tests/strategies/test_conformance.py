@@ -97,9 +97,9 @@ MULTI_TRIAL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-# Their search for the optimum takes ten seconds or more: `make test-slow` has it.
-HEAVY = {"enas", "nni_gumbel_darts", "nni_proxyless"}
-HEAVY |= {"bananas", "optuna_tpe", "optuna_gp", "optuna_nsga2", "optuna_qmc"}
+# Their search for the optimum takes five seconds or more: `make test-slow` has it.
+HEAVY = {"enas", "nni_darts", "nni_gumbel_darts", "nni_proxyless", "nni_evolution", "nni_regularized_evolution"}
+HEAVY |= {"bananas", "nni_tpe", "optuna_brute_force", "optuna_tpe", "optuna_gp", "optuna_nsga2", "optuna_qmc"}
 
 
 def one_shot(name: str, **suite: Any) -> None:
