@@ -5,7 +5,8 @@
 """
 
 from analysis.agreement import Agreement, agreement, fleiss_kappa
-from analysis.comparison import Comparison, bootstrap_difference, compare
+from analysis.bootstrap import bootstrap_difference, bootstrap_mean
+from analysis.comparison import Comparison, compare
 from analysis.genotypes import consensus, matrices, matrix, proportions
 from analysis.load import Runs, TaskInfo, load_runs
 from analysis.multitask import baselines, gains, summarize, with_delta_m
@@ -26,6 +27,7 @@ __all__ = [
     "baselines",
     "block_probabilities",
     "bootstrap_difference",
+    "bootstrap_mean",
     "compare",
     "consensus",
     "fleiss_kappa",

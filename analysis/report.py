@@ -31,8 +31,8 @@ from analysis.load import Runs, load_runs
 from analysis.multitask import summarize, with_delta_m
 from analysis.notes import has_context_genotypes, notes
 from analysis.sampled import sampled_against_retrained
+from analysis.tables import write_table
 from analysis.trajectory import block_probabilities, search_trajectory, training_curves
-from atrc.files import write_text
 
 __all__ = ["Analysis", "analyze"]
 
@@ -58,10 +58,9 @@ class Analysis:
     paired: bool = False
 
     def add_table(self, name: str, table: pd.DataFrame) -> None:
-        """Writes ``name.csv``, numbers with up to ten digits; a table without rows is not written."""
+        """Writes ``name.csv``; a table without rows is not written."""
         if not table.empty:
-            self.tables[name] = self.out / f"{name}.csv"
-            write_text(self.tables[name], table.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+            self.tables[name] = write_table(table, self.out, name)
 
     def add_figure(self, name: str, table: pd.DataFrame, draw: Callable[[], Figure]) -> None:
         """Writes a figure and the table of its numbers; nothing where the table has no rows."""

@@ -20,13 +20,14 @@ from rich.text import Text
 from scipy import stats
 
 from analysis.agreement import agreement
+from analysis.bootstrap import bootstrap_mean
 from analysis.figures import draw_anytime, draw_pareto, draw_ranks, save_figure
 from analysis.multitask import spread
 from analysis.pareto import hypervolumes, trial_outcomes
+from analysis.tables import write_table
 from atrc.comparison import SEARCH, incumbents, network_model
 from atrc.config import Config
 from atrc.experiment import run_path
-from atrc.files import write_text
 from atrc.metrics.delta_m import delta_m
 from atrc.runs import RunDirectory
 from atrc.tasks import TASKS
@@ -35,7 +36,6 @@ from strategies import STRATEGIES, OneShotStrategy
 
 __all__ = [
     "StrategyComparison",
-    "bootstrap_mean",
     "compare_strategies",
     "comparison_screen",
     "genotype_agreement",
@@ -45,7 +45,6 @@ __all__ = [
     "strategy_table",
 ]
 
-RESAMPLES = 10_000
 TOLERANCE = 0.1
 """Budgets that differ by more than this share of the largest are unequal."""
 
@@ -96,8 +95,7 @@ def compare_strategies(config: Config, folder: Path, out: Path, *, unequal: bool
         )
     made = StrategyComparison(points, table, tests, notes)
     for name, frame in (("points", points), ("table", table), ("tests", tests)):
-        made.tables[name] = out / f"{name}.csv"
-        write_text(made.tables[name], frame.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+        made.tables[name] = write_table(frame, out, name)
     warning = notes[0] if unequal and notes and notes[0].startswith("Unequal") else None
     multi = _multi_task(config, folder)
     made.figures["anytime"] = save_figure(draw_anytime(points, multi, warning), out, "anytime")
@@ -125,8 +123,7 @@ def _costs(made: StrategyComparison, config: Config, folder: Path, out: Path) ->
     if outcomes.empty:
         return
     for name, frame in (("trials", outcomes), ("hypervolume", hypervolumes(outcomes))):
-        made.tables[name] = out / f"{name}.csv"
-        write_text(made.tables[name], frame.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+        made.tables[name] = write_table(frame, out, name)
     made.figures["pareto"] = save_figure(draw_pareto(outcomes, config.cost.measure.replace("_", "-")), out, "pareto")
 
 
@@ -142,7 +139,7 @@ def strategy_points(config: Config, folder: Path) -> pd.DataFrame:
     base = _single_tasks(config, folder)
     rows = []
     for label, named in config.compare.strategies.items():
-        kind = "one-shot" if issubclass(STRATEGIES[named.name], OneShotStrategy) else "multi-trial"
+        kind = STRATEGIES[named.name].kind
         for seed in config.seeds:
             run = RunDirectory.open(run_path(folder, f"{SEARCH}{label}", seed))
             result = run.result()
@@ -170,7 +167,7 @@ def strategy_table(points: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         ``strategy``, ``kind``, ``n`` (seeds), ``delta_m_mean`` and ``delta_m_std`` in percent, ``delta_m_low`` and
-        ``delta_m_high`` (see `bootstrap_mean`), ``rank`` (mean over seeds of the rank among strategies, 1 is best,
+        ``delta_m_high`` (bootstrap interval), ``rank`` (mean over seeds of the rank among strategies, 1 is best,
         ties share theirs), ``different`` (genotypes among the seeds), ``samples``, ``seconds``, ``memory`` (means).
     """
     found = points[points["fraction"] == 1.0].copy()
@@ -196,20 +193,6 @@ def strategy_table(points: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).sort_values("delta_m_mean", ascending=False, ignore_index=True)
-
-
-def bootstrap_mean(values: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean; NaN for fewer than two values.
-
-    10 000 resamples from a generator seeded with ``seed``. With few runs it is too narrow; see
-    `analysis.comparison.bootstrap_difference`.
-    """
-    if values.size < 2 or not np.isfinite(values).all():
-        return math.nan, math.nan
-    generator = np.random.default_rng(seed)
-    means = values[generator.integers(0, values.size, (RESAMPLES, values.size))].mean(1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def pairwise_tests(found: pd.DataFrame) -> pd.DataFrame:

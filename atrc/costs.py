@@ -14,7 +14,7 @@ from atrc.config import Config
 from atrc.network import MultiTaskNetwork
 from atrc.resources import count_module
 from atrc.tasks import Task
-from searchspace import Costs, CPSpace, Genotype, UnknownNameError
+from searchspace import Costs, CPSpace, Genotype, Registry
 
 __all__ = ["MEASURES", "option_costs"]
 
@@ -37,10 +37,7 @@ def option_costs(config: Config, tasks: Mapping[str, Task], size: tuple[int, int
         UnknownNameError: No such measure.
     """
     assert config.cost is not None
-    if config.cost.measure not in MEASURES:  # (a run checks this before its folder is made)
-        raise UnknownNameError("measure of cost", config.cost.measure, MEASURES)
-    space = cp_space(config)
-    return MEASURES[config.cost.measure](config, tasks, space, size, device)
+    return MEASURES[config.cost.measure](config, tasks, cp_space(config), size, device)
 
 
 def _differences(space: CPSpace, of: Callable[[Genotype], float], unit: str) -> Costs:
@@ -106,8 +103,7 @@ def _maps(
     return features, regions
 
 
-MEASURES: dict[str, Callable[..., Costs]] = {
-    "multiply_adds": partial(_counted, "multiply_adds"),
-    "parameters": partial(_counted, "parameters"),
-    "latency": _latency,
-}
+MEASURES: Registry[Callable[..., Costs]] = Registry("measure of cost", "atrc.cost_measures")
+MEASURES.register("multiply_adds")(partial(_counted, "multiply_adds"))
+MEASURES.register("parameters")(partial(_counted, "parameters"))
+MEASURES.register("latency")(_latency)

@@ -34,7 +34,7 @@ from atrc.costs import MEASURES
 from atrc.runs import RunDirectory, RunSpec, refuse_existing
 from atrc.training import Interrupted, execute, pick_device, stop_requests
 from atrc.training.scoring import SCORERS
-from searchspace import Costs, Genotype, InputError, UnknownNameError
+from searchspace import Costs, Genotype, InputError
 from strategies import MultiTrialStrategy, OneShotStrategy, build_strategy
 
 __all__ = [
@@ -46,9 +46,9 @@ __all__ = [
     "create_search",
     "create_train",
     "default_jobs",
-    "differences",
     "execute_all",
     "expand_models",
+    "open_made_with",
     "run_path",
 ]
 
@@ -79,8 +79,7 @@ def check_strategy(config: Config) -> None:
     if isinstance(strategy, MultiTrialStrategy):
         SCORERS[config.trials.scorer.name]
     if config.cost is not None:
-        if config.cost.measure not in MEASURES:
-            raise UnknownNameError("measure of cost", config.cost.measure, MEASURES)
+        MEASURES[config.cost.measure]
         if isinstance(strategy, OneShotStrategy):
             strategy.charge(Costs({choice: dict.fromkeys(options, 0.0) for choice, options in space.items()}), 0.0)
 
@@ -166,26 +165,27 @@ def create_missing(planned: Sequence[Planned]) -> list[RunDirectory]:
     Raises:
         InputError: One was made with another config.
     """
-    for run in planned:
-        if run.path.exists():
-            changed = differences(RunDirectory.open(run.path).config, run.config)
-            if changed:
-                raise InputError(
-                    f"run {run.path} was made with another config ({', '.join(changed)} changed); "
-                    "give another --out, or remove it"
-                )
+    there = {run.path: open_made_with(run.path, run.config) for run in planned if run.path.exists()}
     return [
-        RunDirectory.open(run.path)
-        if run.path.exists()
-        else RunDirectory.create(run.path, run.spec, run.config, run.genotype)
-        for run in planned
+        there.get(run.path) or RunDirectory.create(run.path, run.spec, run.config, run.genotype) for run in planned
     ]
 
 
-def differences(a: Config, b: Config) -> list[str]:
-    """Keys in which two configs differ, apart from which seeds were asked for."""
-    one, other = a.model_dump(), b.model_dump()
-    return [key for key in one if key != "seeds" and one[key] != other[key]]
+def open_made_with(path: Path, config: Config) -> RunDirectory:
+    """An existing run of this config, whichever seeds were asked for.
+
+    Raises:
+        InputError: It was made with another config.
+    """
+    run = RunDirectory.open(path)
+    one, other = run.config.model_dump(), config.model_dump()
+    changed = [key for key in one if key != "seeds" and one[key] != other[key]]
+    if changed:
+        raise InputError(
+            f"run {path} was made with another config ({', '.join(changed)} changed); "
+            "give another --out, or remove it"
+        )
+    return run
 
 
 def default_jobs(config: Config) -> int:

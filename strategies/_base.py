@@ -60,11 +60,13 @@ class Strategy(ABC):
     """What both kinds share.
 
     Attributes:
+        kind: ``"one-shot"`` or ``"multi-trial"``.
         name: The registered name.
         summary: One line for `atrc strategies`.
         paper: Where the method comes from.
     """
 
+    kind: ClassVar[str]
     name: ClassVar[str]
     summary: ClassVar[str]
     paper: ClassVar[str]
@@ -100,6 +102,7 @@ class OneShotStrategy(Strategy):
         final_trials: How many genotypes ``final`` scores.
     """
 
+    kind = "one-shot"
     data_use: ClassVar[DataUse] = DataUse.SINGLE_LEVEL
     passes: ClassVar[float] = 1
     active_paths: ClassVar[str] = "all"
@@ -210,6 +213,7 @@ class MultiTrialStrategy(Strategy):
         multi_objective: Whether costs are a second objective; otherwise who tells scores subtracts what they count.
     """
 
+    kind = "multi-trial"
     multi_objective: ClassVar[bool] = False
 
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:

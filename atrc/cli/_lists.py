@@ -46,8 +46,8 @@ def presets() -> None:
 def strategies(json_: Json = False) -> None:
     """List the search strategies."""
     rows = [
-        {"name": name, "kind": _kind(entry), "cost": _cost(entry), "summary": entry.summary, "paper": entry.paper}
-        for name, entry in sorted(STRATEGIES.items(), key=lambda item: (_kind(item[1]) == "multi-trial", item[0]))
+        {"name": name, "kind": entry.kind, "cost": _cost(entry), "summary": entry.summary, "paper": entry.paper}
+        for name, entry in sorted(STRATEGIES.items(), key=lambda item: (item[1].kind == "multi-trial", item[0]))
     ]
     if json_:
         console.print_json(json.dumps(rows))
@@ -63,10 +63,6 @@ def strategies(json_: Json = False) -> None:
         "Cost: passes (forward and backward) of a search step, where plain training has one; and how many options of "
         "a choice they compute. Times: atrc bench strategies."
     )
-
-
-def _kind(entry: type[Strategy]) -> str:
-    return "one-shot" if issubclass(entry, OneShotStrategy) else "multi-trial"
 
 
 def _cost(entry: type[Strategy]) -> str:

@@ -30,9 +30,9 @@ from atrc.experiment import (
     create_search,
     create_train,
     default_jobs,
-    differences,
     execute_all,
     expand_models,
+    open_made_with,
     run_path,
 )
 from atrc.runs import RunDirectory, find_runs
@@ -87,14 +87,7 @@ def experiment(
 def _existing_or_new(config: Config, folder: Path, model: str) -> list[RunDirectory]:
     """One run per seed: those that are there, made with the same config, and new ones for the rest."""
     paths = {seed: run_path(folder, model, seed) for seed in config.seeds}
-    runs = [RunDirectory.open(path) for path in paths.values() if path.exists()]
-    for run in runs:
-        changed = differences(run.config, config)
-        if changed:
-            raise InputError(
-                f"run {run.path} was made with another config ({', '.join(changed)} changed); "
-                "give another --out, or remove it"
-            )
+    runs = [open_made_with(path, config) for path in paths.values() if path.exists()]
     fresh = [seed for seed, path in paths.items() if not path.exists()]
     if fresh:
         rest = config.model_copy(update={"seeds": fresh})

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from atrc.build import build_network
@@ -16,11 +15,10 @@ from atrc.costs import option_costs
 from atrc.network import SearchNetwork
 from atrc.resources import count_resources
 from atrc.runs import Result, RunDirectory
-from atrc.tasks import Task
 from atrc.training.checkpoint import latest, load_checkpoint, save_checkpoint
 from atrc.training.memory import peak_memory
 from atrc.training.scoring import SCORERS, Scorer, Setting, inherited_loss
-from searchspace import Costs, InputError
+from searchspace import Costs, InputError, SearchSpace
 from strategies import MultiTrialStrategy, OneShotStrategy, Trial
 
 __all__ = ["choose_finally", "execute_trials"]
@@ -36,18 +34,20 @@ class Surcharge:
 
     Attributes:
         costs: Of every option; None where no cost counts.
-        weight: Of the whole range.
+        shares: Choice -> option -> what a score is lowered by.
     """
 
     costs: Costs | None
-    weight: float = 0.0
+    shares: dict[str, dict[str, float]]
 
     @classmethod
-    def of(cls, config: Config, tasks: dict[str, Task], size: tuple[int, int], device: torch.device) -> Surcharge:
+    def of(cls, config: Config, space: SearchSpace, setting: Setting) -> Surcharge:
         """The config's."""
         if config.cost is None:
-            return cls(None)
-        return cls(option_costs(config, tasks, size, device), config.cost.weight)
+            return cls(None, {})
+        costs = option_costs(config, dict(setting.tasks), setting.train.info.size, setting.device)
+        relative = costs.relative(space).items()
+        return cls(costs, {choice: {o: config.cost.weight * of for o, of in row.items()} for choice, row in relative})
 
     def tell(self, strategy: MultiTrialStrategy, trial: Trial, value: float) -> float:
         """Tells a strategy an outcome; returns the genotype's cost, 0 where none counts."""
@@ -55,9 +55,8 @@ class Surcharge:
             strategy.tell(trial, value)
             return 0.0
         cost = self.costs.of(trial.genotype)
-        relative = self.costs.relative(strategy.space)
-        share = sum(relative[choice][option] for choice, option in trial.genotype.items())
-        strategy.tell(trial, value if strategy.multi_objective else value - self.weight * share, cost)
+        share = sum(self.shares[choice][option] for choice, option in trial.genotype.items())
+        strategy.tell(trial, value if strategy.multi_objective else value - share, cost)
         return cost
 
 
@@ -104,7 +103,7 @@ def execute_trials(
     given = setting(lambda: bar.update(config.search.batch_size))
     options = config.trials.scorer.options
     scorer: Scorer = SCORERS.create(config.trials.scorer.name, options, given)
-    surcharge = Surcharge.of(config, dict(given.tasks), given.train.info.size, given.device)
+    surcharge = Surcharge.of(config, strategy.space, given)
     spent = _Spent()
     checkpoint = latest(run.checkpoints)
     if checkpoint is not None:
@@ -190,7 +189,7 @@ def choose_finally(
     final = strategy.final
     assert final is not None
     config = run.config
-    surcharge = Surcharge.of(config, dict(setting.tasks), setting.train.info.size, setting.device)
+    surcharge = Surcharge.of(config, final.space, setting)
     run.rewind(0, TRIALS)
     spent, started = _Spent(), time.perf_counter()
     for _ in tqdm(

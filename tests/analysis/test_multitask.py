@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import bootstrap_difference, compare, gains, load_runs, notes, sampled_against_retrained, summarize
+from analysis import compare, gains, load_runs, notes, sampled_against_retrained, summarize
 from analysis.multitask import spread, with_delta_m
 
 from .conftest import ATRC, MULTI, SINGLE, Write, of, write_baselines
@@ -142,13 +142,3 @@ class TestDoesItBeatTheBaseline:
         first = compare(load_runs([tmp_path]))[0]
         assert math.isnan(first.low)
         assert "chance cannot be told from effect" in first.sentence
-
-    def test_the_bootstrap_is_seeded(self) -> None:
-        a, b = np.array([1.0, 2.0, 4.0]), np.array([0.0, 0.5, 1.5])
-        assert bootstrap_difference(a, b) == bootstrap_difference(a, b)
-        assert bootstrap_difference(a, b) != bootstrap_difference(a, b, seed=1)
-
-    def test_the_bootstrap_of_two_values_a_side(self) -> None:
-        # Means of resamples of (0, 2) are 0, 1, 2 with weights 1/4, 1/2, 1/4; against a constant the 2.5th and the
-        # 97.5th percentile are the ends.
-        assert bootstrap_difference(np.array([0.0, 2.0]), np.array([5.0, 5.0])) == (-5.0, -3.0)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
 from analysis.strategies import (
-    bootstrap_mean,
     compare_strategies,
     holm,
     pairwise_tests,
@@ -172,14 +169,3 @@ def test_mean_ranks_and_order() -> None:
     assert list(table["strategy"]) == ["c", "a", "b"]
     assert dict(zip(table["strategy"], table["rank"], strict=True)) == pytest.approx({"c": 1.0, "a": 2.5, "b": 2.5})
     assert table["delta_m_std"].tolist() == pytest.approx([0.0, 1.0, 1.0])
-
-
-def test_bootstrap_of_the_mean_covers_as_often_as_its_docstring_says() -> None:
-    generator = np.random.default_rng(0)
-    draws = generator.normal(size=(300, 10))
-    covered = np.mean([low <= 0 <= high for low, high in (bootstrap_mean(row) for row in draws)])
-    assert 0.85 < covered < 0.95
-    low, high = bootstrap_mean(draws[0])
-    exact = stats.t.interval(0.95, 9, draws[0].mean(), draws[0].std(ddof=1) / math.sqrt(10))
-    assert exact[0] < low < high < exact[1]
-    assert all(map(math.isnan, bootstrap_mean(np.array([1.0]))))
