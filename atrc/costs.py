@@ -5,16 +5,17 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 
 import torch
 
-from atrc.build import build_network, cp_space
+from atrc.build import build_backbone, cp_space
 from atrc.config import Config
-from atrc.network import MultiTaskNetwork
-from atrc.resources import count_module
+from atrc.contexts import CONTEXTS
+from atrc.distillation import ATRC
+from atrc.network import feature_channels
+from atrc.resources import count_module, count_parameters
 from atrc.tasks import Task
-from searchspace import Costs, CPSpace, Genotype, Registry
+from searchspace import NONE, Costs, Genotype, Registry, block
 
 __all__ = ["MEASURES", "option_costs"]
 
@@ -37,55 +38,91 @@ def option_costs(config: Config, tasks: Mapping[str, Task], size: tuple[int, int
         UnknownNameError: No such measure.
     """
     assert config.cost is not None
-    return MEASURES[config.cost.measure](config, tasks, cp_space(config), size, device)
+    return MEASURES[config.cost.measure](config, tasks, size, device)
 
 
-def _differences(space: CPSpace, of: Callable[[Genotype], float], unit: str) -> Costs:
-    reference = {choice: options[-1] for choice, options in space.items()}
-    base = of(space.genotype(reference))
-    options = {
-        choice: {option: of(space.genotype({**reference, choice: option})) - base for option in options}
-        for choice, options in space.items()
-    }
-    return Costs(options, base, unit)
+class _Blocks:
+    """What an option adds to the contexts of one image, by a measure of whole genotypes.
+
+    Args:
+        config: Of the networks.
+        tasks: Its tasks.
+        size: (H, W) of the image.
+        device: Where the contexts run.
+    """
+
+    def __init__(
+        self, config: Config, tasks: Mapping[str, Task], size: tuple[int, int], device: torch.device
+    ) -> None:
+        self.space = cp_space(config)
+        self._options = config.model.model_dump()
+        self._device = device
+        with torch.device("meta"):
+            self._channels = dict.fromkeys(tasks, feature_channels(build_backbone(config, pretrained=False)))
+        grid = -(-size[0] // 4), -(-size[1] // 4)
+        features = {name: torch.zeros(1, self._channels[name], *grid, device=device) for name in tasks}
+        regions = {name: torch.zeros(1, task.regions, *grid, device=device) for name, task in tasks.items()}
+        self.maps = features, regions
+        self._regions = {name: task.regions for name, task in tasks.items()}
+
+    def module(self, genotype: Genotype) -> ATRC:
+        """The contexts of a genotype."""
+        with self._device:
+            return ATRC(self._channels, genotype, **self._options).eval()
+
+    def costs(self, of: Callable[[Genotype], float], unit: str) -> Costs:
+        """Costs whose sums are the measure's; blocks that do the same work are measured once."""
+        space, found = self.space, {}
+        first = {choice: options[0] for choice, options in space.items()}
+        last = {choice: options[-1] for choice, options in space.items()}
+        costs: dict[str, dict[str, float]] = {}
+        for target, source in space.pairs():
+            choice = block(target, source)
+            # rows know nothing of each other: the others run as little as they may
+            row = first | {block(target, other): last[block(target, other)] for other in space.tasks}
+            costs[choice] = {}
+            for option in space[choice]:
+                work = self._work(target, source, option)
+                if work not in found:
+                    with_it, without = ({**row, choice: chosen} for chosen in (option, first[choice]))
+                    found[work] = of(space.genotype(with_it)) - of(space.genotype(without))
+                costs[choice][option] = found[work]
+        base = of(space.genotype(last)) - sum(costs[choice][option] for choice, option in last.items())
+        return Costs(costs, base, unit)
+
+    def _work(self, target: str, source: str, option: str) -> tuple[object, ...]:
+        """What decides how much an option does in a block."""
+        read = None if option == NONE else CONTEXTS[option].reads(target, source)
+        return option, self._channels[target], self._channels[source], read and self._regions[read]
 
 
-def _module(config: Config, tasks: Mapping[str, Task], device: torch.device, genotype: Genotype) -> MultiTaskNetwork:
-    with device:
-        return build_network(config, tasks, "cost", genotype, pretrained=False).eval()
+def _multiply_adds(config: Config, tasks: Mapping[str, Task], size: tuple[int, int], device: torch.device) -> Costs:
+    blocks = _Blocks(config, tasks, size, torch.device("meta"))
+    return blocks.costs(lambda g: count_module(blocks.module(g), blocks.maps).multiply_adds, "multiply-adds")
 
 
-def _counted(
-    which: str, config: Config, tasks: Mapping[str, Task], space: CPSpace, size: tuple[int, int], _: torch.device
-) -> Costs:
-    meta = torch.device("meta")
-
-    def count(genotype: Genotype) -> float:
-        network = _module(config, tasks, meta, genotype)
-        return float(getattr(count_module(network.distillation, _maps(network, size, meta)), which))
-
-    return _differences(space, count, which.replace("_", "-"))
+def _parameters(config: Config, tasks: Mapping[str, Task], size: tuple[int, int], device: torch.device) -> Costs:
+    blocks = _Blocks(config, tasks, size, torch.device("meta"))
+    return blocks.costs(lambda g: count_parameters(blocks.module(g)), "parameters")
 
 
-def _latency(
-    config: Config, tasks: Mapping[str, Task], space: CPSpace, size: tuple[int, int], device: torch.device
-) -> Costs:
+def _latency(config: Config, tasks: Mapping[str, Task], size: tuple[int, int], device: torch.device) -> Costs:
     """Median seconds of a forward pass of the contexts of one image."""
+    blocks = _Blocks(config, tasks, size, device)
 
     def measure(genotype: Genotype) -> float:
-        network = _module(config, tasks, device, genotype)
-        maps = _maps(network, size, device)
+        module = blocks.module(genotype)
         spans = []
         with torch.no_grad():
             for _ in range(REPEATS + 1):
                 _wait(device)
                 start = time.perf_counter()
-                network.distillation(*maps)
+                module(*blocks.maps)
                 _wait(device)
                 spans.append(time.perf_counter() - start)
         return statistics.median(spans[1:])  # the first one warms up
 
-    return _differences(space, measure, "seconds")
+    return blocks.costs(measure, "seconds")
 
 
 def _wait(device: torch.device) -> None:
@@ -93,17 +130,7 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _maps(
-    network: MultiTaskNetwork, size: tuple[int, int], device: torch.device
-) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """Features and region maps of one image on the stride-4 grid."""
-    grid = -(-size[0] // 4), -(-size[1] // 4)
-    features = {name: torch.zeros(1, channels, *grid, device=device) for name, channels in network.channels.items()}
-    regions = {name: torch.zeros(1, network.tasks[name].regions, *grid, device=device) for name in network.auxiliary}
-    return features, regions
-
-
 MEASURES: Registry[Callable[..., Costs]] = Registry("measure of cost", "atrc.cost_measures")
-MEASURES.register("multiply_adds")(partial(_counted, "multiply_adds"))
-MEASURES.register("parameters")(partial(_counted, "parameters"))
+MEASURES.register("multiply_adds")(_multiply_adds)
+MEASURES.register("parameters")(_parameters)
 MEASURES.register("latency")(_latency)

@@ -73,6 +73,11 @@ class Context(nn.Module):
         query, key = self.activation(self.query(target)), self.activation(self.key(attended))
         return self.attend(query, key, self.value(attended))
 
+    @classmethod
+    def reads(cls, target: str, source: str) -> str | None:
+        """Whose label regions it reads in the block of these two tasks; None where it reads none."""
+        return {None: None, LabelSpace.TARGET: target, LabelSpace.SOURCE: source}[cls.label_space]
+
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """The attention itself, on what the projections and their activations gave.
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from atrc.contexts import CONTEXTS, Context, LabelSpace, conv_bn_relu
+from atrc.contexts import CONTEXTS, Context, conv_bn_relu
 from atrc.contexts.attention import spatial_softmax
 from atrc.distillation._base import DISTILLATIONS, Distillation, Features
 from atrc.distillation._pooling import Call, pool, recomputed
@@ -155,8 +155,7 @@ def build_context(
 
 def call(context: Context, target: str, source: str) -> Call:
     """A context in the block (target, source)."""
-    reads = {None: None, LabelSpace.TARGET: target, LabelSpace.SOURCE: source}[context.label_space]
-    return Call(context, target, source, reads)
+    return Call(context, target, source, context.reads(target, source))
 
 
 def densities(regions: Features, tasks: frozenset[str], valid: Tensor | None) -> dict[str, Tensor]:

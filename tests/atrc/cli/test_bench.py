@@ -19,7 +19,12 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
     return exited.value.code
 
 
-@pytest.mark.parametrize("name", sorted(dict(BENCHMARKS.items())))
+SLOW = {"strategies"}  # a step of every strategy
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in sorted(dict(BENCHMARKS.items()))]
+)
 def test_a_benchmark_compares_its_contenders(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
