@@ -14,7 +14,7 @@ from itertools import cycle
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["thin"]
+__all__ = ["removable", "thin"]
 
 _NEIGHBOURS = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
 """Row and column steps to x1 .. x8, counter-clockwise from the right; neighbour i is bit i of a pixel's code."""
@@ -35,11 +35,11 @@ def thin(maps: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
     # A pixel with all eight neighbours set is never removed, so the first pass starts from the others.
     recent, older = np.flatnonzero(alive & (code != 255)), np.empty(0, dtype=np.int64)
-    for removable in _passes():
+    for table in _passes():
         candidates = np.concatenate((recent, older))
         if candidates.size == 0:
             break
-        dead = candidates[removable[code[candidates]] & alive[candidates]]
+        dead = candidates[table[code[candidates]] & alive[candidates]]
         order = np.arange(dead.size, dtype=np.int32)
         stamp[dead] = order
         dead = dead[stamp[dead] == order]  # each once, without a sort
@@ -64,11 +64,11 @@ def _codes(alive_NHW: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 def _passes() -> Iterator[NDArray[np.bool_]]:
     """The tables of the two passes, in turn, for ever."""
-    return cycle(_tables())
+    return cycle(removable())
 
 
 @lru_cache(maxsize=1)
-def _tables() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def removable() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """For each pass ``(256,)``: whether a pixel with this neighbour code is removed."""
     # x[i] is neighbour x_i of the publication; x[9] = x[1] closes the circle.
     x = [(np.arange(256) >> ((i - 1) % 8)) & 1 == 1 for i in range(10)]

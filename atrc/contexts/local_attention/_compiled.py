@@ -4,7 +4,6 @@ The kernel (`kernel.c`) computes a row of queries at a time; the key rows that i
 pass computes the similarities again from queries, keys and the forward's log-sum-exp instead of keeping them (as in
 FlashAttention, Dao et al., NeurIPS 2022).
 
-The kernel is compiled for this machine when it is first used, in a few seconds, and kept in the cache folder.
 Results do not depend on the number of threads.
 """
 
@@ -12,12 +11,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
-import os
-import platform
-import shlex
-import subprocess
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,16 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from atrc.files import cache_root
-from searchspace import InputError
+from atrc.kernels import compiled, compiles
 
 __all__ = ["kernel_works", "local_attention_compiled"]
 
 _BAND = 16
 """Image rows that a thread computes in one go. Results depend on it in their last digits, not on the threads."""
 
-_KERNEL, _PRODUCTS = (Path(__file__).with_name(name) for name in ("kernel.c", "products.h"))
-_FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-std=gnu11", "-shared", "-fPIC")
+_KERNEL = Path(__file__).with_name("kernel.c")
 
 
 def local_attention_compiled(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int, border: str) -> Tensor:
@@ -47,14 +38,9 @@ def local_attention_compiled(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, 
     return out
 
 
-@functools.cache
 def kernel_works() -> bool:
     """Whether the kernel can be compiled here; tries it."""
-    try:
-        _library()
-    except InputError:
-        return False
-    return True
+    return compiles(_KERNEL)
 
 
 class _LocalAttention(torch.autograd.Function):
@@ -83,7 +69,7 @@ def _run(
 ) -> None:
     """Calls a function of the kernel on as many threads as torch uses, each for its share of the bands."""
     is_float = q.dtype == torch.float32
-    function = getattr(_library(), f"{name}_{'float' if is_float else 'double'}")
+    function = getattr(compiled(_KERNEL), f"{name}_{'float' if is_float else 'double'}")
     (B, d, H, W), e = q.shape, v.shape[1]
     long = ctypes.c_int64
     # the kernel wants bands of twice the radius at least, so that every other one can run at the same time
@@ -104,36 +90,3 @@ def _run(
 @functools.lru_cache(maxsize=1)
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, "local-attention")
-
-
-@functools.cache
-def _library() -> ctypes.CDLL:
-    """The compiled kernel; a file of the cache whose name says source, compiler and processor."""
-    command = [*shlex.split(os.environ.get("CC", "cc")), *_FLAGS]
-    told = "\n".join((_KERNEL.read_text(), _PRODUCTS.read_text(), *command, platform.machine(), _processor()))
-    path = cache_root() / "kernels" / f"local-{hashlib.sha256(told.encode()).hexdigest()[:16]}.so"
-    try:
-        if not path.exists():
-            _compile(command, path)
-        return ctypes.CDLL(str(path))
-    except OSError as error:
-        raise InputError(f"local attention's kernel cannot be built: {error}") from None
-
-
-def _compile(command: list[str], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        made = Path(folder) / path.name
-        done = subprocess.run([*command, str(_KERNEL), "-o", str(made)], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise InputError(f"local attention's kernel cannot be built: {done.stderr.strip()[-200:]}")
-        made.replace(path)
-
-
-def _processor() -> str:
-    """What the compiler's choice of instructions depends on."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from atrc.contexts.attention import linear_attention, prototype_attention, region_prototypes, spatial_softmax
 from atrc.contexts.local_attention import BORDERS, forms_on, local_attention
-from atrc.contexts.local_attention._compiled import _library, kernel_works
+from atrc.kernels import compiled, compiles
 from searchspace import InputError
 
 
@@ -137,14 +137,14 @@ def test_without_a_compiler_the_tiled_form_serves(monkeypatch: pytest.MonkeyPatc
     inputs = [random(1, 3, 9, 11, seed=i) for i in range(3)]
     monkeypatch.setenv("CC", "no-such-compiler")
     monkeypatch.setenv("ATRC_CACHE", str(tmp_path))
-    for cached in (kernel_works, _library):
+    for cached in (compiled, compiles):
         cached.cache_clear()
     try:
         assert torch.equal(local_attention(*inputs), local_attention(*inputs, form="tiled"))
         with pytest.raises(InputError, match="no-such-compiler"):
             local_attention(*inputs, form="compiled")
     finally:
-        for cached in (kernel_works, _library):
+        for cached in (compiled, compiles):
             cached.cache_clear()
 
 

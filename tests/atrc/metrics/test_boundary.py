@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.morphology import thin as reference_thin
 
-from atrc.metrics import BoundaryF, match_boundaries
+from atrc.kernels import compiled, compiles
+from atrc.metrics import BoundaryF, boundary, count_matches, match_boundaries
 from atrc.metrics._thinning import thin
+from atrc.metrics.boundary import count_matches_plainly
 from searchspace.errors import InputError
 
 SIZE = (24, 32)  # diagonal 40
@@ -68,6 +71,57 @@ def test_matching_is_one_to_one_and_maximal(seed: int, density: float, distance:
     assert not (matched_truth & ~truth).any()
     # The two masks must admit a perfect matching among themselves.
     assert brute_force_cardinality(matched_prediction, matched_truth, distance) == size
+
+
+def drawn_maps(seed: int, annotators: int) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+    """A prediction with a few distinct values, truths, and which pixels count."""
+    rng = np.random.default_rng(seed)
+    size = rng.integers(1, 24, 2)
+    noise = rng.random(size)
+    prediction = (np.round((noise + np.roll(noise, 1, 0) + np.roll(noise, 1, 1)) * 4) / 12).astype(np.float32)
+    truths = [rng.random(size) < rng.uniform(0, 0.5) for _ in range(annotators)]
+    return prediction, truths, rng.random(size) < 0.9
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 10**6), distance=st.sampled_from([0.0, 1.0, 1.76, 2.5, 4.2]), masked=st.booleans())
+def test_the_kernel_counts_as_the_plain_form(seed: int, distance: float, masked: bool) -> None:
+    prediction, truths, valid = drawn_maps(seed, 1)
+    thresholds = [0, *np.arange(1, 12) / 12, 1]
+    arguments = prediction, truths, thresholds, distance, valid if masked else None
+    for ours, plain in zip(count_matches(*arguments), count_matches_plainly(*arguments), strict=True):
+        assert np.array_equal(ours, plain)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10**6), annotators=st.integers(2, 4))
+def test_the_kernel_matches_several_annotators(seed: int, annotators: int) -> None:
+    """Each matching is a maximum one; what all of them hit together is at least the largest of them."""
+    prediction, truths, valid = drawn_maps(seed, annotators)
+    thresholds = [0.2, 0.4, 0.6, 0.8]
+    got = count_matches(prediction, truths, thresholds, 2.0, valid)
+    alone = [count_matches_plainly(prediction, [truth], thresholds, 2.0, valid) for truth in truths]
+    assert np.array_equal(got.predicted, alone[0].predicted)
+    assert np.array_equal(got.truth, sum(one.truth for one in alone))
+    assert np.array_equal(got.matched_truth, sum(one.matched_truth for one in alone))
+    assert (got.matched_prediction >= np.max([one.matched_prediction for one in alone], axis=0)).all()
+    assert (got.matched_prediction <= np.minimum(got.matched_truth, got.predicted)).all()
+
+
+def test_without_a_compiler_it_counts_plainly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    prediction, truths, valid = drawn_maps(3, 1)
+    expected = count_matches(prediction, truths, [0.3, 0.5], 2.0, valid)
+    monkeypatch.setenv("CC", "no-such-compiler")
+    monkeypatch.setenv("ATRC_CACHE", str(tmp_path))
+    for cached in (compiled, compiles):
+        cached.cache_clear()
+    try:
+        assert not compiles(Path(boundary.__file__).with_name("boundary.c"))
+        got = count_matches(prediction, truths, [0.3, 0.5], 2.0, valid)
+    finally:
+        for cached in (compiled, compiles):
+            cached.cache_clear()
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(got, expected, strict=True))
 
 
 @settings(max_examples=40, deadline=None)

@@ -1,0 +1,72 @@
+"""Kernels in C, compiled for this machine when they are first used (a few seconds), and kept in the cache folder."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+
+from atrc.files import cache_root
+from searchspace import InputError
+
+__all__ = ["compiled", "compiles"]
+
+_FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-std=gnu11", "-shared", "-fPIC")
+
+
+@functools.cache
+def compiled(source: Path) -> ctypes.CDLL:
+    """A kernel's functions; a file of the cache whose name says source, compiler and processor.
+
+    Args:
+        source: A C file. Headers beside it belong to it.
+
+    Raises:
+        InputError: There is no C compiler.
+    """
+    command = [*shlex.split(os.environ.get("CC", "cc")), *_FLAGS]
+    parts = [source, *sorted(source.parent.glob("*.h"))]
+    told = "\n".join((*(part.read_text() for part in parts), *command, platform.machine(), _processor()))
+    name = f"{source.parent.name}-{source.stem}-{hashlib.sha256(told.encode()).hexdigest()[:16]}.so"
+    path = cache_root() / "kernels" / name
+    try:
+        if not path.exists():
+            _compile([*command, str(source)], path)
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise InputError(f"the kernel {source.name} cannot be built: {error}") from None
+
+
+@functools.cache
+def compiles(source: Path) -> bool:
+    """Whether a kernel can be compiled here; tries it."""
+    try:
+        compiled(source)
+    except InputError:
+        return False
+    return True
+
+
+def _compile(command: list[str], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        done = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise InputError(f"the kernel {command[-1]} cannot be built: {done.stderr.strip()[-200:]}")
+        made.replace(path)
+
+
+def _processor() -> str:
+    """What the compiler's choice of instructions depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
