@@ -4,41 +4,62 @@
 >>> analyze(["runs/demo"], Path("runs/demo/analysis")).notes  # doctest: +SKIP
 """
 
-from analysis.agreement import Agreement, agreement, fleiss_kappa
-from analysis.bootstrap import bootstrap_difference, bootstrap_mean
+from analysis.agreement import Agreement, agreement, fleiss_kappa, krippendorff_alpha
+from analysis.attention import AttentionMap, attention_maps, attention_table
+from analysis.blocks import Blocks
+from analysis.bootstrap import bootstrap, bootstrap_difference, bootstrap_mean
 from analysis.comparison import Comparison, compare
-from analysis.genotypes import consensus, matrices, matrix, proportions
+from analysis.correlation import correlate
+from analysis.genotypes import conditions, consensus, distances, matrices, matrix, proportions
+from analysis.importance import block_importance, permuted_metric
 from analysis.load import Runs, TaskInfo, load_runs
 from analysis.multitask import baselines, gains, summarize, with_delta_m
 from analysis.notes import notes
-from analysis.report import Analysis, analyze
-from analysis.sampled import sampled_against_retrained
+from analysis.overview import Analysis, analyze
+from analysis.sampled import ranked_by_stage, sampled_against_retrained
 from analysis.screen import summary
-from analysis.trajectory import block_probabilities, search_trajectory, training_curves
+from analysis.source_importance import importance_against_agreement, measure_importance, source_importance
+from analysis.trajectory import block_probabilities, freeze_times, search_trajectory, training_curves
 
 __all__ = [
     "Agreement",
     "Analysis",
+    "AttentionMap",
+    "Blocks",
     "Comparison",
     "Runs",
     "TaskInfo",
     "agreement",
     "analyze",
+    "attention_maps",
+    "attention_table",
     "baselines",
+    "block_importance",
     "block_probabilities",
+    "bootstrap",
     "bootstrap_difference",
     "bootstrap_mean",
     "compare",
+    "conditions",
     "consensus",
+    "correlate",
+    "distances",
     "fleiss_kappa",
+    "freeze_times",
     "gains",
+    "importance_against_agreement",
+    "krippendorff_alpha",
     "load_runs",
     "matrices",
     "matrix",
+    "measure_importance",
     "notes",
+    "permuted_metric",
     "proportions",
+    "ranked_by_stage",
     "sampled_against_retrained",
     "search_trajectory",
+    "source_importance",
     "summarize",
     "summary",
     "training_curves",

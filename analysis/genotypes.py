@@ -1,6 +1,6 @@
 """What searches found: matrices, shares of context types (Fig. 7), and the genotype that most runs agree on.
 
-All functions take genotypes of one context-pooling space (`searchspace.CPSpace`).
+All functions but `conditions` take genotypes of one context-pooling space (`searchspace.CPSpace`).
 """
 
 from __future__ import annotations
@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
+from analysis.bootstrap import bootstrap_mean
+from analysis.load import Runs
+from atrc.config import config_value
 from searchspace import CPSpace, Genotype, InputError, block, build_space
 
-__all__ = ["PARTS", "consensus", "context_space", "matrices", "matrix", "proportions"]
+__all__ = ["PARTS", "conditions", "consensus", "context_space", "distances", "matrices", "matrix", "proportions"]
 
 PARTS = ("all", "diagonal", "off-diagonal")
 """Groups of blocks: all, those of a task with itself (target = source), those between tasks."""
@@ -61,31 +65,55 @@ def proportions(genotypes: Sequence[Genotype]) -> pd.DataFrame:
     """Share of each context type over all blocks of all runs (Fig. 7).
 
     Returns:
-        ``blocks`` (of `PARTS`), ``context``, ``count``, ``total``, ``share`` in 0..1, for every context type of the
-        space, chosen or not. ``s_label`` is not offered on the diagonal, so its share there is 0 by construction.
+        ``blocks`` (of `PARTS`), ``context``, ``count``, ``total``, ``share`` in 0..1, ``low`` and ``high`` (its 95 %
+        bootstrap interval over runs; missing for one run), for every context type of the space, chosen or not.
+        ``s_label`` is not offered on the diagonal, so its share there is 0 by construction.
     """
     space = context_space(genotypes)
     rows = []
     for part in PARTS:
-        chosen = [
-            genotype[block(target, source)]
-            for genotype in genotypes
+        pairs = [
+            block(target, source)
             for target, source in space.pairs()
             if part == "all" or (target == source) is (part == "diagonal")
         ]
-        counts = Counter(chosen)
-        rows += [
-            {
-                "blocks": part,
-                "context": context,
-                "count": counts[context],
-                "total": len(chosen),
-                # a single task has no block off the diagonal
-                "share": counts[context] / len(chosen) if chosen else float("nan"),
-            }
-            for context in space.contexts
-        ]
-    return pd.DataFrame(rows)
+        for context in space.contexts:
+            counts = np.array([sum(genotype[pair] == context for pair in pairs) for genotype in genotypes])
+            # a single task has no block off the diagonal
+            shares = counts / len(pairs) if pairs else np.full(len(genotypes), np.nan)
+            low, high = bootstrap_mean(shares)
+            rows.append((part, context, counts.sum(), len(pairs) * len(genotypes), shares.mean(), low, high))
+    return pd.DataFrame(rows, columns=["blocks", "context", "count", "total", "share", "low", "high"])
+
+
+def conditions(runs: Runs, by: str | None = None) -> dict[str, list[Genotype]]:
+    """The genotypes of all searches, put together by what they have in common.
+
+    Args:
+        runs: The runs.
+        by: A key of the config, e.g. ``strategy.name`` or ``dataset.name``, whose value names the condition; by
+            default the experiment, with the model where searches of several kinds are in it.
+
+    Raises:
+        InputError: A config has no such key.
+    """
+    found: dict[str, list[Genotype]] = {}
+    for experiment in runs.experiments:
+        rows = runs.searches(experiment)
+        several = rows["model"].nunique() > 1
+        for row in rows.to_dict("records"):
+            name = f"{experiment}, {row['model']}" if several else experiment
+            if by is not None:
+                name = f"{by}={config_value(runs.directories[row['path']].config, by)}"
+            found.setdefault(name, []).append(runs.genotypes[row["path"]])
+    return found
+
+
+def distances(genotypes: Mapping[str, Genotype]) -> pd.DataFrame:
+    """Runs x runs: in how many blocks two genotypes differ."""
+    context_space(list(genotypes.values()))
+    rows = {a: {b: one.distance(other) for b, other in genotypes.items()} for a, one in genotypes.items()}
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def consensus(genotypes: Sequence[Genotype]) -> Genotype:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.load import Runs
-from analysis.multitask import gains, spread
+from analysis.multitask import gains, spread, with_delta_m
 
-__all__ = ["STAGES", "sampled_against_retrained"]
+__all__ = ["STAGES", "ranked_by_stage", "sampled_against_retrained"]
 
 STAGES = ("search", "retrain")
 """Models compared: as sampled from the supergraph at its argmax genotype, and trained again from scratch."""
@@ -38,3 +38,20 @@ def sampled_against_retrained(runs: Runs, stages: Sequence[str] = STAGES, *, pai
                 rows.append((experiment, stage, task, mean, std, n))
     frame = pd.DataFrame(rows, columns=["experiment", "model", "task", "mean", "std", "n"])
     return frame[frame["n"] > 0].reset_index(drop=True)
+
+
+def ranked_by_stage(runs: Runs, experiment: str, *, paired: bool = False) -> pd.DataFrame:
+    """Delta_m of every found genotype as sampled and as retrained: does the supergraph rank genotypes rightly?
+
+    Args:
+        runs: The runs.
+        experiment: One of them.
+        paired: See `sampled_against_retrained`.
+
+    Returns:
+        ``seed``, ``search``, ``retrain``: Delta_m in percent of the genotypes of which both are known.
+    """
+    frame = with_delta_m(runs, paired=paired)
+    rows = frame[(frame["experiment"] == experiment) & frame["model"].isin(STAGES)]
+    table = rows.pivot(index="seed", columns="model", values="delta_m").reindex(columns=list(STAGES))
+    return table.dropna().reset_index().rename_axis(columns=None)

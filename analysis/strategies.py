@@ -59,7 +59,7 @@ class StrategyComparison:
         tests: See `pairwise_tests`.
         notes: What a reader must know, one line each.
         tables: Name -> CSV file.
-        figures: Name -> (PDF file, PNG file).
+        figures: Name -> its files: PDF, PNG and SVG.
     """
 
     points: pd.DataFrame
@@ -67,7 +67,7 @@ class StrategyComparison:
     tests: pd.DataFrame
     notes: list[str]
     tables: dict[str, Path] = field(default_factory=dict)
-    figures: dict[str, tuple[Path, Path]] = field(default_factory=dict)
+    figures: dict[str, tuple[Path, ...]] = field(default_factory=dict)
 
 
 def compare_strategies(config: Config, folder: Path, out: Path, *, unequal: bool = False) -> StrategyComparison:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.load import Runs
 
-__all__ = ["block_probabilities", "search_trajectory", "training_curves"]
+__all__ = ["block_probabilities", "freeze_times", "search_trajectory", "training_curves"]
 
 POINTS = 400
 """Most points of a curve: more than a figure can show, few enough for a CSV of forty thousand steps."""
@@ -59,6 +59,24 @@ def block_probabilities(runs: Runs, experiment: str) -> pd.DataFrame:
     return frame.assign(final=frame.groupby(["run", "block"])["context"].transform("last"))
 
 
+def freeze_times(runs: Runs, experiment: str) -> pd.DataFrame:
+    """When each block of an experiment's searches stopped sampling.
+
+    Returns:
+        ``run``, ``block``, ``step`` (the first logged one at which it was frozen; the last logged one if it never
+        was), ``frozen`` (whether it was), ``context`` (the most probable candidate then). Empty where no block froze.
+    """
+    rows = []
+    for run, lines in _logged(runs, experiment):
+        times = {choice: line for line in reversed(lines) for choice in line.get("frozen", ())}
+        for choice in lines[-1]["probabilities"] if lines else ():
+            line = times.get(choice, lines[-1])
+            options = line["probabilities"][choice]
+            rows.append((run, choice, line["step"], choice in times, max(options, key=options.__getitem__)))
+    frame = pd.DataFrame(rows, columns=["run", "block", "step", "frozen", "context"])
+    return frame if frame["frozen"].any() else frame.iloc[:0]
+
+
 def training_curves(runs: Runs, experiment: str) -> pd.DataFrame:
     """Training loss of an experiment's runs over their steps.
 
@@ -82,15 +100,18 @@ def training_curves(runs: Runs, experiment: str) -> pd.DataFrame:
 
 def _lines(runs: Runs, experiment: str) -> list[tuple[str, Mapping[str, Any]]]:
     """Name of the run and line, for at most 400 lines of each of an experiment's searches, the last included."""
+    return [(name, line) for name, lines in _logged(runs, experiment) for line in _thin(lines)]
+
+
+def _logged(runs: Runs, experiment: str) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Name of the run, and all lines that say probabilities, of an experiment's searches."""
     rows = runs.frame[(runs.frame["experiment"] == experiment) & (runs.frame["kind"] == "search")]
     several = rows["model"].nunique() > 1
-    found: list[tuple[str, Mapping[str, Any]]] = []
+    found = []
     for row in rows.to_dict("records"):
         name = f"{row['model']} seed {row['seed']}" if several else f"seed {row['seed']}"
-        lines = [
-            line for line in runs.directories[row["path"]].lines("architecture.jsonl") if "probabilities" in line
-        ]
-        found += [(name, line) for line in _thin(lines)]
+        lines = runs.directories[row["path"]].lines("architecture.jsonl")
+        found.append((name, [line for line in lines if "probabilities" in line]))
     return found
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "Named",
     "Training",
     "Trials",
+    "config_value",
     "load_config",
     "preset_names",
 ]
@@ -289,6 +290,22 @@ def parse_config(text: str, where: str, overrides: Sequence[str] = ()) -> Config
         return Config.model_validate(data)
     except ValidationError as error:
         raise InputError(f"{where}: {describe_validation(error, Config)}") from None
+
+
+def config_value(config: Config, key: str) -> Any:
+    """The value of a key with dots for nesting, as overrides write it.
+
+    Raises:
+        InputError: The config has no such key.
+    """
+    value: Any = config.model_dump()
+    for part in key.split("."):
+        if not isinstance(value, dict) or part not in value:
+            known = [str(name) for name in value] if isinstance(value, dict) else []
+            there = f"; known there: {', '.join(known)}" if known else ""
+            raise InputError(f"config {config.name!r} has no key {key!r}{did_you_mean(part, known)}{there}")
+        value = value[part]
+    return value
 
 
 def describe_validation(error: ValidationError, model: type[BaseModel]) -> str:

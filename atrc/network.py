@@ -20,7 +20,15 @@ from atrc.heads import AuxiliaryHead, TaskHead, prediction_layer
 from atrc.tasks import Task
 from searchspace import CPSpace, Genotype, Selection
 
-__all__ = ["MultiTaskNetwork", "Predictions", "SearchNetwork", "atrc_network", "multi_task_loss"]
+__all__ = [
+    "MultiTaskNetwork",
+    "Predictions",
+    "SearchNetwork",
+    "atrc_network",
+    "feature_channels",
+    "multi_task_loss",
+    "on_grid",
+]
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ class MultiTaskNetwork(_Trunk):
     def forward(self, image: Tensor, valid: Tensor | None = None) -> Predictions:
         """Predictions for images ``(B, 3, H, W)``; ``valid`` ``(B, 1, H, W)`` bool is False on padding."""
         features, regions = self.encode(image)
-        return self.finish(self.distillation(features, regions, _on_grid(valid, features)), regions)
+        return self.finish(self.distillation(features, regions, on_grid(valid, features)), regions)
 
 
 class SearchNetwork(_Trunk):
@@ -120,7 +128,7 @@ class SearchNetwork(_Trunk):
     def forward(self, image: Tensor, selection: Selection, valid: Tensor | None = None) -> Predictions:
         """Predictions under a selection; otherwise as `MultiTaskNetwork.forward`."""
         features, regions = self.encode(image)
-        refined = self.supergraph(features, regions, selection, _on_grid(valid, features))
+        refined = self.supergraph(features, regions, selection, on_grid(valid, features))
         return self.finish(refined, regions)
 
     def loss(self, batch: Batch, selection: Selection) -> Tensor:
@@ -172,7 +180,7 @@ def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(x, size, mode="bilinear", align_corners=False)
 
 
-def _on_grid(valid: Tensor | None, features: Mapping[str, Tensor]) -> Tensor | None:
+def on_grid(valid: Tensor | None, features: Mapping[str, Tensor]) -> Tensor | None:
     """The validity mask on the features' grid; None where nothing is padded, which costs nothing."""
     if valid is None or bool(valid.all()):
         return None

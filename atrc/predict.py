@@ -10,13 +10,13 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from atrc.data import Batch, Normalize, Sample, View
+from atrc.data import Batch, Normalize, Sample, View, collate
 from atrc.files import writing
 from atrc.tasks import Task
 from atrc.training import Learner, decode_predictions
 from searchspace import InputError
 
-__all__ = ["draw_maps", "predict_image", "read_image", "save_drawings"]
+__all__ = ["draw_maps", "fitted_batch", "predict_image", "read_image", "save_drawings"]
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -46,17 +46,19 @@ def predict_image(learner: Learner, image: np.ndarray, size: tuple[int, int]) ->
     Returns:
         Task -> ``(H, W)``, or ``(C, H, W)`` for a task whose map has channels.
     """
+    predictions = learner.predict(fitted_batch(image, size).to(learner.device))
+    # Maps whose values depend on scale (depth) are those of the image as the network saw it.
+    decoded = decode_predictions(predictions, learner.tasks, image.shape[:2])
+    return {name: maps[0].cpu() for name, maps in decoded.items()}
+
+
+def fitted_batch(image: np.ndarray, size: tuple[int, int]) -> Batch:
+    """An image ``(H, W, 3)`` uint8 as a batch of one, shrunk or grown to fit into ``size``, aspect kept."""
     height, width = image.shape[:2]
     scale = min(size[0] / height, size[1] / width)
     fitted = (max(32, round(height * scale)), max(32, round(width * scale)))
     small = np.asarray(Image.fromarray(image).resize(fitted[::-1], Image.Resampling.BILINEAR))
-    view = Normalize()(View.of(Sample("", small, {})), {}, np.random.default_rng(0))
-    tensor = torch.from_numpy(view.image.transpose(2, 0, 1).astype(np.float32))[None].to(learner.device)
-    valid = torch.ones_like(tensor[:, :1], dtype=torch.bool)
-    predictions = learner.predict(Batch(tensor, {}, valid, [""]))
-    # Maps whose values depend on scale (depth) are those of the image as the network saw it.
-    decoded = decode_predictions(predictions, learner.tasks, (height, width))
-    return {name: maps[0].cpu() for name, maps in decoded.items()}
+    return collate([Normalize()(View.of(Sample("", small, {})), {}, np.random.default_rng(0))])
 
 
 def draw_maps(maps: Mapping[str, Tensor], tasks: Mapping[str, Task]) -> dict[str, np.ndarray]:

@@ -2,12 +2,18 @@
 
 from analysis.figures._agreement import draw_agreement
 from analysis.figures._anytime import draw_anytime
+from analysis.figures._attention import draw_attention
+from analysis.figures._correlation import draw_correlation
 from analysis.figures._curves import draw_curves
 from analysis.figures._delta_m import draw_delta_m
+from analysis.figures._distances import draw_distances
+from analysis.figures._freezing import draw_freezing
 from analysis.figures._genotypes import draw_genotypes
+from analysis.figures._importance import draw_importance
 from analysis.figures._pareto import draw_pareto
 from analysis.figures._proportions import draw_proportions
 from analysis.figures._ranks import draw_ranks
+from analysis.figures._resources import draw_resources
 from analysis.figures._sampled import draw_sampled
 from analysis.figures._scaling import draw_scaling
 from analysis.figures._trajectory import draw_trajectory
@@ -19,12 +25,18 @@ __all__ = [
     "context_titles",
     "draw_agreement",
     "draw_anytime",
+    "draw_attention",
+    "draw_correlation",
     "draw_curves",
     "draw_delta_m",
+    "draw_distances",
+    "draw_freezing",
     "draw_genotypes",
+    "draw_importance",
     "draw_pareto",
     "draw_proportions",
     "draw_ranks",
+    "draw_resources",
     "draw_sampled",
     "draw_scaling",
     "draw_trajectory",

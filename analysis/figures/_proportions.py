@@ -1,15 +1,20 @@
-"""Fig. 7: proportions of context types, one bar per condition and group of blocks."""
+"""Fig. 7: proportions of context types, per condition and group of blocks."""
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.style import (
+    INK,
     PAGE,
     context_colours,
     context_titles,
     legend_columns,
+    letter_axes,
     new_figure,
     paper_style,
     text_colour,
@@ -21,7 +26,7 @@ LEAST_LABELLED = 0.05
 
 
 def draw_proportions(table: pd.DataFrame) -> Figure:
-    """Stacked bars of `analysis.genotypes.proportions`.
+    """Stacked bars of `analysis.genotypes.proportions`, and the shares of all blocks with their intervals.
 
     Args:
         table: That table with a column ``condition``: what the searches of a bar have in common.
@@ -32,8 +37,8 @@ def draw_proportions(table: pd.DataFrame) -> Figure:
     bars = list(dict.fromkeys(zip(shown["condition"], shown["blocks"], strict=True)))
     conditions = list(dict.fromkeys(shown["condition"]))
     with paper_style():
-        figure = new_figure(PAGE * 0.72, 0.75 + 0.29 * len(bars) + 0.2 * len(conditions))
-        ax = figure.subplots()
+        figure = new_figure(PAGE, 0.95 + 0.29 * len(bars) + 0.2 * len(conditions))
+        ax, beside = figure.subplots(1, 2, width_ratios=(1.7, 1))
         places = [row + 0.45 * conditions.index(condition) for row, (condition, _) in enumerate(bars)]
         for place, (condition, blocks) in zip(places, bars, strict=True):
             rows = shown[(shown["condition"] == condition) & (shown["blocks"] == blocks)]
@@ -49,11 +54,30 @@ def draw_proportions(table: pd.DataFrame) -> Figure:
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
         ax.set(xlim=(0, 100), xlabel="Share of blocks [%]")
+        _intervals(beside, shown[shown["blocks"] == "all"], contexts)
+        letter_axes((ax, beside), ("Shares", "All blocks, 95 % over runs"))
         handles = [ax.barh([0], [0], color=colours[context], label=titles[context]) for context in contexts]
         figure.legend(
             handles=handles, loc="outside upper center", ncols=legend_columns(len(contexts)), handlelength=1
         )
     return figure
+
+
+def _intervals(ax: Axes, table: pd.DataFrame, contexts: list[str]) -> None:
+    """A dot per context and condition, conditions below each other in the order of the bars."""
+    colours = context_colours(contexts)
+    conditions = list(dict.fromkeys(table["condition"]))
+    for row in table.to_dict("records"):
+        place = contexts.index(row["context"]) + 0.7 * (conditions.index(row["condition"]) + 0.5) / len(conditions)
+        if not math.isnan(row["low"]):
+            ax.plot([100 * row["low"], 100 * row["high"]], [place, place], color=INK, lw=0.9)
+        ax.plot(100 * row["share"], place, "o", ms=4.5, color=colours[row["context"]], mec=INK, mew=0.4)
+    titles = context_titles(contexts)
+    ax.set_yticks([place + 0.35 for place in range(len(contexts))], [titles[context] for context in contexts])
+    ax.tick_params(axis="y", length=0)
+    ax.invert_yaxis()
+    ax.grid(axis="x")
+    ax.set(xlim=(0, None), xlabel="Share of blocks [%]")
 
 
 def _bar_label(condition: str, blocks: str, conditions: list[str]) -> str:

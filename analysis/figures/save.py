@@ -1,4 +1,4 @@
-"""Writes a figure as PDF and PNG, whole or not at all, and the same bytes for the same figure."""
+"""Writes a figure as PDF, PNG and SVG, whole or not at all, and the same bytes for the same figure."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ __all__ = ["save_figure"]
 
 DPI = 220
 # A date, or the version of the library, would make equal figures differ.
-_METADATA = {"pdf": {"CreationDate": None, "Producer": None, "Creator": "atrc"}, "png": {"Software": "atrc"}}
+_METADATA = {
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": "atrc"},
+    "png": {"Software": "atrc"},
+    "svg": {"Date": None},
+}
 
 
-def save_figure(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
-    """Writes ``name.pdf`` and ``name.png`` (220 dots per inch) into the folder and returns their paths."""
-    paths = folder / f"{name}.pdf", folder / f"{name}.png"
-    for path in reversed(paths):
+def save_figure(figure: Figure, folder: Path, name: str) -> tuple[Path, Path, Path]:
+    """Writes ``name.pdf``, ``name.png`` (220 dots per inch) and ``name.svg`` into the folder; returns their paths."""
+    paths = folder / f"{name}.pdf", folder / f"{name}.png", folder / f"{name}.svg"
+    for path in (paths[1], paths[0], paths[2]):
         form = path.suffix.removeprefix(".")
         with paper_style(), writing(path) as file:
             figure.savefig(file, format=form, dpi=DPI, metadata=_METADATA[form])
-        figure.set_layout_engine("none")  # both files have the layout of the first
+        figure.set_layout_engine("none")  # all files have the layout of the first
     return paths

@@ -1,15 +1,23 @@
-"""The command that reads runs: analyze."""
+"""Commands that read runs: analyze, importance, attention."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from atrc.cli._app import RunsArgument, app, console
+from atrc.build import build_dataset, describe_dataset
+from atrc.cli._app import Json, Quiet, RunsArgument, app, console
 from atrc.config import Config
+from atrc.predict import read_image
+from atrc.runs import RunDirectory, find_runs
+from atrc.training import load_learner, pick_device
+from searchspace import InputError
 
 __all__ = ["show_analysis", "show_comparison"]
 
@@ -18,17 +26,116 @@ __all__ = ["show_analysis", "show_comparison"]
 def analyze(
     runs: RunsArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the tables and figures.")] = Path("analysis"),
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="Config key that tells searches apart in Fig. 7, e.g. strategy.name."),
+    ] = None,
+    networks: Annotated[
+        bool, typer.Option(help="Run trained networks, too: importance of their blocks, attention maps.")
+    ] = True,
+    quiet: Quiet = False,
 ) -> None:
-    """Tables and figures from runs: metrics and Delta_m, genotypes, agreement, sampled against retrained."""
-    show_analysis(runs, out)
+    """Tables and figures from runs: metrics, Delta_m, genotypes, agreement, importance, attention (Figs. 3-7)."""
+    show_analysis(runs, out, by=by, networks=networks, quiet=quiet)
 
 
-def show_analysis(runs: Sequence[Path], out: Path) -> None:
+@app.command(rich_help_panel="Use")
+def importance(
+    runs: RunsArgument,
+    permutations: Annotated[int, typer.Option(min=1, help="How often each block is permuted.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Of the permutations.")] = 0,
+    split: Annotated[str, typer.Option(help="Of the dataset.")] = "val",
+    json_: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Permute the output of each context-pooling block over the data: how far does its task's metric drop (Fig. 6)?
+
+    It is kept in every run as importance.csv, which analyze reads.
+    """
+    from analysis import measure_importance
+
+    given = {
+        str(run.path): measure_importance(run, split=split, permutations=permutations, seed=seed, quiet=quiet)
+        for run in find_runs(runs)
+        if run.genotype() is not None
+    }
+    if not given:
+        raise InputError(f"no run with context-pooling blocks in {', '.join(map(str, runs))}: baselines have none")
+    of_block = {"context": "first", "before": "first", "drop": "mean"}
+    tables = {
+        path: table.groupby(["target", "source"], sort=False).agg(of_block).reset_index().to_dict("records")
+        for path, table in given.items()
+    }
+    if json_:
+        typer.echo(json.dumps([{"run": path, **row} for path, rows in tables.items() for row in rows], indent=2))
+        return
+    for path, rows in tables.items():
+        drawn = Table(title=Text(path), box=None, pad_edge=False, title_justify="left")
+        for head in ("target", "source", "context", "metric", "mean drop"):
+            drawn.add_column(head, justify="right" if head in ("metric", "mean drop") else "left")
+        for row in rows:
+            cells = (str(row[name]) for name in ("target", "source", "context"))
+            drawn.add_row(*cells, f"{row['before']:.4g}", f"{row['drop']:+.3g}")
+        console.print(drawn)
+
+
+@app.command(rich_help_panel="Use")
+def attention(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A trained run's directory.")],
+    image: Annotated[
+        Path | None, typer.Argument(metavar="[IMAGE]", help="An image file; default: one of the validation split.")
+    ] = None,
+    sample: Annotated[int, typer.Option(min=0, help="Which sample of the validation split.")] = 0,
+    pixel: Annotated[str | None, typer.Option(metavar="ROW,COLUMN", help="Default: the middle.")] = None,
+    target: Annotated[list[str] | None, typer.Option("--target", "-t", help="Target task; default: all.")] = None,
+    source: Annotated[list[str] | None, typer.Option("--source", help="Source task; default: the target.")] = None,
+    context: Annotated[
+        list[str] | None, typer.Option("--context", help="Context type of a supergraph; default: the chosen one.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--every", help="Every context type of each block.")] = False,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of figure and table.")] = Path("attention"),
+) -> None:
+    """Draw where a pixel of a target task takes its context from, for every block asked for (Fig. 3)."""
+    from analysis import Blocks, attention_maps, attention_table
+    from analysis.figures import draw_attention, save_figure
+    from analysis.tables import write_table
+
+    directory = RunDirectory.open(run)
+    learner = load_learner(directory, pick_device(directory.config.device))
+    blocks = Blocks(learner.network, learner.genotype())
+    if image is not None:
+        picture = read_image(image)
+    else:
+        dataset = build_dataset(directory.config, "val", learner.tasks)
+        if sample >= len(dataset):
+            raise InputError(
+                f"--sample {sample} is not one of the {len(dataset)} validation samples, 0 to {len(dataset) - 1}"
+            )
+        picture = dataset[sample].image
+    at = _parse_pixel(pixel) if pixel else (picture.shape[0] // 2, picture.shape[1] // 2)
+    pairs = [(one, other) for one in target or blocks.space.tasks for other in source or [one]]
+    size = describe_dataset(directory.config).size
+    maps = attention_maps(blocks, picture, size, at, pairs, context, every=every)
+    save_figure(draw_attention(picture, at, maps), out, "attention")
+    write_table(attention_table(maps), out, "attention")
+    console.print(f"{len(maps)} attention maps in {out}")
+
+
+def _parse_pixel(text: str) -> tuple[int, int]:
+    row, comma, column = text.partition(",")
+    if not comma or not row.strip().isdigit() or not column.strip().isdigit():
+        raise InputError(f"--pixel {text!r} is not ROW,COLUMN, e.g. 48,64")
+    return int(row), int(column)
+
+
+def show_analysis(
+    runs: Sequence[Path], out: Path, *, by: str | None = None, networks: bool = True, quiet: bool = False
+) -> None:
     """Makes the tables and figures, and shows the summary on the screen."""
     from analysis import analyze as make  # matplotlib and seaborn take a second that other commands need not wait
     from analysis import summary
 
-    made = make(runs, out)
+    made = make(runs, out, by=by, networks=networks, quiet=quiet)
     for part in summary(made.runs):
         console.print(part)
     console.print(f"{len(made.tables)} tables and {len(made.figures)} figures in {out}")

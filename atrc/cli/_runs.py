@@ -81,7 +81,7 @@ def experiment(
     missing = [run for run in searches if not run_path(folder, "retrain", run.spec.seed).exists()]
     found = [RunDirectory.open(run_path(folder, "retrain", r.spec.seed)) for r in searches if r not in missing]
     execute_all([*found, *create_retrain(missing)], jobs=at_once, quiet=quiet)
-    show_analysis([folder], folder / "analysis")
+    show_analysis([folder], folder / "analysis", quiet=quiet)
 
 
 def _existing_or_new(config: Config, folder: Path, model: str) -> list[RunDirectory]:

@@ -64,14 +64,17 @@ class Context(nn.Module):
         Returns:
             ``(B, hidden, H, W)``.
         """
+        return self.attend(*self.project(target, source, density))
+
+    def project(self, target: Tensor, source: Tensor, density: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Query, key and value, as `attend` takes them, of what `forward` takes."""
         if self.label_space is None:
             attended = source
         elif density is None:
             raise ValueError("a label context needs the region densities of its label space")
         else:
             attended = region_prototypes(density, source)
-        query, key = self.activation(self.query(target)), self.activation(self.key(attended))
-        return self.attend(query, key, self.value(attended))
+        return self.activation(self.query(target)), self.activation(self.key(attended)), self.value(attended)
 
     @classmethod
     def reads(cls, target: str, source: str) -> str | None:

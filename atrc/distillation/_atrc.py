@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import torch
@@ -115,6 +114,12 @@ class ATRC(Distillation):
         self.region_tasks = frozenset(task for task in reads if task is not None)
 
     def forward(self, features: Features, regions: Features, valid: Tensor | None = None) -> dict[str, Tensor]:
+        return self.fuse(features, self.pool(features, regions, valid))
+
+    def pool(
+        self, features: Features, regions: Features, valid: Tensor | None = None
+    ) -> dict[str, dict[str, Tensor]]:
+        """Target -> source -> what their block passes on, ``(B, d, H, W)``; blocks that are cut are left out."""
         density = densities(regions, self.region_tasks, valid)
         calls = [one for row in self._calls.values() for one in row]
 
@@ -125,10 +130,11 @@ class ATRC(Distillation):
             pooled = iter([recomputed(partial(blocks, one), one.context)[0] for one in calls])
         else:
             pooled = iter(blocks(*calls))
-        return {
-            target: self.rows[target](features[target], list(islice(pooled, len(row))))
-            for target, row in self._calls.items()
-        }
+        return {target: {one.source: next(pooled) for one in row} for target, row in self._calls.items()}
+
+    def fuse(self, features: Features, pooled: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """Refined features from what `pool` gave."""
+        return {target: self.rows[target](features[target], list(row.values())) for target, row in pooled.items()}
 
 
 def row_hidden(channels: Mapping[str, int], target: str, hidden: int | None) -> int:

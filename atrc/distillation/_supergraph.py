@@ -122,6 +122,13 @@ class Supergraph(nn.Module):
         self, features: Features, regions: Features, selection: Selection, valid: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Refined features of every task (see `Distillation.forward`) under a selection."""
+        pooled = self.pool(features, regions, selection, valid)
+        return {target: self.rows[target](features[target], list(row.values())) for target, row in pooled.items()}
+
+    def pool(
+        self, features: Features, regions: Features, selection: Selection, valid: Tensor | None = None
+    ) -> dict[str, dict[str, Tensor]]:
+        """Target -> source -> what their block passes on under a selection, ``(B, d, H, W)``; zeros of one cut."""
         active = {pair: self._grid[pair].active(selection[block(*pair)]) for pair in self.space.pairs()}
         reads = frozenset(one.reads for row in active.values() for one in row if one.reads)
         density = densities(regions, reads, valid)
@@ -138,10 +145,10 @@ class Supergraph(nn.Module):
             found = [recomputed(partial(blocks, pair), self._grid[pair])[0] for pair in active]
         else:
             found = blocks(*active)
-        pooled: dict[str, list[Tensor]] = {target: [] for target in self.space.tasks}
-        for (target, _), output in zip(active, found, strict=True):
-            pooled[target].append(self._nothing(features[target], target) if output is None else output)
-        return {target: self.rows[target](features[target], row) for target, row in pooled.items()}
+        pooled: dict[str, dict[str, Tensor]] = {target: {} for target in self.space.tasks}
+        for (target, source), output in zip(active, found, strict=True):
+            pooled[target][source] = self._nothing(features[target], target) if output is None else output
+        return pooled
 
     def _nothing(self, features: Tensor, target: str) -> Tensor:
         """The output of a block where only ``none`` is active."""

@@ -31,7 +31,7 @@ class Learner(ABC):
         autocast: Forward passes run in bfloat16.
     """
 
-    network: nn.Module
+    network: MultiTaskNetwork | SearchNetwork
     tasks: Mapping[str, Task]
 
     def __init__(self, network: MultiTaskNetwork | SearchNetwork, training: Training, *, autocast: bool) -> None:

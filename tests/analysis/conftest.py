@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from atrc.config import Config, parse_config
 from atrc.runs import Result, RunDirectory, RunSpec
-from searchspace import CPSpace, Genotype
+from searchspace import CPSpace, Genotype, block
 
 TASKS = ("semseg", "depth", "normals", "edge")
 
@@ -85,3 +86,22 @@ def write_search(write: Write, seed: int, genotype: Genotype, metrics: Sequence[
         )
         run.append("metrics.jsonl", {"step": step, "seconds": step / 10, "lr": 0.01, "loss": 100.0 / step})
     return run
+
+
+def keep(run: Path, drops: Mapping[str, float], genotype: Genotype, before: float = 50.0) -> None:
+    """Writes a run's importance: block -> mean drop, over two permutations that differ by 2."""
+    rows = [
+        (
+            t,
+            s,
+            genotype[block(t, s)],
+            k,
+            before,
+            before - drops.get(block(t, s), 0.0) - k,
+            drops.get(block(t, s), 0.0) + k,
+        )
+        for t, s in CPSpace(TASKS).pairs()
+        for k in (-1, 1)
+    ]
+    columns = ["target", "source", "context", "permutation", "before", "after", "drop"]
+    pd.DataFrame(rows, columns=columns).assign(split="val", seed=0).to_csv(run / "importance.csv", index=False)

@@ -7,7 +7,16 @@ import math
 import numpy as np
 import pytest
 
-from analysis import agreement, consensus, fleiss_kappa, matrices, matrix, proportions
+from analysis import (
+    agreement,
+    consensus,
+    distances,
+    fleiss_kappa,
+    krippendorff_alpha,
+    matrices,
+    matrix,
+    proportions,
+)
 from searchspace import RELEASED, CPSpace, Genotype, InputError, ToySpace, from_codes
 
 SPACE = CPSpace(["a", "b"])
@@ -76,7 +85,35 @@ def test_agreement() -> None:
 
 def test_agreement_of_equal_runs_is_full() -> None:
     result = agreement([THREE[0], THREE[0]])
-    assert (result.mean, result.kappa) == (1, 1)
+    assert result.overall["value"].tolist() == [1, 1, 1]
+    assert (result.table[["low", "high"]] == 1).all(axis=None)
+
+
+def test_intervals_of_agreement() -> None:
+    """Of three runs, a resample of two of them has one pair; of one, none, and is left out."""
+    table = agreement(THREE).table.set_index(["target", "source"])
+    assert table.loc[("a", "b"), ["low", "high"]].tolist() == [0, 1]  # one of the three pairs agrees
+    assert table.loc[("b", "a"), ["low", "high"]].tolist() == [0, 0]
+    overall = agreement(THREE).overall.set_index("measure")
+    assert (overall["low"] <= overall["value"]).all()
+    assert (overall["value"] <= overall["high"]).all()
+    assert agreement(THREE).overall.equals(agreement(THREE).overall)
+
+
+def test_distances() -> None:
+    found = distances(dict(zip("xyz", THREE, strict=True)))
+    assert found.loc["x", "y"] == sum(THREE[0][c] != THREE[1][c] for c in CPSpace(["a", "b"]))
+    assert (found.to_numpy() == found.to_numpy().T).all()
+    assert (np.diag(found) == 0).all()
+
+
+def test_shares_have_intervals_over_runs() -> None:
+    table = proportions(THREE).set_index(["blocks", "context"])
+    row = table.loc[("all", "global")]
+    per_run = [sum(g[c] == "global" for c in CPSpace(["a", "b"])) / 4 for g in THREE]
+    assert row["share"] == pytest.approx(np.mean(per_run))
+    assert min(per_run) <= row["low"] <= row["share"] <= row["high"] <= max(per_run)
+    assert math.isnan(proportions(THREE[:1])["low"].iloc[0])
 
 
 def test_agreement_needs_two_runs() -> None:
@@ -120,8 +157,18 @@ def test_fleiss_kappa_of_the_published_example() -> None:
     assert round(fleiss_kappa(FLEISS), 3) == 0.210
 
 
-def test_fleiss_kappa_of_one_category_is_undefined() -> None:
-    assert math.isnan(fleiss_kappa(np.array([[3, 0], [3, 0]])))
+# Krippendorff's example of two observers and binary data (Computing Krippendorff's alpha-reliability, 2011, part A).
+OBSERVERS = [[0, 1, 0, 0, 0, 0, 0, 0, 1, 0], [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]]
+
+
+def test_krippendorff_alpha_of_the_published_example() -> None:
+    counts = np.array([np.bincount(pair, minlength=2) for pair in zip(*OBSERVERS, strict=True)])
+    assert round(krippendorff_alpha(counts), 3) == 0.095
+
+
+@pytest.mark.parametrize("coefficient", [fleiss_kappa, krippendorff_alpha])
+def test_agreement_beyond_chance_on_one_category_is_undefined(coefficient) -> None:
+    assert math.isnan(coefficient(np.array([[3, 0], [3, 0]])))
 
 
 @pytest.mark.parametrize("counts", [[[1, 0], [1, 0]], [[2, 0], [1, 0]], [1, 2]])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import block_probabilities, load_runs, search_trajectory, training_curves
+from analysis import block_probabilities, freeze_times, load_runs, search_trajectory, training_curves
 from searchspace import CPSpace
 
 from .conftest import ATRC, TASKS, Write, of, write_search
@@ -54,3 +54,18 @@ def test_long_curves_are_averaged(write: Write, tmp_path: Path) -> None:
 def test_runs_without_a_log_have_no_curve(write: Write, tmp_path: Path) -> None:
     write("multi", 0, of(ATRC))
     assert training_curves(load_runs([tmp_path]), "demo").empty
+
+
+def test_freeze_times(write: Write, tmp_path: Path) -> None:
+    write_search(write, 0, CPSpace(TASKS).uniform("global"))
+    table = freeze_times(load_runs([tmp_path]), "demo")
+    assert len(table) == 16
+    assert (table["step"] == 100).all()
+    assert table["frozen"].tolist() == [True] * 8 + [False] * 8
+    assert set(table["context"]) == {"global"}
+
+
+def test_a_search_that_freezes_nothing_has_no_freeze_times(write: Write, tmp_path: Path) -> None:
+    run = write("search", 0, of(ATRC), genotype=CPSpace(TASKS).uniform("local"))
+    run.append("architecture.jsonl", {"step": 1, "probabilities": {"semseg<-depth": {"none": 0.5, "local": 0.5}}})
+    assert freeze_times(load_runs([tmp_path]), "demo").empty

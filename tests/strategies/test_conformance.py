@@ -71,7 +71,7 @@ MULTI_TRIAL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "hyperband": ({}, {}),
     "bananas": ({}, {"optimum_trials": 60}),
     "optuna_tpe": ({}, {"optimum_trials": 200}),
-    "optuna_gp": ({}, {"optimum_trials": 40, "optimum_choices": 3, "trials": 12}),
+    "optuna_gp": ({}, {"optimum_trials": 40, "optimum_choices": 3, "trials": 8}),
     "optuna_nsga2": ({"population_size": 20}, {"optimum_trials": 300}),
     "optuna_brute_force": ({}, {"optimum_trials": 81}),
     "optuna_qmc": ({}, {"optimum_trials": 300}),

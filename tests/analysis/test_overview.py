@@ -6,18 +6,19 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 from PIL import Image
 from rich.console import Console
 
-from analysis import analyze, load_runs, report, summary
+from analysis import analyze, conditions, load_runs, overview, summary
 from analysis.figures import paper_style
 from analysis.figures.save import DPI
-from searchspace import CPSpace
+from searchspace import CPSpace, InputError
 
-from .conftest import ATRC, MULTI, TASKS, Write, of, write_baselines, write_search
+from .conftest import ATRC, MULTI, TASKS, Write, keep, of, write_baselines, write_search
 
 
 @pytest.fixture
@@ -28,7 +29,8 @@ def experiment(write: Write, tmp_path: Path) -> Path:
     for seed, context in enumerate(("global", "t_label")):
         shift = 1 + 0.002 * seed
         write("multi", seed, of(np.array(MULTI) * shift))
-        write("retrain", seed, of(np.array(ATRC) * shift), genotype=space.uniform(context))
+        run = write("retrain", seed, of(np.array(ATRC) * shift), genotype=space.uniform(context))
+        keep(run.path, {"semseg<-edge": 1.0 + seed}, space.uniform(context))
         write_search(write, seed, space.uniform(context))
     return tmp_path / "demo"
 
@@ -56,24 +58,29 @@ def test_everything_is_made_and_made_the_same_twice(
         "agreement",
         "curves",
         "delta_m",
+        "freezing",
         "genotypes",
+        "importance",
+        "importance_agreement",
         "proportions",
+        "resources",
         "sampled",
         "trajectory",
     }
     assert set(first.figures) < set(first.tables), "every figure's numbers are a CSV, too"
-    for pdf, png in first.figures.values():
+    for pdf, png, svg in first.figures.values():
+        assert b"<svg" in svg.read_bytes()
         assert pdf.read_bytes().startswith(b"%PDF")
         picture = pixels(png)
         assert min(picture.shape[:2]) > 300
         assert 0.01 < (picture != 255).any(-1).mean() < 0.9, f"{png} is blank or full"
     assert dict(rcParams) == settings
 
-    monkeypatch.setattr(report, "save_figure", png_only)
+    monkeypatch.setattr(overview, "save_figure", png_only)
     second = analyze([experiment], tmp_path / "second")
     for name, path in first.tables.items():
         assert path.read_bytes() == second.tables[name].read_bytes()
-    for name, (_, png) in first.figures.items():
+    for name, (_, png, _) in first.figures.items():
         assert np.array_equal(pixels(png), pixels(second.figures[name][1]))
     assert not [path for path in (tmp_path / "first").iterdir() if path.name.startswith(".")]
 
@@ -124,3 +131,33 @@ def test_the_screen_in_eighty_columns_cuts_nothing(experiment: Path) -> None:
 def test_the_screen_takes_names_literally(write: Write, tmp_path: Path) -> None:
     write("all-[bold]", 0, of(MULTI))
     assert "all-[bold]" in shown([tmp_path])
+
+
+def test_with_three_searches_there_are_distances_and_ranks(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "save_figure", lambda figure, folder, name: ())  # most of the time
+    space = CPSpace(TASKS)
+    write_baselines(write)
+    for seed, context in enumerate(("global", "t_label", "none")):
+        shift = np.array([1 + 0.01 * seed, 1, 1, 1])
+        write_search(write, seed, space.uniform(context), np.array(ATRC) * shift)
+        write("retrain", seed, of(np.array(ATRC) * (2 - shift)), genotype=space.uniform(context))
+    made = analyze([tmp_path], tmp_path / "out")
+    assert {"distances", "ranks"} < set(made.figures)
+    found = pd.read_csv(made.tables["ranks_correlation"]).set_index("coefficient")
+    assert found.loc["spearman", "value"] == -1
+    table = pd.read_csv(made.tables["distances"], index_col="run")
+    assert table.loc["seed 0", "seed 1"] == 16
+
+
+def test_conditions_are_told_apart_by_a_config_key(write: Write, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_search(write, seed, CPSpace(TASKS).uniform("local"))
+    write("search", 0, of(ATRC), genotype=CPSpace(TASKS).uniform("global"), experiment="other")
+    runs = load_runs([tmp_path])
+    assert {name: len(found) for name, found in conditions(runs).items()} == {"demo": 2, "other": 1}
+    assert {name: len(found) for name, found in conditions(runs, "dataset.name").items()} == {"dataset.name=rooms": 3}
+    with pytest.raises(InputError, match="did you mean 'name'"):
+        analyze([tmp_path], tmp_path / "out", by="dataset.nam")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,52 @@
+"""How far the genotypes of searches lie apart, and which are alike."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from scipy.cluster.hierarchy import dendrogram, linkage
+from scipy.spatial.distance import squareform
+
+from analysis.figures.style import INK, new_figure, paper_style
+
+__all__ = ["draw_distances"]
+
+
+def draw_distances(distances: pd.DataFrame, blocks: int) -> Figure:
+    """A dendrogram (average linkage) above the heat map of distances, in its order.
+
+    Args:
+        distances: Runs x runs: in how many blocks two genotypes differ.
+        blocks: How many there are.
+    """
+    with paper_style():
+        side = 0.36 * len(distances)
+        figure = new_figure(max(3.2, side + 1.9), max(3.0, side + 1.8))
+        tree, ax = figure.subplots(2, 1, height_ratios=(1, 3.2))
+        links = linkage(squareform(distances.to_numpy(float), checks=False), "average")
+        drawn = dendrogram(links, ax=tree, color_threshold=0, above_threshold_color=INK, no_labels=True)
+        tree.set(ylim=(0, blocks), ylabel="Distance")
+        tree.spines["bottom"].set_visible(False)
+        order = distances.index[np.asarray(drawn["leaves"])]
+        sns.heatmap(
+            distances.loc[order, order],
+            ax=ax,
+            vmin=0,
+            vmax=blocks,
+            cmap="Blues",
+            annot=len(distances) <= 20,
+            fmt=".0f",
+            annot_kws={"size": 6.5},
+            linewidths=0.8,
+            linecolor="white",
+            cbar=False,
+        )
+        # beside both, so that the leaves stay above their columns
+        figure.colorbar(ax.collections[0], ax=(tree, ax), label=f"Blocks of {blocks} that differ", shrink=0.7)
+        ax.set(xlabel="", ylabel="")
+        ax.tick_params(length=0)
+        ax.set_xticks(np.arange(len(order)) + 0.5, order, rotation=60, ha="right", rotation_mode="anchor", size=6.5)
+        ax.set_yticks(np.arange(len(order)) + 0.5, order, rotation=0, size=6.5)
+    return figure

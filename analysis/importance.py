@@ -1,0 +1,201 @@
+"""Permutation importance of context-pooling blocks (Sec. 4.4, Fig. 6).
+
+How much does a network lean on a block? The block's output is permuted over the whole held-out set, so that every
+image gets what the block computed for another one, and the metric of its target task drops.
+
+A block of row T reaches the prediction of task T only. So all features and block outputs are computed once and kept;
+for a permutation, only the fusion of one row, one prediction layer and one metric run again.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from analysis.blocks import Blocks
+from atrc.data import Batch
+from atrc.network import Predictions
+from atrc.training import decode_predictions
+from searchspace import NONE, InputError
+
+__all__ = ["PERMUTATIONS", "block_importance", "permuted_metric"]
+
+PERMUTATIONS = 10
+MEMORY = 4 * 2**30
+
+
+def block_importance(
+    blocks: Blocks,
+    batches: Iterable[Batch],
+    images: int,
+    *,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    autocast: AbstractContextManager[object] | None = None,
+    memory: int = MEMORY,
+    quiet: bool = False,
+) -> pd.DataFrame:
+    """What permuting each block's output does to its target task.
+
+    All blocks are permuted by the same permutations, so that the dice do not tell them apart.
+
+    Args:
+        blocks: Of a trained network.
+        batches: The held-out set.
+        images: How many it holds.
+        permutations: How often each block is permuted.
+        seed: Of the permutations.
+        device: Of the network.
+        autocast: The context in which the network was trained; None: full precision.
+        memory: Bytes that maps may take; if they need more, they lie in files of the folder for temporary ones.
+        quiet: No progress bar.
+
+    Returns:
+        One row per block and permutation: ``target``, ``source``, ``context``, ``permutation``, ``before`` and
+        ``after`` (the target's metric, in its unit), ``drop`` (the difference, positive where permuting made it
+        worse). The drop of a block that is cut is exactly 0.
+
+    Raises:
+        InputError: No permutation was asked for, or there are fewer than two images.
+    """
+    if permutations < 1 or images < 2:
+        raise InputError(f"importance needs a permutation and two images, got {permutations} and {images}")
+    generator = np.random.default_rng(seed)
+    orders = [torch.from_numpy(generator.permutation(images)) for _ in range(permutations)]
+    cut = {(target, source) for target, source in blocks.space.pairs() if blocks.chosen(target, source) == NONE}
+    work = len(blocks.space.tasks) + (len(blocks.space) - len(cut)) * permutations
+    rows = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        autocast or nullcontext(),
+        torch.no_grad(),
+        tqdm(total=work, desc="importance", unit="permutation", disable=quiet, dynamic_ncols=True) as bar,
+    ):
+        recorded = _Recorded(blocks, batches, images, device, memory, Path(folder))
+        for target in blocks.space.tasks:
+            better = 1 if blocks.network.tasks[target].higher_is_better else -1
+            before = recorded.metric(target)
+            bar.update()
+            for source in blocks.space.tasks:
+                for number, order in enumerate(orders):
+                    after = before
+                    if (target, source) not in cut:
+                        after = recorded.metric(target, source, order)
+                        bar.update()
+                    context = blocks.chosen(target, source)
+                    rows.append((target, source, context, number, before, after, better * (before - after)))
+    columns = ["target", "source", "context", "permutation", "before", "after", "drop"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def permuted_metric(
+    blocks: Blocks,
+    batches: Sequence[Batch],
+    target: str,
+    source: str,
+    order: Tensor,
+    *,
+    device: torch.device | str = "cpu",
+) -> float:
+    """The target's metric with one block permuted, by full forward passes: what `block_importance` is held to.
+
+    Args:
+        blocks: Of a trained network.
+        batches: The held-out set; it is passed twice.
+        target: Of the block.
+        source: Of the block.
+        order: ``(images,)``: image i gets what the block computed for image ``order[i]``.
+        device: Of the network.
+    """
+    task = blocks.network.tasks[target]
+    metric = task.metric().to(device)
+    start = 0
+    with torch.no_grad():
+        outputs = torch.cat([blocks.pool(batch.to(device))[1][target][source] for batch in batches])
+        for batch in batches:
+            features, pooled = blocks.pool(batch.to(device))
+            row = pooled[target] | {source: outputs[order[start : start + len(batch)]]}
+            start += len(batch)
+            raw = blocks.predict(target, features[target], list(row.values()))
+            decoded = decode_predictions(Predictions({target: raw}, {}), {target: task}, batch.image.shape[2:])
+            metric.update(decoded[target], batch.labels[target].to(device))
+    return float(metric.compute())
+
+
+class _Recorded:
+    """What a network computed for every image of a set: features, block outputs, and the labels.
+
+    Args:
+        blocks: See `block_importance`, as all the others.
+        batches: Passed once.
+        images: How many there are.
+        device: Where to compute. What is kept lies in ordinary memory, or in files.
+        memory: Bytes beyond which files are used.
+        folder: For them.
+    """
+
+    def __init__(
+        self,
+        blocks: Blocks,
+        batches: Iterable[Batch],
+        images: int,
+        device: torch.device | str,
+        memory: int,
+        folder: Path,
+    ) -> None:
+        self._blocks, self._device = blocks, device
+        self._maps: dict[tuple[str, ...], Tensor] = {}
+        self._parts: list[slice] = []
+        done = 0
+        for batch in batches:
+            features, pooled = blocks.pool(batch.to(device))
+            found: dict[tuple[str, ...], Tensor] = {("features", target): maps for target, maps in features.items()}
+            found |= {("block", t, s): maps for t, row in pooled.items() for s, maps in row.items()}
+            found |= {("label", target): batch.labels[target] for target in blocks.space.tasks}
+            if not self._maps:
+                self._size = tuple(batch.image.shape[2:])
+                needed = images * sum(maps[0].nbytes for maps in found.values())
+                place = folder if needed > memory else None
+                for name, maps in found.items():
+                    self._maps[name] = _room(maps, images, place, "-".join(name))
+            part = slice(done, done + len(batch))
+            for name, maps in found.items():
+                self._maps[name][part] = maps.to("cpu")
+            self._parts.append(part)
+            done += len(batch)
+        if done != images:
+            raise InputError(f"the held-out set was said to hold {images} images, and gave {done}")
+
+    def metric(self, target: str, permuted: str | None = None, order: Tensor | None = None) -> float:
+        """The target's metric; with the block of one source permuted, if there is one."""
+        task = self._blocks.network.tasks[target]
+        metric = task.metric().to(self._device)
+        sources = [name[2] for name in self._maps if name[:2] == ("block", target)]
+        for part in self._parts:
+            row = [
+                self._maps["block", target, source][order[part] if order is not None and source == permuted else part]
+                for source in sources
+            ]
+            features, *row = (maps.to(self._device) for maps in (self._maps["features", target][part], *row))
+            raw = self._blocks.predict(target, features, row)
+            decoded = decode_predictions(Predictions({target: raw}, {}), {target: task}, self._size)
+            metric.update(decoded[target], self._maps["label", target][part].to(self._device))
+        return float(metric.compute())
+
+
+def _room(maps: Tensor, images: int, folder: Path | None, name: str) -> Tensor:
+    """An empty tensor for the maps of all images, in memory or in a file of the folder."""
+    shape = (images, *maps.shape[1:])
+    if folder is None:
+        return torch.empty(shape, dtype=maps.dtype)
+    numel = images * maps[0].numel()
+    return torch.from_file(str(folder / name), shared=True, size=numel, dtype=maps.dtype).view(shape)

@@ -1,0 +1,153 @@
+"""Which source task matters to which target, over runs (Fig. 6): measured once per run, and kept in it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.agreement import agreement
+from analysis.blocks import Blocks
+from analysis.bootstrap import bootstrap_mean
+from analysis.importance import PERMUTATIONS, block_importance
+from analysis.load import Runs
+from analysis.multitask import baselines
+from analysis.tables import write_table
+from atrc.build import build_dataset
+from atrc.data import eval_transform, evaluation_batches
+from atrc.runs import RunDirectory
+from atrc.training import load_learner, pick_device
+from searchspace import NONE, InputError
+
+__all__ = ["importance_against_agreement", "kept_importance", "measure_importance", "source_importance"]
+
+NAME = "importance"
+
+
+def measure_importance(
+    run: RunDirectory, *, split: str = "val", permutations: int = PERMUTATIONS, seed: int = 0, quiet: bool = False
+) -> pd.DataFrame:
+    """Importance of the blocks of a run's network, of a search at its argmax genotype.
+
+    It is written to ``importance.csv`` of the run; where that was made in the same way, it is read instead.
+
+    Args:
+        run: With a checkpoint.
+        split: Of the config's dataset.
+        permutations: See `analysis.importance.block_importance`.
+        seed: Likewise.
+        quiet: Likewise.
+
+    Returns:
+        See `analysis.importance.block_importance`; with ``split`` and ``seed``.
+
+    Raises:
+        InputError: The run has no checkpoint, or its network has no context-pooling blocks.
+    """
+    kept = kept_importance(run)
+    if kept is not None and kept["permutation"].nunique() == permutations and _made(kept) == (split, seed):
+        return kept
+    device = pick_device(run.config.device)
+    learner = load_learner(run, device)
+    blocks = Blocks(learner.network, learner.genotype())
+    dataset = build_dataset(run.config, split, learner.tasks)
+    batches = evaluation_batches(
+        dataset,
+        learner.tasks,
+        eval_transform(dataset.info.size),
+        batch_size=run.config.evaluate_batch,
+        workers=run.config.workers,
+    )
+    found = block_importance(
+        blocks,
+        batches,
+        len(dataset),
+        permutations=permutations,
+        seed=seed,
+        device=device,
+        autocast=learner.autocast,
+        quiet=quiet,
+    ).assign(split=split, seed=seed)
+    write_table(found, run.path, NAME)
+    return found
+
+
+def kept_importance(run: RunDirectory) -> pd.DataFrame | None:
+    """What was measured of a run, if anything was."""
+    path = run.path / f"{NAME}.csv"
+    if not path.exists():
+        return None
+    try:
+        # "none" is a context type
+        return pd.read_csv(path, keep_default_na=False)
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read as a table: {error}; remove it") from None
+
+
+def _made(kept: pd.DataFrame) -> tuple[str, int]:
+    return str(kept["split"].iloc[0]), int(kept["seed"].iloc[0])
+
+
+def source_importance(runs: Runs, experiment: str, model: str = "retrain") -> pd.DataFrame:
+    """Mean importance of every block over the runs of a model in which it was measured.
+
+    Args:
+        runs: The runs.
+        experiment: One of them.
+        model: One of its models.
+
+    Returns:
+        ``target``, ``source``, ``n`` (runs), ``cut`` (share of the runs whose genotype has ``none`` there),
+        ``permutations`` (of each run), ``drop`` (mean, in the target's unit), ``delta_m`` (mean drop of Delta_m in
+        percentage points; missing without single-task runs), ``low`` and ``high`` (95 % bootstrap interval of
+        ``delta_m``: over runs, and of a single run over its permutations), ``share`` (mean drop in percent of the
+        target's metric). Empty where nothing was measured.
+    """
+    rows = runs.frame[(runs.frame["experiment"] == experiment) & (runs.frame["model"] == model)]
+    kept = {path: kept_importance(runs.directories[path]) for path in rows["path"]}
+    parts = [frame.assign(run=path) for path, frame in kept.items() if frame is not None]
+    columns = ["target", "source", "n", "cut", "permutations", "drop", "delta_m", "low", "high", "share"]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    frame = pd.concat(parts, ignore_index=True)
+    single = baselines(runs)
+    base = single[single["experiment"] == experiment].groupby("task")["value"].mean()
+    frame["delta_m"] = 100 * frame["drop"] / frame["target"].map(base).abs() / len(runs.tasks)
+    frame["share"] = 100 * frame["drop"] / frame["before"].abs()
+    found = []
+    for (target, source), of in frame.groupby(["target", "source"], sort=False):
+        by_run = of.groupby("run")["delta_m"].mean()
+        low, high = bootstrap_mean((by_run if len(by_run) > 1 else of["delta_m"]).to_numpy(float))
+        means = of.groupby("run")[["drop", "delta_m", "share"]].mean().mean()
+        found.append(
+            {
+                "target": target,
+                "source": source,
+                "n": len(by_run),
+                "cut": float((of.groupby("run")["context"].first() == NONE).mean()),
+                "permutations": of["permutation"].nunique(),
+                **means,
+                "low": low,
+                "high": high,
+            }
+        )
+    return pd.DataFrame(found)[columns]
+
+
+def importance_against_agreement(runs: Runs, experiment: str, model: str = "retrain") -> pd.DataFrame:
+    """Does a search decide more reliably where it matters (Sec. 4.4)? `analysis.correlation.correlate` says.
+
+    Args:
+        runs: The runs.
+        experiment: With searches whose agreement is taken.
+        model: Whose importance is taken.
+
+    Returns:
+        One row per block: ``target``, ``source``, ``importance`` (``delta_m`` of `source_importance`; ``share``
+        where that is missing), ``agreement`` (share of run pairs, 0..1). Empty where either is missing.
+    """
+    table = source_importance(runs, experiment, model)
+    genotypes = list(runs.found(experiment).values())
+    if table.empty or len(genotypes) < 2:
+        return pd.DataFrame(columns=["target", "source", "importance", "agreement"])
+    measure = "share" if table["delta_m"].isna().any() else "delta_m"
+    importance = table[["target", "source", measure]].rename(columns={measure: "importance"})
+    return importance.merge(agreement(genotypes).table[["target", "source", "agreement"]])
