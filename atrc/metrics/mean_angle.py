@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 from torchmetrics import Metric
 
 from searchspace.errors import InputError
 
-__all__ = ["MeanAngle", "angle_between"]
+__all__ = ["MeanAngle", "angle_between", "unit_vectors"]
+
+
+def unit_vectors(vectors: Tensor, dim: int = -1) -> Tensor:
+    """Vectors along ``dim``, divided by their length; zeros stay zeros, with a gradient of zero through the length.
+
+    It is ``torch.nn.functional.normalize``, which on a CPU takes many times as long across channels.
+    """
+    return vectors * vectors.square().sum(dim, keepdim=True).clamp_min(1e-24).rsqrt()
 
 
 def angle_between(first: Tensor, second: Tensor, dim: int = -1) -> Tensor:
@@ -18,8 +25,7 @@ def angle_between(first: Tensor, second: Tensor, dim: int = -1) -> Tensor:
     ``2 atan2(|p - t|, |p + t|)`` keeps full precision near 0 and 180, where the arc cosine of the inner product
     loses half of its digits.
     """
-    apart = torch.linalg.vector_norm(first - second, dim=dim)
-    along = torch.linalg.vector_norm(first + second, dim=dim)
+    apart, along = ((first + sign * second).square().sum(dim).sqrt() for sign in (-1, 1))
     return torch.rad2deg(2 * torch.atan2(apart, along))
 
 
@@ -58,9 +64,8 @@ class MeanAngle(Metric):
                 f"and label {tuple(label.shape)}"
             )
         valid = label.isfinite().all(1) & (label != 0).any(1)
-        guess = prediction.movedim(1, -1)[valid].double()
-        truth = label.movedim(1, -1)[valid].double()
-        self.angle += angle_between(normalize(guess, dim=-1), normalize(truth, dim=-1)).sum()
+        angle = angle_between(unit_vectors(prediction.double(), 1), unit_vectors(label.double(), 1), 1)
+        self.angle += torch.where(valid, angle, 0).sum()
         self.pixels += valid.sum()
 
     def compute(self) -> Tensor:

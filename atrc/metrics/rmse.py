@@ -42,8 +42,8 @@ class RootMeanSquareError(Metric):
         if prediction.shape != label.shape:
             raise InputError(f"prediction {tuple(prediction.shape)} and label {tuple(label.shape)} differ in shape")
         valid = label.isfinite() & (label > 0)
-        error = prediction[valid].double() - label[valid].double()
-        self.squared_error += error.square().sum()
+        error = prediction.double() - label.double()
+        self.squared_error += torch.where(valid, error.square(), 0).sum()
         self.pixels += valid.sum()
 
     def compute(self) -> Tensor:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from atrc.files import writing
 from atrc.metrics import MeanAngle
+from atrc.metrics.mean_angle import unit_vectors
 from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_weight, first_bad_pixel
 from atrc.tasks._losses import cross_entropy, expect_shape, full_precision, mean_over
@@ -66,7 +66,7 @@ class Normals(Task):
     def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
         expect_shape(prediction, label)
         valid = _valid(label)
-        unit = normalize(full_precision(prediction), dim=1)
+        unit = unit_vectors(full_precision(prediction), dim=1)
         return mean_over(valid, (unit - torch.where(valid[:, None], label, 0)).abs().sum(1))
 
     def aux_loss(self, regions: Tensor, label: Tensor) -> Tensor:
@@ -75,14 +75,14 @@ class Normals(Task):
     def nearest_centroid(self, label: Tensor) -> Tensor:
         """``(B, H, W)`` int64: the centroid nearest in angle to a ``(B, 3, H, W)`` label, 255 where invalid."""
         cosine = torch.einsum("kc,bchw->bkhw", self.centroids.to(label), label)
-        return torch.where(_valid(label), cosine.argmax(1), IGNORE)
+        return torch.where(_valid(label), cosine.max(1).indices, IGNORE)
 
     def metric(self) -> MeanAngle:
         return MeanAngle()
 
     def decode(self, prediction: Tensor) -> Tensor:
         """``(B, 3, H, W)`` output as unit vectors."""
-        return normalize(full_precision(prediction), dim=1)
+        return unit_vectors(full_precision(prediction), dim=1)
 
     def draw(self, label: np.ndarray) -> np.ndarray:
         """``(n + 1) / 2`` as red, green, blue; invalid pixels black. Takes ``(H, W, 3)``."""
