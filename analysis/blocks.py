@@ -11,7 +11,7 @@ from torch import Tensor
 from atrc.contexts import Context
 from atrc.contexts.attention import spatial_softmax
 from atrc.data import Batch
-from atrc.distillation import ATRC, Supergraph
+from atrc.distillation import ATRC, RowFusion, Supergraph
 from atrc.network import MultiTaskNetwork, SearchNetwork, on_grid
 from searchspace import CPSpace, Genotype, InputError, Selection, UnknownNameError, block
 
@@ -76,6 +76,23 @@ class Blocks:
         """
         prediction: Tensor = self.network.predict[target](self._module.rows[target](features, pooled))
         return prediction
+
+    def before_relu(self, target: str, features: Tensor, pooled: Sequence[Tensor]) -> Tensor:
+        """What a row's fusion holds before its ReLU, ``(B, C, h, w)``, of what `predict` takes."""
+        found: Tensor = self._row(target).before_relu(features, pooled)
+        return found
+
+    def effects(self, target: str, widths: Sequence[int]) -> list[Tensor]:
+        """What a change of each block of a row, of ``widths`` channels, changes in `before_relu`: ``(C, d)`` each."""
+        return self._row(target).effects(widths)
+
+    def finish(self, target: str, before_relu: Tensor) -> Tensor:
+        """The raw prediction of one task, ``(B, channels, h, w)``, from `before_relu`."""
+        prediction: Tensor = self.network.predict[target](before_relu.relu())
+        return prediction
+
+    def _row(self, target: str) -> RowFusion:
+        return cast(RowFusion, self._module.rows[target])
 
     def attention(
         self, batch: Batch, pixels: Sequence[tuple[int, int]], target: str, source: str, context: str | None = None

@@ -3,8 +3,9 @@
 How much does a network lean on a block? The block's output is permuted over the whole held-out set, so that every
 image gets what the block computed for another one, and the metric of its target task drops.
 
-A block of row T reaches the prediction of task T only. So all features and block outputs are computed once and kept;
-for a permutation, only the fusion of one row, one prediction layer and one metric run again.
+A block of row T reaches the prediction of task T only, and up to the ReLU of the row's fusion everything behind it is
+linear. So what every row holds before its ReLU, and the block outputs, are computed once and kept; for a permutation,
+one small product gives what changes, and one prediction layer and one metric run again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
@@ -132,7 +134,7 @@ def permuted_metric(
 
 
 class _Recorded:
-    """What a network computed for every image of a set: features, block outputs, and the labels.
+    """What a network computed for every image of a set: rows before their ReLU, block outputs; and the labels.
 
     Args:
         blocks: See `block_importance`, as all the others.
@@ -158,7 +160,10 @@ class _Recorded:
         done = 0
         for batch in batches:
             features, pooled = blocks.pool(batch.to(device))
-            found: dict[tuple[str, ...], Tensor] = {("features", target): maps for target, maps in features.items()}
+            found: dict[tuple[str, ...], Tensor] = {
+                ("row", target): blocks.before_relu(target, features[target], list(row.values()))
+                for target, row in pooled.items()
+            }
             found |= {("block", t, s): maps for t, row in pooled.items() for s, maps in row.items()}
             found |= {("label", target): batch.labels[target] for target in blocks.space.tasks}
             if not self._maps:
@@ -179,14 +184,15 @@ class _Recorded:
         """The target's metric; with the block of one source permuted, if there is one."""
         task = self._blocks.network.tasks[target]
         metric = task.metric().to(self._device)
-        sources = [name[2] for name in self._maps if name[:2] == ("block", target)]
+        widths = {name[2]: maps.shape[1] for name, maps in self._maps.items() if name[:2] == ("block", target)}
+        effects = dict(zip(widths, self._blocks.effects(target, list(widths.values())), strict=True))
         for part in self._parts:
-            row = [
-                self._maps["block", target, source][order[part] if order is not None and source == permuted else part]
-                for source in sources
-            ]
-            features, *row = (maps.to(self._device) for maps in (self._maps["features", target][part], *row))
-            raw = self._blocks.predict(target, features, row)
+            row = self._maps["row", target][part].to(self._device)
+            if permuted is not None and order is not None:
+                outputs = self._maps["block", target, permuted]
+                change = (outputs[order[part]] - outputs[part]).to(self._device)
+                row = row + F.conv2d(change, effects[permuted][:, :, None, None])
+            raw = self._blocks.finish(target, row)
             decoded = decode_predictions(Predictions({target: raw}, {}), {target: task}, self._size)
             metric.update(decoded[target], self._maps["label", target][part].to(self._device))
         return float(metric.compute())

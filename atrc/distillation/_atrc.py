@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -48,9 +48,35 @@ class RowFusion(nn.Module):
 
     def forward(self, target: Tensor, pooled: Sequence[Tensor]) -> Tensor:
         """``(B, C, H, W)`` from F_T and the outputs of the row's blocks."""
-        if self.out is not None:
-            target = torch.cat([self.out(torch.cat(list(pooled), dim=1)), target], dim=1)
-        return self.dropout(self.fuse(target))
+        return self.dropout(self.fuse(self._joined(target, pooled)))
+
+    def _joined(self, target: Tensor, pooled: Sequence[Tensor]) -> Tensor:
+        if self.out is None:
+            return target
+        return torch.cat([self.out(torch.cat(list(pooled), dim=1)), target], dim=1)
+
+    def before_relu(self, target: Tensor, pooled: Sequence[Tensor]) -> Tensor:
+        """`forward` up to the ReLU, its only step that is not linear in evaluation mode."""
+        found: Tensor = self.fuse[:2](self._joined(target, pooled))
+        return found
+
+    def effects(self, widths: Sequence[int]) -> list[Tensor]:
+        """What a change of each block's output changes in `before_relu`, pixel by pixel: ``(C, d)`` matrices.
+
+        Args:
+            widths: d of every block.
+        """
+        if self.out is None:
+            return []
+        out, fuse = _scaled_weight(self.out), _scaled_weight(self.fuse)
+        return list((fuse[:, : len(out)] @ out).split(list(widths), dim=1))
+
+
+def _scaled_weight(layers: nn.Sequential) -> Tensor:
+    """``(out, in)``: the weight of a 1x1 convolution times what the norm after it scales by in evaluation mode."""
+    conv, norm = cast(nn.Conv2d, layers[0]), cast(nn.BatchNorm2d, layers[1])
+    variance = cast(Tensor, norm.running_var)
+    return (norm.weight * torch.rsqrt(variance + norm.eps))[:, None] * conv.weight.flatten(1)
 
 
 @DISTILLATIONS.register("atrc")

@@ -140,14 +140,16 @@ def test_a_network_that_reads_one_block_only() -> None:
     }
     network.eval()
     module.rows["depth"] = torch.nn.Module()
-    module.rows["depth"].forward = lambda features, pooled: sum(pooled)  # type: ignore[method-assign]
+    module.rows["depth"].before_relu = lambda features, pooled: sum(pooled)
+    module.rows["depth"].effects = lambda widths: [torch.ones(1, 1), torch.ones(1, 1)]
     network.predict["depth"] = torch.nn.Identity()
     levels = torch.arange(1.0, 6.0)
     image = levels.view(5, 1, 1, 1).expand(5, 3, 32, 48)
     labels = {"depth": levels.view(5, 1, 1).expand(5, 32, 48), "semseg": torch.zeros(5, 32, 48, dtype=torch.long)}
     batch = Batch(image, labels, torch.ones(5, 1, 32, 48, dtype=torch.bool), list("abcde"))
     module.rows["semseg"] = torch.nn.Module()
-    module.rows["semseg"].forward = lambda features, pooled: features.expand(-1, 3, -1, -1)  # type: ignore[method-assign]
+    module.rows["semseg"].before_relu = lambda features, pooled: features.expand(-1, 3, -1, -1)
+    module.rows["semseg"].effects = lambda widths: [torch.zeros(3, 1), torch.zeros(3, 1)]
     network.predict["semseg"] = torch.nn.Identity()
 
     found = block_importance(Blocks(network), [batch], 5, permutations=3, seed=2, quiet=True)

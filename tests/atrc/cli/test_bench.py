@@ -39,6 +39,7 @@ def test_a_benchmark_compares_its_contenders(
         assert reference > 0
 
 
+@pytest.mark.slow  # a process per contender
 def test_peak_memory_of_the_forms_of_local_attention(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -62,7 +63,7 @@ def test_a_figure_needs_the_benchmark_that_it_draws(
     assert run(monkeypatch, "loader", *arguments) == 2
     assert "scaling" in capsys.readouterr().err
     assert not run(monkeypatch, "scaling", *arguments)
-    assert {path.name for path in tmp_path.iterdir()} == {"scaling.pdf", "scaling.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"scaling.pdf", "scaling.png", "scaling.svg"}
 
 
 def test_a_profile_says_where_the_time_goes(
