@@ -11,7 +11,7 @@ from analysis.bootstrap import bootstrap, bootstrap_difference, bootstrap_mean
 from analysis.comparison import Comparison, compare
 from analysis.correlation import correlate
 from analysis.genotypes import conditions, consensus, distances, matrices, matrix, proportions
-from analysis.importance import block_importance, permuted_metric
+from analysis.importance import block_importance, permuted_metrics
 from analysis.load import Runs, TaskInfo, load_runs
 from analysis.multitask import baselines, gains, summarize, with_delta_m
 from analysis.notes import notes
@@ -54,7 +54,7 @@ __all__ = [
     "matrix",
     "measure_importance",
     "notes",
-    "permuted_metric",
+    "permuted_metrics",
     "proportions",
     "ranked_by_stage",
     "sampled_against_retrained",

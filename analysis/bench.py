@@ -10,13 +10,11 @@ import numpy as np
 import torch
 
 from analysis.blocks import Blocks
-from analysis.importance import block_importance
+from analysis.importance import block_importance, permuted_metrics
 from atrc.bench import Case, Setting
 from atrc.build import build_dataset, build_network, build_tasks, cp_space, describe_dataset, fit_tasks
 from atrc.config import load_config
 from atrc.data import Batch, eval_transform, evaluation_batches
-from atrc.network import Predictions
-from atrc.training import evaluate
 from searchspace import NONE
 
 __all__ = ["importance"]
@@ -56,20 +54,6 @@ def _full(blocks: Blocks, batches: Sequence[Batch], images: int, permutations: i
     """Every block's outputs in one pass; then, for every permutation, the whole network and all metrics."""
     generator = np.random.default_rng(0)
     orders = [torch.from_numpy(generator.permutation(images)) for _ in range(permutations)]
-    tasks = blocks.network.tasks
-
     for target, source in blocks.space.pairs():
-        if blocks.chosen(target, source) == NONE:
-            continue
-        with torch.no_grad():
-            outputs = torch.cat([blocks.pool(batch.to(setting.device))[1][target][source] for batch in batches])
-        for order in orders:
-            parts = iter(order.split([len(batch) for batch in batches]))
-
-            def predict(batch: Batch) -> Predictions:
-                features, pooled = blocks.pool(batch)
-                pooled[target][source] = outputs[next(parts)]  # noqa: B023, called within the turn
-                rows = {task: blocks.predict(task, features[task], list(pooled[task].values())) for task in tasks}
-                return Predictions(rows, {})
-
-            evaluate(predict, batches, tasks, setting.device)
+        if blocks.chosen(target, source) != NONE:
+            list(permuted_metrics(blocks, batches, target, source, orders, device=setting.device))

@@ -11,8 +11,9 @@ one small product gives what changes, and one prediction layer and one metric ru
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +26,10 @@ from tqdm import tqdm
 from analysis.blocks import Blocks
 from atrc.data import Batch
 from atrc.network import Predictions
-from atrc.training import decode_predictions
+from atrc.training import decode_predictions, evaluate
 from searchspace import NONE, InputError
 
-__all__ = ["PERMUTATIONS", "block_importance", "permuted_metric"]
+__all__ = ["PERMUTATIONS", "block_importance", "permuted_metrics"]
 
 PERMUTATIONS = 10
 MEMORY = 4 * 2**30
@@ -99,38 +100,38 @@ def block_importance(
     return pd.DataFrame(rows, columns=columns)
 
 
-def permuted_metric(
+def permuted_metrics(
     blocks: Blocks,
     batches: Sequence[Batch],
     target: str,
     source: str,
-    order: Tensor,
+    orders: Iterable[Tensor],
     *,
     device: torch.device | str = "cpu",
-) -> float:
-    """The target's metric with one block permuted, by full forward passes: what `block_importance` is held to.
+) -> Iterator[dict[str, float]]:
+    """Every task's metric with one block permuted, by full forward passes: what `block_importance` is held to.
 
     Args:
         blocks: Of a trained network.
-        batches: The held-out set; it is passed twice.
+        batches: The held-out set; it is passed once, and once more per permutation.
         target: Of the block.
         source: Of the block.
-        order: ``(images,)``: image i gets what the block computed for image ``order[i]``.
+        orders: ``(images,)`` each: image i gets what the block computed for image ``order[i]``.
         device: Of the network.
     """
-    task = blocks.network.tasks[target]
-    metric = task.metric().to(device)
-    start = 0
+    device, tasks = torch.device(device), blocks.network.tasks
     with torch.no_grad():
         outputs = torch.cat([blocks.pool(batch.to(device))[1][target][source] for batch in batches])
-        for batch in batches:
-            features, pooled = blocks.pool(batch.to(device))
-            row = pooled[target] | {source: outputs[order[start : start + len(batch)]]}
-            start += len(batch)
-            raw = blocks.predict(target, features[target], list(row.values()))
-            decoded = decode_predictions(Predictions({target: raw}, {}), {target: task}, batch.image.shape[2:])
-            metric.update(decoded[target], batch.labels[target].to(device))
-    return float(metric.compute())
+
+    def predict(parts: Iterator[Tensor], batch: Batch) -> Predictions:
+        features, pooled = blocks.pool(batch)
+        pooled[target][source] = outputs[next(parts)]
+        rows = {task: blocks.predict(task, features[task], list(pooled[task].values())) for task in tasks}
+        return Predictions(rows, {})
+
+    for order in orders:
+        parts = iter(order.split([len(batch) for batch in batches]))
+        yield evaluate(partial(predict, parts), batches, tasks, device)
 
 
 class _Recorded:

@@ -19,7 +19,7 @@ from analysis import (
     importance_against_agreement,
     load_runs,
     measure_importance,
-    permuted_metric,
+    permuted_metrics,
     source_importance,
 )
 from atrc.backbones import BACKBONES
@@ -108,10 +108,12 @@ def test_it_is_what_full_forward_passes_give(make: Callable[[], Blocks], padded:
         if row["context"] == "none":
             assert row["drop"] == 0
             continue
-        full = permuted_metric(blocks, batches, row["target"], row["source"], orders[row["permutation"]])
-        assert row["after"] == pytest.approx(full, rel=1e-6)
-        still = permuted_metric(blocks, batches, row["target"], row["source"], torch.arange(IMAGES))
-        assert row["before"] == pytest.approx(still, rel=1e-6)
+        drawn_orders = orders[row["permutation"]], torch.arange(IMAGES)
+        full, still = permuted_metrics(blocks, batches, row["target"], row["source"], drawn_orders)
+        assert row["after"] == pytest.approx(full[row["target"]], rel=1e-6)
+        assert row["before"] == pytest.approx(still[row["target"]], rel=1e-6)
+        (other,) = {"semseg", "depth"} - {row["target"]}
+        assert full[other] == pytest.approx(still[other], rel=1e-6), "a block reaches its target only"
         sign = 1 if row["target"] == "semseg" else -1
         assert row["drop"] == sign * (row["before"] - row["after"])
     assert (found["drop"] != 0).any()
