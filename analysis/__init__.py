@@ -15,7 +15,8 @@ from analysis.importance import block_importance, permuted_metrics
 from analysis.load import Runs, TaskInfo, load_runs
 from analysis.multitask import baselines, gains, summarize, with_delta_m
 from analysis.notes import notes
-from analysis.overview import Analysis, analyze
+from analysis.overview import Analysis, Drawing, analyze
+from analysis.predictions import Example, examples_table, prediction_examples
 from analysis.sampled import ranked_by_stage, sampled_against_retrained
 from analysis.screen import summary
 from analysis.source_importance import importance_against_agreement, measure_importance, source_importance
@@ -27,6 +28,8 @@ __all__ = [
     "AttentionMap",
     "Blocks",
     "Comparison",
+    "Drawing",
+    "Example",
     "Runs",
     "TaskInfo",
     "agreement",
@@ -44,6 +47,7 @@ __all__ = [
     "consensus",
     "correlate",
     "distances",
+    "examples_table",
     "fleiss_kappa",
     "freeze_times",
     "gains",
@@ -55,6 +59,7 @@ __all__ = [
     "measure_importance",
     "notes",
     "permuted_metrics",
+    "prediction_examples",
     "proportions",
     "ranked_by_stage",
     "sampled_against_retrained",

@@ -7,14 +7,14 @@ Every figure's numbers are in a CSV of the same name. The same runs give the sam
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.agreement import agreement
+from analysis.agreement import Agreement, agreement
 from analysis.attention import attention_maps, attention_table
 from analysis.blocks import Blocks
 from analysis.comparison import as_frame, compare
@@ -29,6 +29,7 @@ from analysis.figures import (
     draw_freezing,
     draw_genotypes,
     draw_importance,
+    draw_predictions,
     draw_proportions,
     draw_resources,
     draw_sampled,
@@ -39,6 +40,7 @@ from analysis.genotypes import conditions, consensus, context_space, distances, 
 from analysis.load import Runs, load_runs
 from analysis.multitask import summarize, with_delta_m
 from analysis.notes import has_context_genotypes, notes
+from analysis.predictions import examples_table, prediction_examples
 from analysis.sampled import ranked_by_stage, sampled_against_retrained
 from analysis.source_importance import (
     importance_against_agreement,
@@ -54,7 +56,28 @@ from atrc.training import load_learner, pick_device
 from atrc.training.checkpoint import latest
 from searchspace import Genotype
 
-__all__ = ["Analysis", "analyze"]
+__all__ = ["Analysis", "Drawing", "analyze"]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that `analyze` made.
+
+    Attributes:
+        kind: What it shows, e.g. ``"importance"``.
+        experiment: Whose runs; None: of all experiments.
+        pdf: For papers.
+        png: For slides.
+        svg: For pages.
+        table: Its numbers, as CSV.
+    """
+
+    kind: str
+    experiment: str | None
+    pdf: Path
+    png: Path
+    svg: Path
+    table: Path
 
 
 @dataclass(frozen=True)
@@ -65,7 +88,7 @@ class Analysis:
         runs: What was read.
         out: The folder.
         tables: Name -> CSV file.
-        figures: Name -> its files: PDF, PNG and SVG.
+        figures: Name -> figure, in a reader's order.
         notes: What is missing and why, one line each.
         paired: How Delta_m chose its baselines.
     """
@@ -73,20 +96,31 @@ class Analysis:
     runs: Runs
     out: Path
     tables: dict[str, Path] = field(default_factory=dict)
-    figures: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    figures: dict[str, Drawing] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     paired: bool = False
 
-    def add_table(self, name: str, table: pd.DataFrame) -> None:
-        """Writes ``name.csv``; a table without rows is not written."""
+    def add_table(self, kind: str, table: pd.DataFrame, experiment: str | None = None) -> None:
+        """Writes ``KIND.csv``, or ``KIND-EXPERIMENT.csv`` of several experiments; without rows, nothing."""
         if not table.empty:
+            name = self._name(kind, experiment)
             self.tables[name] = write_table(table, self.out, name)
 
-    def add_figure(self, name: str, table: pd.DataFrame, draw: Callable[[], Figure]) -> None:
+    def add_figure(
+        self, kind: str, table: pd.DataFrame, draw: Callable[[], Figure], experiment: str | None = None
+    ) -> None:
         """Writes a figure and the table of its numbers; nothing where the table has no rows."""
-        self.add_table(name, table)
+        self.add_table(kind, table, experiment)
         if not table.empty:
-            self.figures[name] = save_figure(draw(), self.out, name)
+            name = self._name(kind, experiment)
+            files = save_figure(draw(), self.out, name)
+            self.figures[name] = Drawing(kind, experiment, *files, self.tables[name])
+
+    def _name(self, kind: str, experiment: str | None) -> str:
+        if experiment is None or len(self.runs.experiments) == 1:
+            return kind
+        slug = re.sub(r"[^\w.-]+", "-", experiment).strip("-")
+        return f"{kind}-{slug}"
 
 
 def analyze(
@@ -106,7 +140,7 @@ def analyze(
         paired: Compare with the single-task run of the same seed; see `analysis.multitask`.
         by: What searches of one bar of Fig. 7 have in common; see `analysis.genotypes.conditions`.
         networks: Whether trained networks are run, where their checkpoints are there, for the importance of blocks
-            (kept in the runs, so only once) and attention maps.
+            (kept in the runs, so only once), attention maps, and predictions beside the ground truth.
         quiet: No progress bars.
 
     Returns:
@@ -122,114 +156,146 @@ def analyze(
     analysis.add_table("summary", summarize(runs, paired=paired))
     analysis.add_table("comparison", as_frame(compare(runs, paired=paired)))
     for experiment in runs.experiments:
-        suffix = f"-{_slug(experiment)}" if len(runs.experiments) > 1 else ""
-        _performance(analysis, experiment, suffix)
-        _training(analysis, experiment, suffix)
+        part = _Part(analysis, experiment)
+        _performance(part)
+        trained: list[RunDirectory] = []
         if has_context_genotypes(runs, experiment):
-            _genotypes(analysis, experiment, suffix)
+            searches = _genotypes(part, runs.found(experiment))
             if networks:
-                _measure(analysis, experiment, suffix, quiet=quiet)
-            _importance(analysis, experiment, suffix)
-    _proportions(analysis, found)
+                trained = _trained(part, quiet=quiet)
+            _importance(part, searches)
+        if trained:
+            _attention(part, trained[0])
+        if networks:
+            _predictions(part)
+        _training(part)
+    if any(has_context_genotypes(runs, experiment) for experiment in runs.experiments):
+        _proportions(analysis, found)
     return analysis
 
 
-def _performance(analysis: Analysis, experiment: str, suffix: str) -> None:
-    frame = with_delta_m(analysis.runs, paired=analysis.paired)
+@dataclass(frozen=True)
+class _Part:
+    """What is made of one experiment."""
+
+    analysis: Analysis
+    experiment: str
+
+    @property
+    def runs(self) -> Runs:
+        return self.analysis.runs
+
+    @property
+    def paired(self) -> bool:
+        return self.analysis.paired
+
+    def table(self, kind: str, table: pd.DataFrame) -> None:
+        self.analysis.add_table(kind, table, self.experiment)
+
+    def figure(self, kind: str, table: pd.DataFrame, draw: Callable[[], Figure]) -> None:
+        self.analysis.add_figure(kind, table, draw, self.experiment)
+
+
+def _performance(part: _Part) -> None:
+    runs, experiment = part.runs, part.experiment
+    frame = with_delta_m(runs, paired=part.paired)
     points = frame[frame["experiment"] == experiment].dropna(subset=["delta_m"])[["model", "seed", "delta_m"]]
-    analysis.add_figure(f"delta_m{suffix}", points, lambda: draw_delta_m(points))
-    sampled = sampled_against_retrained(analysis.runs, paired=analysis.paired)
-    bars = sampled[sampled["experiment"] == experiment]
-    analysis.add_figure(f"sampled{suffix}", bars, lambda: draw_sampled(bars, analysis.runs.tasks))
-    ranks = ranked_by_stage(analysis.runs, experiment, paired=analysis.paired)
-    if len(ranks) > 2:
-        labels = r"$\Delta_m$ as sampled [%]", r"$\Delta_m$ retrained [%]"
-        _correlation(analysis, f"ranks{suffix}", ranks, ("search", "retrain"), labels)
-    models = summarize(analysis.runs, paired=analysis.paired)
+    part.figure("delta_m", points, lambda: draw_delta_m(points))
+    models = summarize(runs, paired=part.paired)
     costs = models[(models["experiment"] == experiment) & models["delta_m_mean"].notna()]
     if len(costs) > 1:
         costs = costs[["model", "n", "delta_m_mean", "delta_m_std", "parameters", "multiply_adds"]]
-        analysis.add_figure(f"resources{suffix}", costs, lambda: draw_resources(costs))
+        part.figure("resources", costs, lambda: draw_resources(costs))
+    sampled = sampled_against_retrained(runs, paired=part.paired)
+    bars = sampled[sampled["experiment"] == experiment]
+    part.figure("sampled", bars, lambda: draw_sampled(bars, runs.tasks))
+    ranks = ranked_by_stage(runs, experiment, paired=part.paired)
+    if len(ranks) > 2:
+        labels = r"$\Delta_m$ as sampled [%]", r"$\Delta_m$ retrained [%]"
+        _correlation(part, "ranks", ranks, ("search", "retrain"), labels)
 
 
 def _correlation(
-    analysis: Analysis, name: str, table: pd.DataFrame, columns: tuple[str, str], labels: tuple[str, str]
+    part: _Part, kind: str, table: pd.DataFrame, columns: tuple[str, str], labels: tuple[str, str]
 ) -> None:
     x, y = (table[column] for column in columns)
     found = correlate(x.to_numpy(float), y.to_numpy(float))
-    analysis.add_table(f"{name}_correlation", found)
-    analysis.add_figure(name, table, lambda: draw_correlation(x, y, found, labels))
+    part.table(f"{kind}_correlation", found)
+    part.figure(kind, table, lambda: draw_correlation(x, y, found, labels))
 
 
-def _training(analysis: Analysis, experiment: str, suffix: str) -> None:
-    curves = training_curves(analysis.runs, experiment)
-    analysis.add_figure(f"curves{suffix}", curves, lambda: draw_curves(curves))
-    trajectory = search_trajectory(analysis.runs, experiment)
-    blocks = block_probabilities(analysis.runs, experiment)
-    analysis.add_table(f"trajectory_blocks{suffix}", blocks)
-    analysis.add_figure(f"trajectory{suffix}", trajectory, lambda: draw_trajectory(trajectory, blocks))
-    frozen = freeze_times(analysis.runs, experiment)
-    analysis.add_figure(f"freezing{suffix}", frozen, lambda: draw_freezing(frozen))
-
-
-def _genotypes(analysis: Analysis, experiment: str, suffix: str) -> None:
-    found = analysis.runs.found(experiment)
+def _genotypes(part: _Part, found: Mapping[str, Genotype]) -> Agreement | None:
+    """What was chosen, and how reliably; the agreement of several searches."""
     genotypes = list(found.values())
-    panels = found | ({"consensus": consensus(genotypes)} if len(genotypes) > 1 else {})
-    tiles, contexts = matrices(panels), context_space(genotypes).contexts
-    analysis.add_figure(f"genotypes{suffix}", tiles, lambda: draw_genotypes(tiles, contexts))
-    if len(genotypes) > 1:
-        result = agreement(genotypes)
-        analysis.add_table(f"agreement_overall{suffix}", result.overall.assign(runs=result.runs))
-        analysis.add_figure(f"agreement{suffix}", result.table, lambda: draw_agreement(result))
+    panels = dict(found) | ({"consensus": consensus(genotypes)} if len(genotypes) > 1 else {})
+    tiles, space = matrices(panels), context_space(genotypes)
+    part.figure("genotypes", tiles, lambda: draw_genotypes(tiles, space.contexts))
+    if len(genotypes) < 2:
+        return None
+    result = agreement(genotypes)
+    part.table("agreement_overall", result.overall.assign(runs=result.runs))
+    part.figure("agreement", result.table, lambda: draw_agreement(result))
     if len(genotypes) > 2:
         apart = distances(found)
         table = apart.rename_axis(index="run").reset_index()
-        blocks = len(context_space(genotypes))
-        analysis.add_figure(f"distances{suffix}", table, lambda: draw_distances(apart, blocks))
+        part.figure("distances", table, lambda: draw_distances(apart, len(space)))
+    return result
 
 
-def _measure(analysis: Analysis, experiment: str, suffix: str, *, quiet: bool) -> None:
-    """What needs trained networks: the importance of the retrained ones' blocks, and an example of attention."""
-    frame = analysis.runs.frame
-    rows = frame[(frame["experiment"] == experiment) & (frame["model"] == "retrain")]
-    runs = [analysis.runs.directories[path] for path in rows["path"]]
+def _importance(part: _Part, searches: Agreement | None) -> None:
+    """Fig. 6, of what is kept in the runs."""
+    table = source_importance(part.runs, part.experiment)
+    part.figure("importance", table, lambda: draw_importance(table))
+    if searches is not None and not table.empty:
+        both = importance_against_agreement(table, searches.table)
+        labels = "Importance of a block", "Run pairs that agree (share)"
+        _correlation(part, "importance_agreement", both, ("importance", "agreement"), labels)
+
+
+def _trained(part: _Part, *, quiet: bool) -> list[RunDirectory]:
+    """The retrained networks that can be run, their importance measured."""
+    frame = part.runs.frame
+    rows = frame[(frame["experiment"] == part.experiment) & (frame["model"] == "retrain")]
+    runs = [part.runs.directories[path] for path in rows["path"]]
     trained = [run for run in runs if latest(run.checkpoints) is not None]
     if lacking := [run for run in runs if run not in trained and kept_importance(run) is None]:
-        analysis.notes.append(
-            f"{experiment}: importance and attention need checkpoints, which {lacking[0].path} has not"
+        part.analysis.notes.append(
+            f"{part.experiment}: importance and attention need checkpoints, which {lacking[0].path} has not"
             + (f", and {len(lacking) - 1} more" if len(lacking) > 1 else "")
         )
     for run in trained:
         measure_importance(run, quiet=quiet)
-    if trained:
-        _attention(analysis, trained[0], suffix)
+    return trained
 
 
-def _attention(analysis: Analysis, run: RunDirectory, suffix: str) -> None:
+def _attention(part: _Part, run: RunDirectory) -> None:
     """Fig. 3: self-attention of every task at the middle of the first validation image."""
     learner = load_learner(run, pick_device(run.config.device))
     dataset = build_dataset(run.config, "val", learner.tasks)
     image = dataset[0].image
     pixel = image.shape[0] // 2, image.shape[1] // 2
     maps = attention_maps(Blocks(learner.network, learner.genotype()), image, dataset.info.size, pixel)
-    analysis.add_figure(f"attention{suffix}", attention_table(maps), lambda: draw_attention(image, pixel, maps))
+    part.figure("attention", attention_table(maps), lambda: draw_attention(image, pixel, maps))
 
 
-def _importance(analysis: Analysis, experiment: str, suffix: str) -> None:
-    table = source_importance(analysis.runs, experiment)
-    analysis.add_figure(f"importance{suffix}", table, lambda: draw_importance(table))
-    both = importance_against_agreement(analysis.runs, experiment)
-    if not both.empty:
-        labels = "Importance of a block", "Run pairs that agree (share)"
-        _correlation(analysis, f"importance_agreement{suffix}", both, ("importance", "agreement"), labels)
+def _predictions(part: _Part) -> None:
+    examples = prediction_examples(part.runs, part.experiment)
+    part.figure("predictions", examples_table(examples), lambda: draw_predictions(examples, part.runs.tasks))
 
 
-def _proportions(analysis: Analysis, found: dict[str, list[Genotype]]) -> None:
+def _training(part: _Part) -> None:
+    trajectory = search_trajectory(part.runs, part.experiment)
+    blocks = block_probabilities(part.runs, part.experiment)
+    part.table("trajectory_blocks", blocks)
+    part.figure("trajectory", trajectory, lambda: draw_trajectory(trajectory, blocks))
+    frozen = freeze_times(part.runs, part.experiment)
+    part.figure("freezing", frozen, lambda: draw_freezing(frozen))
+    curves = training_curves(part.runs, part.experiment)
+    part.figure("curves", curves, lambda: draw_curves(curves))
+
+
+def _proportions(analysis: Analysis, found: Mapping[str, Sequence[Genotype]]) -> None:
     """Fig. 7: all conditions in one figure."""
-    runs = analysis.runs
-    if not any(has_context_genotypes(runs, experiment) for experiment in runs.experiments):
-        return
     parts = [
         proportions(genotypes).assign(condition=condition, runs=len(genotypes))
         for condition, genotypes in found.items()
@@ -237,7 +303,3 @@ def _proportions(analysis: Analysis, found: dict[str, list[Genotype]]) -> None:
     table = pd.concat(parts, ignore_index=True)
     table = table[["condition", "runs", *(column for column in table if column not in ("condition", "runs"))]]
     analysis.add_figure("proportions", table, lambda: draw_proportions(table))
-
-
-def _slug(experiment: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", experiment).strip("-")

@@ -21,11 +21,10 @@ from analysis.genotypes import consensus, context_space
 from analysis.load import Runs
 from analysis.multitask import summarize
 from analysis.notes import has_context_genotypes, notes
+from analysis.numbers import DASH, decimals, number, plus_minus
 from searchspace import Genotype, block
 
 __all__ = ["summary"]
-
-DASH = "–"
 
 
 def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
@@ -71,10 +70,10 @@ def _performance(rows: pd.DataFrame, runs: Runs, experiment: str) -> Table:
     for task in runs.tasks.values():
         table.add_column(Text(f"{task.title}\n{task.label}"), justify="right")
     table.add_column(Text("Δm\n[%] ↑"), justify="right")
-    digits = {name: _digits(rows[f"{name}_mean"]) for name in runs.tasks}
+    digits = {name: decimals(rows[f"{name}_mean"]) for name in runs.tasks}
     for row in rows.to_dict("records"):
-        cells = [_plus_minus(row[f"{name}_mean"], row[f"{name}_std"], digits[name]) for name in runs.tasks]
-        delta = _plus_minus(row["delta_m_mean"], row["delta_m_std"], 2, sign=True)
+        cells = [plus_minus(row[f"{name}_mean"], row[f"{name}_std"], digits[name]) for name in runs.tasks]
+        delta = plus_minus(row["delta_m_mean"], row["delta_m_std"], 2, sign=True)
         table.add_row(Text(str(row["model"])), str(int(row["n"])), *cells, delta)
     return table
 
@@ -87,9 +86,9 @@ def _cost(rows: pd.DataFrame) -> Table:
         table.add_row(
             Text(str(row["model"])),
             str(int(row["n"])),
-            _number(row["parameters"] / 1e6, 3),
-            _number(row["multiply_adds"] / 1e9, 3),
-            _plus_minus(row["seconds_mean"], row["seconds_std"], 0),
+            number(row["parameters"] / 1e6, 3),
+            number(row["multiply_adds"] / 1e9, 3),
+            plus_minus(row["seconds_mean"], row["seconds_std"], 0),
         )
     return table
 
@@ -99,23 +98,6 @@ def _table(title: str, caption: str) -> Table:
     table.add_column("model", no_wrap=True)
     table.add_column("runs", justify="right")
     return table
-
-
-def _digits(values: pd.Series) -> int:
-    """Decimals that show about four digits of the largest mean."""
-    largest = float(values.abs().max())
-    return 2 if math.isnan(largest) or largest == 0 else min(4, max(0, 3 - math.floor(math.log10(largest))))
-
-
-def _number(value: float, digits: int, *, sign: bool = False) -> str:
-    return DASH if math.isnan(value) else f"{value:{'+' if sign else ''}.{digits}f}"
-
-
-def _plus_minus(mean: float, std: float, digits: int, *, sign: bool = False) -> str:
-    if math.isnan(mean):
-        return DASH
-    signed = sign and round(mean, digits) != 0
-    return f"{_number(mean, digits, sign=signed)} ±{_number(std, digits)}"
 
 
 def _genotypes(found: dict[str, Genotype]) -> list[RenderableType]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.agreement import agreement
 from analysis.blocks import Blocks
 from analysis.bootstrap import bootstrap_mean
 from analysis.importance import PERMUTATIONS, block_importance
@@ -132,22 +131,17 @@ def source_importance(runs: Runs, experiment: str, model: str = "retrain") -> pd
     return pd.DataFrame(found)[columns]
 
 
-def importance_against_agreement(runs: Runs, experiment: str, model: str = "retrain") -> pd.DataFrame:
+def importance_against_agreement(importance: pd.DataFrame, agreement: pd.DataFrame) -> pd.DataFrame:
     """Does a search decide more reliably where it matters (Sec. 4.4)? `analysis.correlation.correlate` says.
 
     Args:
-        runs: The runs.
-        experiment: With searches whose agreement is taken.
-        model: Whose importance is taken.
+        importance: What `source_importance` returns.
+        agreement: ``table`` of `analysis.agreement.Agreement`.
 
     Returns:
         One row per block: ``target``, ``source``, ``importance`` (``delta_m`` of `source_importance`; ``share``
-        where that is missing), ``agreement`` (share of run pairs, 0..1). Empty where either is missing.
+        where that is missing), ``agreement`` (share of run pairs, 0..1).
     """
-    table = source_importance(runs, experiment, model)
-    genotypes = list(runs.found(experiment).values())
-    if table.empty or len(genotypes) < 2:
-        return pd.DataFrame(columns=["target", "source", "importance", "agreement"])
-    measure = "share" if table["delta_m"].isna().any() else "delta_m"
-    importance = table[["target", "source", measure]].rename(columns={measure: "importance"})
-    return importance.merge(agreement(genotypes).table[["target", "source", "agreement"]])
+    measure = "share" if importance["delta_m"].isna().any() else "delta_m"
+    columns = importance[["target", "source", measure]].rename(columns={measure: "importance"})
+    return columns.merge(agreement[["target", "source", "agreement"]])

@@ -130,6 +130,14 @@ class RunDirectory:
         """Whether the result is written, which is the last thing that happens."""
         return (self.path / "result.json").is_file()
 
+    def environment(self) -> dict[str, Any]:
+        """With what the run was made: ``command``, ``revision``, ``versions``, ``processor``, ...
+
+        Raises:
+            InputError: The file is missing or broken; the message names it.
+        """
+        return _read_json(self.path / "environment.json")
+
     def genotype(self) -> Genotype | None:
         """What was found or trained, or None (baselines, unfinished searches)."""
         path = self.path / "genotype.json"

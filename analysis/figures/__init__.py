@@ -11,6 +11,7 @@ from analysis.figures._freezing import draw_freezing
 from analysis.figures._genotypes import draw_genotypes
 from analysis.figures._importance import draw_importance
 from analysis.figures._pareto import draw_pareto
+from analysis.figures._predictions import draw_predictions
 from analysis.figures._proportions import draw_proportions
 from analysis.figures._ranks import draw_ranks
 from analysis.figures._resources import draw_resources
@@ -34,6 +35,7 @@ __all__ = [
     "draw_genotypes",
     "draw_importance",
     "draw_pareto",
+    "draw_predictions",
     "draw_proportions",
     "draw_ranks",
     "draw_resources",

@@ -1,4 +1,4 @@
-"""Commands that read runs: analyze, importance, attention."""
+"""Commands that read runs: analyze, report, importance, attention."""
 
 from __future__ import annotations
 
@@ -22,21 +22,44 @@ from searchspace import InputError
 __all__ = ["show_analysis", "show_comparison"]
 
 
+By = Annotated[
+    str | None,
+    typer.Option(metavar="KEY", help="Config key that tells searches apart in Fig. 7, e.g. strategy.name."),
+]
+Networks = Annotated[
+    bool, typer.Option(help="Run trained networks, too: importance of their blocks, attention maps, predictions.")
+]
+
+
 @app.command(rich_help_panel="Use")
 def analyze(
     runs: RunsArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the tables and figures.")] = Path("analysis"),
-    by: Annotated[
-        str | None,
-        typer.Option(metavar="KEY", help="Config key that tells searches apart in Fig. 7, e.g. strategy.name."),
-    ] = None,
-    networks: Annotated[
-        bool, typer.Option(help="Run trained networks, too: importance of their blocks, attention maps.")
-    ] = True,
+    by: By = None,
+    networks: Networks = True,
     quiet: Quiet = False,
 ) -> None:
     """Tables and figures from runs: metrics, Delta_m, genotypes, agreement, importance, attention (Figs. 3-7)."""
     show_analysis(runs, out, by=by, networks=networks, quiet=quiet)
+
+
+@app.command(rich_help_panel="Use")
+def report(
+    runs: RunsArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the page, and its tables and figures.")] = Path(
+        "report"
+    ),
+    by: By = None,
+    networks: Networks = True,
+    quiet: Quiet = False,
+) -> None:
+    """One page for reading: everything that analyze makes, and how each number was made. It needs no network."""
+    from analysis.report import write_report
+
+    made = write_report(runs, out, by=by, networks=networks, quiet=quiet)
+    for note in made.analysis.notes:
+        console.print(Text(f"- {note}"))
+    console.print(f"{made.page}: {len(made.analysis.figures)} figures; open it in any browser")
 
 
 @app.command(rich_help_panel="Use")

@@ -30,6 +30,11 @@ def config(name: str = "demo", tasks: Sequence[str] = TASKS) -> Config:
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
     """``write(model, seed, metrics)`` makes a run below ``tmp_path / experiment``; no metrics: unfinished."""
+    return writer(tmp_path)
+
+
+def writer(folder: Path) -> Write:
+    """`write` for another folder."""
 
     def run(
         model: str,
@@ -43,7 +48,7 @@ def write(tmp_path: Path) -> Write:
         seconds: float = 10.0,
     ) -> RunDirectory:
         spec = RunSpec("search" if model == "search" else "train", model, seed)
-        path = tmp_path / experiment / model / f"seed{seed}"
+        path = folder / experiment / model / f"seed{seed}"
         directory = RunDirectory.create(path, spec, config(experiment, tasks))
         if genotype is not None:
             directory.write_genotype(genotype)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from analysis import (
     Blocks,
+    agreement,
     block_importance,
     correlate,
     importance_against_agreement,
@@ -207,7 +208,10 @@ def test_importance_against_agreement(write: Write, tmp_path: Path) -> None:
         write_search(write, seed, found)
         run = write("retrain", seed, of((38.9, 0.6, 20.5, 76.3)), genotype=found)
         keep(run.path, {"semseg<-depth": -1.0}, found)
-    table = importance_against_agreement(load_runs([tmp_path]), "demo").set_index(["target", "source"])
+    runs = load_runs([tmp_path])
+    searches = agreement(list(runs.found("demo").values()))
+    both = importance_against_agreement(source_importance(runs, "demo"), searches.table)
+    table = both.set_index(["target", "source"])
     assert len(table) == 16
     assert table.loc[("semseg", "depth"), "agreement"] == 0
     assert (table.drop(("semseg", "depth"))["agreement"] == 1).all()

@@ -1,0 +1,126 @@
+"""Predictions beside the ground truth: what trained networks make of the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from analysis.load import SINGLE, Runs
+from atrc.build import build_dataset
+from atrc.data import Batch, Subset, eval_transform, evaluation_batches
+from atrc.predict import draw_maps
+from atrc.runs import RunDirectory
+from atrc.training import Learner, decode_predictions, load_learner, pick_device
+from atrc.training.checkpoint import latest
+
+__all__ = ["Example", "examples_table", "prediction_examples"]
+
+MODELS = ("single", "multi", "retrain")
+
+Pictures = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image, its labels, and what networks predict. All pictures are ``(H, W, 3)`` uint8.
+
+    Attributes:
+        sample: The sample's id.
+        image: As the dataset gives it.
+        truth: Task -> picture of the label.
+        predictions: Model -> task -> picture.
+        metrics: Model -> task -> the metric on this image alone, in the task's unit; NaN where it has none.
+    """
+
+    sample: str
+    image: np.ndarray
+    truth: Pictures
+    predictions: Mapping[str, Pictures]
+    metrics: Mapping[str, Mapping[str, float]]
+
+
+def prediction_examples(
+    runs: Runs, experiment: str, *, models: Sequence[str] = MODELS, count: int = 2
+) -> list[Example]:
+    """What the networks of an experiment predict for some validation images.
+
+    Args:
+        runs: The runs.
+        experiment: One of them.
+        models: Which models; ``single`` stands for all single-task ones. Each is shown by its first run that has a
+            checkpoint, and left out where none has one.
+        count: How many images, evenly spaced over the validation split.
+
+    Returns:
+        Empty where no model has a checkpoint.
+    """
+    shown = {model: of for model in models if (of := _learners(runs, experiment, model))}
+    if not shown:
+        return []
+    first = next(iter(runs.frame[runs.frame["experiment"] == experiment]["path"]))
+    tasks = {name: learner.tasks[name] for of in shown.values() for name, learner in of.items()}
+    tasks = {name: tasks[name] for name in runs.tasks if name in tasks}
+    dataset = build_dataset(runs.directories[first].config, "val", tasks)
+    indices = np.linspace(0, len(dataset) - 1, min(count, len(dataset)) + 2).round().astype(int)[1:-1]
+    chosen = Subset(dataset, list(dict.fromkeys(indices.tolist())))
+    batches = evaluation_batches(chosen, tasks, eval_transform(dataset.info.size))
+    examples = []
+    for number, batch in enumerate(batches):
+        sample = chosen[number]
+        predicted, metrics = {}, {}
+        for model, of in shown.items():
+            maps, metrics[model] = _predict(of, batch)
+            predicted[model] = draw_maps(maps, tasks)
+        truth = {name: task.draw(sample.labels[name]) for name, task in tasks.items()}
+        examples.append(Example(sample.id, sample.image, truth, predicted, metrics))
+    return examples
+
+
+def examples_table(examples: Iterable[Example]) -> pd.DataFrame:
+    """The metrics of single images: ``sample``, ``model``, ``task``, ``value``."""
+    rows = [
+        (one.sample, model, task, value)
+        for one in examples
+        for model, values in one.metrics.items()
+        for task, value in values.items()
+    ]
+    return pd.DataFrame(rows, columns=["sample", "model", "task", "value"])
+
+
+def _learners(runs: Runs, experiment: str, model: str) -> dict[str, Learner]:
+    """Task -> a trained network that predicts it."""
+    if model == "single":
+        return {
+            task: learner
+            for task in runs.tasks
+            for learner in _learners(runs, experiment, f"{SINGLE}{task}").values()
+        }
+    rows = runs.frame[(runs.frame["experiment"] == experiment) & (runs.frame["model"] == model)]
+    found: list[RunDirectory] = [runs.directories[path] for path in rows["path"]]
+    trained = next((run for run in found if latest(run.checkpoints) is not None), None)
+    if trained is None:
+        return {}
+    learner = load_learner(trained, pick_device(trained.config.device))
+    return dict.fromkeys(learner.tasks, learner)
+
+
+@torch.no_grad()
+def _predict(learners: Mapping[str, Learner], cpu_batch: Batch) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """Decoded maps of a batch of one image, without its padding, and the metric of every task."""
+    maps, metrics = {}, {}
+    rows, columns = (np.flatnonzero(cpu_batch.valid[0, 0].any(axis).numpy()) for axis in (1, 0))
+    window = (..., slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    for learner in dict.fromkeys(learners.values()):
+        batch = cpu_batch.to(learner.device)
+        decoded = decode_predictions(learner.predict(batch), learner.tasks, tuple(batch.image.shape[2:]))
+        for name, task in learner.tasks.items():
+            metric = task.metric().to(learner.device)
+            metric.update(decoded[name], batch.labels[name])
+            metrics[name] = float(metric.compute())
+            maps[name] = decoded[name][0].cpu()[window]
+    return {name: maps[name] for name in learners}, {name: metrics[name] for name in learners}

@@ -1,0 +1,97 @@
+"""What the report says below each kind of figure: what is shown, and what an error bar is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["CAPTIONS", "CHAPTERS", "Caption"]
+
+
+class Caption(NamedTuple):
+    """Title and explanation of a figure.
+
+    Attributes:
+        title: What is shown.
+        text: How to read it.
+    """
+
+    title: str
+    text: str
+
+
+CAPTIONS = {
+    "delta_m": Caption(
+        "Multi-task performance",
+        "Δm: mean relative gain over the single-task networks. Small dots are runs, large ones their mean; bars are "
+        "one standard deviation of a run.",
+    ),
+    "resources": Caption(
+        "Performance against resources (Fig. 5)",
+        "Δm of every model against its parameters and its multiply-adds for one image. Bars: one standard deviation "
+        "of a run.",
+    ),
+    "sampled": Caption(
+        "Sampled or retrained (Fig. 4)",
+        "Relative gain over the single-task networks, task by task: of what the search found, run with the weights "
+        "of the supernet, and trained from scratch. Bars: one standard deviation of a run.",
+    ),
+    "ranks": Caption(
+        "Does the supernet rank genotypes as retraining does?",
+        "A dot per search: Δm with the weights of the supernet against Δm retrained. Intervals: 95 %, bootstrap over "
+        "searches.",
+    ),
+    "proportions": Caption(
+        "What was chosen (Fig. 7)",
+        "Share of every context type, over all blocks and all searches. Bars: 95 % bootstrap interval over searches.",
+    ),
+    "agreement": Caption(
+        "How reliably it was chosen",
+        "Share of pairs of searches that picked the same context, block by block. Rows are targets, columns sources.",
+    ),
+    "distances": Caption(
+        "How far searches lie apart",
+        "In how many blocks two found genotypes differ; the tree joins the nearest ones first.",
+    ),
+    "importance": Caption(
+        "What every source is worth to every target (Fig. 6)",
+        "How far Δm falls when the output of a block is permuted over the held-out images, so that every image gets "
+        "what was computed for another one. A block that is cut is worth exactly 0.",
+    ),
+    "importance_agreement": Caption(
+        "Is the choice more reliable where it matters?",
+        "A dot per block. The paper reports a correlation of 0.43. Intervals: 95 %, bootstrap over blocks.",
+    ),
+    "attention": Caption(
+        "Where a pixel looks (Fig. 3)",
+        "What the pixel under the cross takes from its own task's map, in the context that was chosen; each map is "
+        "scaled to its largest weight.",
+    ),
+    "predictions": Caption(
+        "Predictions beside the ground truth",
+        "Images of the validation split, with the metric of each image alone. A network is shown by its first run.",
+    ),
+    "trajectory": Caption(
+        "How the search decided",
+        "Probabilities of the contexts that won in the end, their entropy, the annealing, and how many blocks are "
+        "frozen.",
+    ),
+    "freezing": Caption(
+        "When blocks froze",
+        "A dot per search and block, at the logged step after which the block no longer changed; hollow: never.",
+    ),
+    "curves": Caption(
+        "Training losses",
+        "Mean over seeds, and their range. Losses sum different terms in different networks: they show that a "
+        "training went well, and rank nothing.",
+    ),
+}
+"""Kind of figure -> caption."""
+
+CHAPTERS = {
+    "Performance": ("delta_m", "resources", "sampled", "ranks"),
+    "What was found": ("proportions", "agreement", "distances"),
+    "What matters": ("importance", "importance_agreement", "attention"),
+    "Predictions": ("predictions",),
+    "How it went": ("trajectory", "freezing", "curves"),
+}
+"""Chapters of an experiment, and the kinds of figures in each, in order."""

@@ -1,0 +1,257 @@
+"""Fills the page: what `analysis.overview.analyze` made, and where every number comes from.
+
+The page is one HTML file. It holds figures as vector graphics and their numbers as CSV files, and its policy forbids
+it to load anything. The same runs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import mimetypes
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from analysis.comparison import compare
+from analysis.figures.style import context_colours, context_titles, short_labels, text_colour
+from analysis.genotypes import consensus, context_space
+from analysis.load import Runs
+from analysis.multitask import summarize, with_delta_m
+from analysis.notes import has_context_genotypes
+from analysis.numbers import decimals, number, plus_minus
+from analysis.overview import Analysis, Drawing, analyze
+from analysis.report.captions import CAPTIONS, CHAPTERS
+from analysis.report.origins import origins
+from atrc.files import write_text
+from searchspace import block
+
+__all__ = ["Report", "write_report"]
+
+NAME = "report.html"
+PIXELS_PER_POINT = 96 / 72
+WIDE = 480
+"""Figures of more CSS pixels take the whole width of the page."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `write_report` made.
+
+    Attributes:
+        page: The HTML file.
+        analysis: Tables and figures, as files beside it.
+    """
+
+    page: Path
+    analysis: Analysis
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table.
+
+    Attributes:
+        text: What is read.
+        value: What a column is sorted by; None sorts last.
+        links: Texts with the places on this page that they lead to.
+    """
+
+    text: str
+    value: float | str | None = None
+    links: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The value as an attribute."""
+        missing = self.value is None or (isinstance(self.value, float) and math.isnan(self.value))
+        return "" if missing else str(self.value)
+
+
+def write_report(
+    paths: Iterable[Path | str],
+    out: Path,
+    *,
+    paired: bool = False,
+    by: str | None = None,
+    networks: bool = True,
+    quiet: bool = False,
+) -> Report:
+    """Writes ``report.html``, and beside it the tables and figures that are on it.
+
+    Args:
+        paths: See `analysis.overview.analyze`, likewise the others.
+        out: Folder.
+        paired: How Delta_m chooses its baselines.
+        by: What searches of one bar of Fig. 7 have in common.
+        networks: Whether trained networks are run.
+        quiet: No progress bars.
+
+    Raises:
+        InputError: See `analysis.load.load_runs`.
+    """
+    analysis = analyze(paths, out, paired=paired, by=by, networks=networks, quiet=quiet)
+    path = analysis.out / NAME
+    write_text(path, _render(analysis))
+    return Report(path, analysis)
+
+
+def _render(analysis: Analysis) -> str:
+    loader = jinja2.PackageLoader("analysis.report", ".")
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    runs = analysis.runs
+    made = origins(runs)
+    return environment.get_template("page.html").render(
+        runs=runs,
+        notes=analysis.notes,
+        experiments=[_experiment(analysis, name) for name in runs.experiments],
+        shared=[_figure(drawing) for drawing in analysis.figures.values() if _is_shared(analysis, drawing)],
+        every_run=_every_run(analysis, made.of),
+        origins=made,
+        version=metadata.version("atrc"),
+        wide=WIDE,
+    )
+
+
+def _experiment(analysis: Analysis, name: str) -> dict[str, Any]:
+    runs = analysis.runs
+    of_kind = {
+        drawing.kind: drawing
+        for drawing in analysis.figures.values()
+        if drawing.experiment in (name, None) and not _is_shared(analysis, drawing)
+    }
+    chapters = {
+        title: [_figure(of_kind[kind]) for kind in kinds if kind in of_kind] for title, kinds in CHAPTERS.items()
+    }
+    return {
+        "name": name,
+        "anchor": _anchor(name),
+        "answers": [c.sentence for c in compare(runs, paired=analysis.paired) if c.experiment == name],
+        "summary": _summary(analysis, name),
+        "matrices": _matrices(runs, name),
+        "chapters": chapters,
+    }
+
+
+def _is_shared(analysis: Analysis, drawing: Drawing) -> bool:
+    """Whether a figure shows several experiments."""
+    return drawing.experiment is None and len(analysis.runs.experiments) > 1
+
+
+def _summary(analysis: Analysis, experiment: str) -> dict[str, Any]:
+    """Table 1 of the paper for one experiment."""
+    runs = analysis.runs
+    table = summarize(runs, paired=analysis.paired)
+    rows = table[table["experiment"] == experiment]
+    digits = {name: decimals(rows[f"{name}_mean"]) for name in runs.tasks}
+    heads = ["model", "runs", *(f"{task.title}, {task.label}" for task in runs.tasks.values()), "Δm [%] ↑"]
+    lines = []
+    for row in rows.to_dict("records"):
+        metrics = [
+            Cell(plus_minus(row[f"{name}_mean"], row[f"{name}_std"], digits[name]), row[f"{name}_mean"])
+            for name in runs.tasks
+        ]
+        lines.append(
+            [
+                Cell(str(row["model"]), str(row["model"])),
+                Cell(str(int(row["n"])), int(row["n"])),
+                *metrics,
+                Cell(plus_minus(row["delta_m_mean"], row["delta_m_std"], 2, sign=True), row["delta_m_mean"]),
+                Cell(number(row["parameters"] / 1e6, 3), row["parameters"]),
+                Cell(number(row["multiply_adds"] / 1e9, 3), row["multiply_adds"]),
+                Cell(plus_minus(row["seconds_mean"], row["seconds_std"], 0), row["seconds_mean"]),
+            ]
+        )
+    return {"heads": [*heads, "parameters [M]", "multiply-adds [G]", "training [s]"], "rows": lines}
+
+
+def _every_run(analysis: Analysis, of: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+    runs = analysis.runs
+    frame = with_delta_m(runs, paired=analysis.paired)
+    digits = {name: decimals(frame[name]) for name in runs.tasks}
+    heads = ["experiment", "model", "seed", *(f"{task.title}, {task.label}" for task in runs.tasks.values())]
+    lines = []
+    for row in frame.to_dict("records"):
+        made, config = of[str(row["path"])]
+        lines.append(
+            [
+                *(Cell(str(row[name]), str(row[name])) for name in ("experiment", "model")),
+                Cell(str(row["seed"]), int(row["seed"])),
+                *(Cell(number(row[name], digits[name]), row[name]) for name in runs.tasks),
+                Cell(number(row["delta_m"], 2, sign=True), row["delta_m"]),
+                Cell(f"{row['samples']:,}".replace(",", "\N{NO-BREAK SPACE}"), int(row["samples"])),
+                Cell(number(row["seconds"], 0), row["seconds"]),
+                Cell(
+                    "",
+                    1000 * made + config,
+                    ((f"command {made + 1}", f"#made-{made + 1}"), (f"config {config + 1}", f"#config-{config + 1}")),
+                ),
+                Cell(str(row["path"]), str(row["path"])),
+            ]
+        )
+    return {"heads": [*heads, "Δm [%] ↑", "samples", "training [s]", "made by", "path"], "rows": lines}
+
+
+def _matrices(runs: Runs, experiment: str) -> dict[str, Any] | None:
+    """What every search found, as tables of coloured letters; None where there is nothing of a cp space."""
+    if not has_context_genotypes(runs, experiment):
+        return None
+    found = runs.found(experiment)
+    space = context_space(list(found.values()))
+    panels = dict(found) | ({"consensus": consensus(list(found.values()))} if len(found) > 1 else {})
+    colours, short, titles = (of(space.contexts) for of in (context_colours, short_labels, context_titles))
+    return {
+        "tasks": [runs.tasks[task].title if task in runs.tasks else task for task in space.tasks],
+        "panels": {
+            name: [[genotype[block(target, source)] for source in space.tasks] for target in space.tasks]
+            for name, genotype in panels.items()
+        },
+        "contexts": {
+            name: {
+                "colour": colours[name],
+                "ink": text_colour(colours[name]),
+                "short": short[name],
+                "title": titles[name],
+            }
+            for name in space.contexts
+        },
+    }
+
+
+def _figure(drawing: Drawing) -> dict[str, Any]:
+    caption = CAPTIONS[drawing.kind]
+    width, height = _size(drawing.svg)
+    return {
+        "title": caption.title,
+        "text": caption.text,
+        "picture": _inside(drawing.svg),
+        "width": width,
+        "height": height,
+        "numbers": _inside(drawing.table),
+        "name": drawing.table.name,
+    }
+
+
+def _inside(path: Path) -> str:
+    """The file as a data URI."""
+    kind = mimetypes.types_map[path.suffix]
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+
+
+def _size(svg: Path) -> tuple[int, int]:
+    """Width and height in CSS pixels, of a file whose view box is in points."""
+    with svg.open(encoding="utf-8") as file:
+        box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', file.read(2000))
+    assert box is not None
+    return round(float(box[1]) * PIXELS_PER_POINT), round(float(box[2]) * PIXELS_PER_POINT)
+
+
+def _anchor(name: str) -> str:
+    return "experiment-" + re.sub(r"[^\w-]+", "-", name).strip("-").lower()
