@@ -97,6 +97,9 @@ def conditions(runs: Runs, by: str | None = None) -> dict[str, list[Genotype]]:
     Raises:
         InputError: A config has no such key.
     """
+    if by is not None:  # a wrong key is wrong whether or not there are searches
+        for directory in runs.directories.values():
+            config_value(directory.config, by)
     found: dict[str, list[Genotype]] = {}
     for experiment in runs.experiments:
         rows = runs.searches(experiment)

@@ -20,7 +20,8 @@ from atrc.training.checkpoint import latest
 
 __all__ = ["Example", "examples_table", "prediction_examples"]
 
-MODELS = ("single", "multi", "retrain")
+FIRST = ("single", "multi", "retrain")
+MOST = 3
 
 Pictures = Mapping[str, np.ndarray]
 
@@ -45,7 +46,7 @@ class Example:
 
 
 def prediction_examples(
-    runs: Runs, experiment: str, *, models: Sequence[str] = MODELS, count: int = 2
+    runs: Runs, experiment: str, *, models: Sequence[str] | None = None, count: int = 2
 ) -> list[Example]:
     """What the networks of an experiment predict for some validation images.
 
@@ -53,16 +54,22 @@ def prediction_examples(
         runs: The runs.
         experiment: One of them.
         models: Which models; ``single`` stands for all single-task ones. Each is shown by its first run that has a
-            checkpoint, and left out where none has one.
+            checkpoint, and left out where none has one. By default the baselines and the retrained network, and
+            others where these are missing; three at most.
         count: How many images, evenly spaced over the validation split.
 
     Returns:
         Empty where no model has a checkpoint.
     """
-    shown = {model: of for model in models if (of := _learners(runs, experiment, model))}
+    of_experiment = runs.frame[runs.frame["experiment"] == experiment]
+    others = [str(model) for model in of_experiment["model"] if not str(model).startswith(SINGLE)]
+    shown: dict[str, dict[str, Learner]] = {}
+    for model in models or dict.fromkeys([*FIRST, *others]):
+        if (models or len(shown) < MOST) and (of := _learners(runs, experiment, model)):
+            shown[model] = of
     if not shown:
         return []
-    first = next(iter(runs.frame[runs.frame["experiment"] == experiment]["path"]))
+    first = of_experiment["path"].iloc[0]
     tasks = {name: learner.tasks[name] for of in shown.values() for name, learner in of.items()}
     tasks = {name: tasks[name] for name in runs.tasks if name in tasks}
     dataset = build_dataset(runs.directories[first].config, "val", tasks)

@@ -125,6 +125,9 @@ def assert_refused(result: tuple[int, str], *parts: str) -> None:
         (["resume", "nowhere"], ["nowhere"]),
         (["evaluate", "nowhere"], ["nowhere"]),
         (["analyze", "nowhere"], ["nowhere"]),
+        (["report", "nowhere"], ["nowhere"]),
+        (["importance", "nowhere"], ["nowhere"]),
+        (["attention", "nowhere"], ["nowhere is not a run directory"]),
         (["predict", "nowhere", "image.jpg"], ["nowhere is not a run directory"]),
         (["resources", "demo", "--size", "10x20"], ["--size"]),
         (["data", "preview", "ccp", "-s", "dataset.root=gone"], ["gone"]),
@@ -159,6 +162,10 @@ def test_images_and_checkpoints_of_a_trained_run(atrc: Run, trained: RunDirector
     (tmp_path / "text.jpg").write_text("no picture")
     assert_refused(atrc("predict", trained.path, "text.jpg"), "text.jpg cannot be read")
     assert not (tmp_path / "predictions").exists()
+    assert_refused(atrc("importance", trained.path), "no run with context-pooling blocks", "baselines have none")
+    assert_refused(atrc("attention", trained.path), "no context-pooling blocks")
+    assert_refused(atrc("analyze", trained.path, "--by", "strategy.nme", "-o", "out"), "'strategy.nme'", "'name'")
+    assert not (tmp_path / "out").exists()
     last = trained.checkpoints / "last.pt"
     last.write_bytes(last.read_bytes()[:4000])
     assert_refused(atrc("evaluate", trained.path, "-q"), "last.pt is truncated or damaged")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -80,6 +81,23 @@ def test_train_evaluate_and_predict(atrc: Call, config_file: Path, tmp_path: Pat
     names = sorted(path.name for path in (tmp_path / "maps").iterdir())
     assert names == [f"photo_{task}.png" for task in ("depth", "edge", "normals", "semseg")]
     assert all(Image.open(tmp_path / "maps" / name).size == (53, 75) for name in names)
+    _importance_attention_and_report(atrc, run, tmp_path)
+
+
+def _importance_attention_and_report(atrc: Call, run: Path, folder: Path) -> None:
+    """What is asked of a trained network with context-pooling blocks."""
+    rows = json.loads(atrc("importance", run, "--permutations", "2", "-q", "--json"))
+    assert len(rows) == 16
+    kept = pd.read_csv(run / "importance.csv")
+    assert kept.groupby(["target", "source"])["drop"].mean().sum() == pytest.approx(sum(row["drop"] for row in rows))
+    atrc("attention", run, "photo.png", "--pixel", "74,52", "-t", "edge", "--source", "depth", "-o", "maps")
+    table = pd.read_csv(folder / "maps/attention.csv")
+    assert set(table["context"]) == {"local"}
+    assert table["weight"].sum() == pytest.approx(1, abs=1e-5)
+    assert "report/report.html" in atrc("report", "exp", "-q")
+    html = (folder / "report/report.html").read_text()
+    assert "Predictions beside the ground truth" in html, "networks are run"
+    assert "no finished search" in html
 
 
 def test_search_at_a_fixed_genotype(atrc: Call, config_file: Path, tmp_path: Path) -> None:
