@@ -193,6 +193,7 @@ class Config(_Strict):
         compare: For `atrc compare`: which strategies, and their budget.
         cost: What expensive genotypes pay; None for nothing.
         augmentation: Of training samples.
+        trackers: Where what runs log goes as well; see `atrc.trackers`.
         seeds: One run each.
         workers: Processes that prepare batches; 0 prepares them in the training process.
         device: ``auto`` takes a GPU where there is one.
@@ -217,6 +218,7 @@ class Config(_Strict):
     cost: Cost | None = None
     compare: Compare | None = None
     augmentation: Augmentation = Augmentation()
+    trackers: list[str] = []
     seeds: list[int] = Field([0], min_length=1)
     workers: int = Field(0, ge=0)
     device: str = "auto"

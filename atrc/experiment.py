@@ -32,6 +32,7 @@ from atrc.build import (
 from atrc.config import Config
 from atrc.costs import MEASURES
 from atrc.runs import RunDirectory, RunSpec, refuse_existing
+from atrc.trackers import check_trackers
 from atrc.training import Interrupted, execute, pick_device, stop_requests
 from atrc.training.scoring import SCORERS
 from searchspace import Costs, Genotype, InputError
@@ -65,6 +66,7 @@ def expand_models(config: Config, models: Iterable[str]) -> list[str]:
 def check(config: Config) -> None:
     """Builds what a run will need, so that a mistake shows before the first step and before a folder is made."""
     import_plugins(config)
+    check_trackers(config.trackers)
     pick_device(config.device)
     tasks = build_tasks(config, describe_dataset(config))
     build_backbone(config, report=lambda loaded: print(loaded.summary(), file=sys.stderr))

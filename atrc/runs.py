@@ -21,7 +21,8 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -37,6 +38,7 @@ from searchspace import Genotype, InputError, call_with_options, load_genotype
 __all__ = ["Result", "RunDirectory", "RunSpec", "find_runs", "refuse_existing"]
 
 Kind = Literal["search", "train"]
+Listener = Callable[[str, Mapping[str, Any]], None]
 RESULT_FORMAT = "atrc-result/1"
 LIBRARIES = ("atrc", "torch", "numpy", "optuna", "nni", "pandas", "torchmetrics")
 
@@ -90,6 +92,7 @@ class RunDirectory:
         self.path = path
         self.spec = spec
         self.config = config
+        self._listeners: list[Listener] = []
 
     @classmethod
     def create(cls, path: Path, spec: RunSpec, config: Config, genotype: Genotype | None = None) -> RunDirectory:
@@ -166,11 +169,29 @@ class RunDirectory:
         """Writes result.json, which marks the run finished."""
         finished = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         write_json(self.path / "result.json", {"format": RESULT_FORMAT, **asdict(result), "finished": finished})
+        self._tell("result", {**asdict(result), "step": result.steps})
 
     def append(self, name: str, line: Mapping[str, Any]) -> None:
         """Adds a line to ``name`` (metrics.jsonl, architecture.jsonl)."""
         with (self.path / name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        self._tell(name.removesuffix(".jsonl"), line)
+
+    @contextmanager
+    def listening(self, listener: Listener) -> Iterator[None]:
+        """While this lasts, ``listener(source, line)`` gets every line that is written, and at the end the result.
+
+        The source is the file's name without its suffix; every line has a ``step``.
+        """
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+    def _tell(self, source: str, line: Mapping[str, Any]) -> None:
+        for listener in self._listeners:
+            listener(source, line)
 
     def lines(self, name: str) -> Iterator[dict[str, Any]]:
         """Lines of a JSONL file; one that a killed process left half-written ends it."""

@@ -14,6 +14,7 @@ from atrc.contexts import CONTEXTS
 from atrc.data import DATASETS
 from atrc.distillation import DISTILLATIONS
 from atrc.tasks import TASKS
+from atrc.trackers import TRACKERS
 from atrc.training.scoring import SCORERS
 from searchspace import SPACES
 from strategies import STRATEGIES, OneShotStrategy, Strategy
@@ -78,6 +79,6 @@ def registry() -> None:
     table = Table(box=None, pad_edge=False)
     for head in ("what", "entry-point group", "names"):
         table.add_column(head)
-    for entries in (SPACES, STRATEGIES, TASKS, DATASETS, BACKBONES, CONTEXTS, DISTILLATIONS, SCORERS):
+    for entries in (SPACES, STRATEGIES, TASKS, DATASETS, BACKBONES, CONTEXTS, DISTILLATIONS, SCORERS, TRACKERS):
         table.add_row(entries.noun, entries.group, ", ".join(sorted(entries)))
     console.print(table)

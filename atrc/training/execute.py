@@ -33,6 +33,7 @@ from atrc.costs import option_costs
 from atrc.data import Batch, BatchLoader, eval_transform, evaluation_batches, hold_out
 from atrc.resources import count_multiply_adds, count_parameters
 from atrc.runs import Result, RunDirectory
+from atrc.trackers import tracked
 from atrc.training.allocator import keep_memory
 from atrc.training.augmentation import training_transform
 from atrc.training.checkpoint import latest, load_checkpoint, save_checkpoint
@@ -63,8 +64,13 @@ def execute(run: RunDirectory, *, quiet: bool = False, position: int = 0) -> Res
     if run.finished:
         return run.result()
     keep_memory()
+    import_plugins(run.config)
+    with tracked(run):
+        return _execute(run, quiet=quiet, position=position)
+
+
+def _execute(run: RunDirectory, *, quiet: bool, position: int) -> Result:
     config = run.config
-    import_plugins(config)
     device = pick_device(config.device)
     reset_peak_memory(device)
     strategy = _build_strategy(run)

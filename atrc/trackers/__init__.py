@@ -1,0 +1,6 @@
+"""Experiment trackers: what a run logs, sent elsewhere as well (config key ``trackers``)."""
+
+from atrc.trackers._base import TRACKERS, Tracker, check_trackers, tracked
+from atrc.trackers._tensorboard import TensorBoard
+
+__all__ = ["TRACKERS", "TensorBoard", "Tracker", "check_trackers", "tracked"]
