@@ -48,6 +48,7 @@ __all__ = [
     "create_train",
     "default_jobs",
     "execute_all",
+    "execute_experiment",
     "expand_models",
     "open_made_with",
     "run_path",
@@ -188,6 +189,49 @@ def open_made_with(path: Path, config: Config) -> RunDirectory:
             "give another --out, or remove it"
         )
     return run
+
+
+def execute_experiment(
+    config: Config,
+    folder: Path,
+    models: Iterable[str] = ("baselines",),
+    *,
+    jobs: int | None = None,
+    quiet: bool = False,
+) -> None:
+    """All of an experiment: searches, what they found trained from scratch, and other models to compare it with.
+
+    Runs that are there already are continued where they were left; finished ones cost nothing.
+
+    Args:
+        config: The config.
+        folder: Where the runs go.
+        models: See `create_train`.
+        jobs: Runs at a time; None for `default_jobs`.
+        quiet: No progress bars.
+
+    Raises:
+        InputError: A run in the folder was made with another config; see also `execute_all`.
+        Interrupted: Stopped by a signal; every run that had begun left a checkpoint.
+    """
+    at_once = jobs or default_jobs(config)
+    searches = _existing_or_new(config, folder, SEARCH)
+    trained = [run for name in expand_models(config, models) for run in _existing_or_new(config, folder, name)]
+    execute_all([*searches, *trained], jobs=at_once, quiet=quiet)
+    missing = [run for run in searches if not run_path(folder, RETRAIN, run.spec.seed).exists()]
+    found = [RunDirectory.open(run_path(folder, RETRAIN, run.spec.seed)) for run in searches if run not in missing]
+    execute_all([*found, *create_retrain(missing)], jobs=at_once, quiet=quiet)
+
+
+def _existing_or_new(config: Config, folder: Path, model: str) -> list[RunDirectory]:
+    """One run per seed: those that are there, made with the same config, and new ones for the rest."""
+    paths = {seed: run_path(folder, model, seed) for seed in config.seeds}
+    runs = [open_made_with(path, config) for path in paths.values() if path.exists()]
+    fresh = [seed for seed, path in paths.items() if not path.exists()]
+    if fresh:
+        rest = config.model_copy(update={"seeds": fresh})
+        runs += create_search(rest, folder) if model == SEARCH else create_train(rest, [model], folder)
+    return runs
 
 
 def default_jobs(config: Config) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,16 +23,13 @@ from atrc.cli._app import (
     read_config,
 )
 from atrc.comparison import baselines, networks, searches
-from atrc.config import Config
 from atrc.experiment import (
     create_retrain,
     create_search,
     create_train,
     default_jobs,
     execute_all,
-    expand_models,
-    open_made_with,
-    run_path,
+    execute_experiment,
 )
 from atrc.runs import RunDirectory, find_runs
 from atrc.tasks import TASKS
@@ -73,26 +69,8 @@ def experiment(
     """
     settings = read_config(config, override, seeds)
     folder = experiment_folder(settings, out)
-    models = expand_models(settings, model or ["baselines"])
-    at_once = jobs or default_jobs(settings)
-    searches = _existing_or_new(settings, folder, "search")
-    trained = [run for name in models for run in _existing_or_new(settings, folder, name)]
-    execute_all([*searches, *trained], jobs=at_once, quiet=quiet)
-    missing = [run for run in searches if not run_path(folder, "retrain", run.spec.seed).exists()]
-    found = [RunDirectory.open(run_path(folder, "retrain", r.spec.seed)) for r in searches if r not in missing]
-    execute_all([*found, *create_retrain(missing)], jobs=at_once, quiet=quiet)
+    execute_experiment(settings, folder, model or ["baselines"], jobs=jobs, quiet=quiet)
     show_analysis([folder], folder / "analysis", quiet=quiet)
-
-
-def _existing_or_new(config: Config, folder: Path, model: str) -> list[RunDirectory]:
-    """One run per seed: those that are there, made with the same config, and new ones for the rest."""
-    paths = {seed: run_path(folder, model, seed) for seed in config.seeds}
-    runs = [open_made_with(path, config) for path in paths.values() if path.exists()]
-    fresh = [seed for seed, path in paths.items() if not path.exists()]
-    if fresh:
-        rest = config.model_copy(update={"seeds": fresh})
-        runs += create_search(rest, folder) if model == "search" else create_train(rest, [model], folder)
-    return runs
 
 
 @app.command(rich_help_panel=TRAINING)
