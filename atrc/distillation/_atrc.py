@@ -20,7 +20,7 @@ from atrc.contexts import CONTEXTS, Context, conv_bn_relu
 from atrc.contexts.attention import spatial_softmax
 from atrc.distillation._base import DISTILLATIONS, Distillation, Features
 from atrc.distillation._pooling import Call, pool, recomputed
-from searchspace import NONE, CPSpace, Genotype, InputError, block
+from searchspace import NONE, CPSpace, Genotype, InputError, block, build_space
 
 __all__ = ["ATRC", "RowFusion", "build_context", "call", "densities", "row_hidden"]
 
@@ -85,7 +85,7 @@ class ATRC(Distillation):
 
     Args:
         channels: Task -> C of its features; or one int for all tasks of the genotype.
-        genotype: A genotype of the cp space. Its tasks are the module's.
+        genotype: A genotype of the cp space, or of a registered subclass of it. Its tasks are the module's.
         hidden: d of the blocks; default C // 2 of the target.
         dropout: dropout2d on every refined map, 0.05 in the paper.
         contexts: Options per context type, e.g. ``{"local": {"border": "zero"}}``.
@@ -93,7 +93,8 @@ class ATRC(Distillation):
         checkpoint: Whether the backward pass computes every block again, for less memory; the function is the same.
 
     Raises:
-        InputError: A task of the genotype has no channels, or a context type is not registered.
+        InputError: The genotype is of another space, one of its tasks has no channels, or a context type is
+            not registered.
     """
 
     def __init__(
@@ -108,9 +109,10 @@ class ATRC(Distillation):
         checkpoint: bool = False,
     ) -> None:
         super().__init__()
-        if genotype.space != "cp":
+        space = build_space(genotype.space, **genotype.parameters)
+        if not isinstance(space, CPSpace):
             raise InputError(f"ATRC takes a genotype of the cp space, got one of {genotype.space!r}")
-        self.space = CPSpace(**genotype.parameters)
+        self.space = space
         self.genotype = self.space.validate(genotype)
         if isinstance(channels, int):
             channels = dict.fromkeys(self.space.tasks, channels)

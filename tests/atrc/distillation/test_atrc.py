@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from atrc.contexts.attention import spatial_softmax
 from atrc.distillation import ATRC, Supergraph
-from searchspace import CPSpace, InputError, Selection, Weighted, block
+from searchspace import SPACES, CPSpace, InputError, Selection, Weighted, block
+from searchspace.toy import ToySpace
 
 TASKS = ("semseg", "depth", "edge")
 CHANNELS = {"semseg": 8, "depth": 6, "edge": 10}
@@ -52,6 +55,33 @@ def without_scale_in_search(supergraph: Supergraph, atrc: ATRC) -> None:
             parameter.copy_(state[name][:, columns])
         elif name in state and state[name].shape == parameter.shape:
             parameter.copy_(state[name])
+
+
+@SPACES.register("diagonal_only")
+class DiagonalOnly(CPSpace):
+    """A user's space: tasks see themselves alone."""
+
+    def __init__(self, tasks: Sequence[str]) -> None:
+        super().__init__(tasks)
+        self.name = "diagonal_only"
+
+    def violation(self, choices: Mapping[str, str]) -> str | None:
+        joined = [f"{t}<-{s}" for t, s in self.pairs() if t != s and choices[f"{t}<-{s}"] != "none"]
+        return f"{joined[0]} joins two tasks" if joined else None
+
+
+def test_a_users_space_of_contexts(inputs) -> None:
+    space = DiagonalOnly(TASKS)
+    genotype = space.genotype(dict.fromkeys(space, "none") | {"depth<-depth": "global"})
+    module = ATRC(CHANNELS, genotype).eval()
+    assert isinstance(module.space, DiagonalOnly)
+    same = ATRC(CHANNELS, SPACE.genotype(genotype)).eval()
+    same.load_state_dict(module.state_dict())
+    assert torch.equal(module(*inputs)["depth"], same(*inputs)["depth"])
+    with pytest.raises(InputError, match="joins two tasks"):
+        space.genotype(MIXED)
+    with pytest.raises(InputError, match="a genotype of the cp space, got one of 'toy'"):
+        ATRC(CHANNELS, ToySpace().optimum)
 
 
 def test_one_hot_supergraph_is_the_derived_module(inputs) -> None:
