@@ -23,6 +23,9 @@ PUBLISHED = re.compile(r"\((?:\.\./)+(runs/published/[^)\s]+)\)")
 """A link out of ``docs`` that works in the repository; in the site the file lies beside the pages."""
 
 
+_NAMES = {dict: "mapping", list: "list", tuple: "list", str: "string", int: "integer", float: "number", bool: "bool"}
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds what pages show of ``runs/published``."""
     root = Path(config.docs_dir).parent
@@ -119,16 +122,7 @@ def _type(annotation: Any) -> str:
         return " or ".join(f"`{one}`" for one in get_args(annotation))
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return "name and options" if annotation.__name__ == "Named" else "section"
-    outer = get_origin(annotation) or annotation
-    return {
-        dict: "mapping",
-        list: "list",
-        tuple: "list",
-        str: "string",
-        int: "integer",
-        float: "number",
-        bool: "bool",
-    }[outer]
+    return _NAMES[get_origin(annotation) or annotation]
 
 
 def _value(field: FieldInfo) -> str:
