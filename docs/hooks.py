@@ -6,6 +6,7 @@ A page says where with a comment: ``<!-- commands -->``, or ``<!-- keys of Train
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import types
 from collections.abc import Iterator
@@ -50,14 +51,14 @@ def commands() -> Iterator[str]:
     from atrc.cli import app
 
     group = typer.main.get_command(app)
-    for name, command in _flat(group):
+    for name, command in sorted(_flat(group)):
         yield f"\n## `atrc {name}`\n\n{_plain(command.help)}\n"
         arguments = [p for p in command.params if p.param_type_name == "argument"]
         options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
         usage = [f"atrc {name}", *(_argument(p) for p in arguments), *(["[OPTIONS]"] if options else [])]
         yield f"```text\n{' '.join(usage)}\n```\n"
         if arguments or options:
-            yield "| | |\n|---|---|"
+            yield "| argument or option | |\n|---|---|"
         for parameter in arguments:
             yield f"| `{_argument(parameter)}` | {_plain(parameter.help)} |"
         for parameter in options:
@@ -131,5 +132,4 @@ def _value(field: FieldInfo) -> str:
     value = field.default
     if isinstance(value, BaseModel):
         return f"`{value.model_dump()['name']}`" if "name" in value.model_dump() else ""
-    written = {None: "null", True: "true", False: "false"}.get(value, value) if value.__hash__ else value
-    return f"`{list(written) if isinstance(written, tuple) else written}`"
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
