@@ -24,6 +24,9 @@ PUBLISHED = re.compile(r"\((?:\.\./)+(runs/published/[^)\s]+)\)")
 """A link out of ``docs`` that works in the repository; in the site the file lies beside the pages."""
 
 
+SPREAD = re.compile(r"(?<=\d) (±|\.\.) (?=[-+\d])")
+"""A value and its spread, or the ends of an interval, which stay on one line."""
+
 _NAMES = {dict: "mapping", list: "list", tuple: "list", str: "string", int: "integer", float: "number", bool: "bool"}
 
 
@@ -40,6 +43,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Fills in what a page asks for."""
     above = "../" * page.file.src_uri.count("/")
+    markdown = SPREAD.sub("\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", markdown)
     markdown = PUBLISHED.sub(rf"({above}\1)", markdown)
     if "<!-- commands -->" in markdown:
         markdown = markdown.replace("<!-- commands -->", "\n".join(commands()))

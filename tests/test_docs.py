@@ -1,26 +1,36 @@
-"""The documentation: its links lead somewhere, its commands exist, its reference is complete."""
+"""The documentation: links lead somewhere, commands exist, the reference is complete, examples run."""
 
 from __future__ import annotations
 
 import importlib
+import math
 import re
 import shlex
+import sys
+import types
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import typer
 import yaml
 
 from atrc.cli import app
 from atrc.config import load_config, preset_names
+from atrc.contexts import CONTEXTS
+from atrc.data import DATASETS
+from atrc.tasks import TASKS
+from searchspace import SPACES
+from strategies import STRATEGIES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 OTHER = ("#", "http://", "https://", "mailto:")
 
@@ -124,3 +134,53 @@ def test_the_reference_shows_what_exists() -> None:
         for path in re.findall(r"^::: (\S+)$", page.read_text(), re.MULTILINE):
             module, _, name = path.rpartition(".")
             assert hasattr(importlib.import_module(module), name) or importlib.import_module(path), path
+
+
+def python_blocks(page: str) -> list[str]:
+    return PYTHON.findall((ROOT / "docs" / page).read_text())
+
+
+def run(code: str, monkeypatch: pytest.MonkeyPatch, name: str = "page") -> dict[str, Any]:
+    """What a page's code defines; it is a module, as the classes in it expect."""
+    module = types.ModuleType(name)
+    monkeypatch.setitem(sys.modules, name, module)
+    exec(compile(code, name, "exec"), module.__dict__)
+    return module.__dict__
+
+
+@pytest.fixture
+def registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a page registers is gone after the test."""
+    for registry in (STRATEGIES, SPACES, CONTEXTS, TASKS, DATASETS):
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("registries")
+def test_the_strategies_of_the_pages_conform(monkeypatch: pytest.MonkeyPatch) -> None:
+    run("\n".join(python_blocks("strategies.md")), monkeypatch)["test_half_random_conforms"]()
+    for code in python_blocks("tutorials/own-parts.md"):
+        name = code.splitlines()[0].removeprefix("# ").removesuffix(".py")
+        found = run(code, monkeypatch, name)
+    assert "Activations" in found  # the last one is the space
+    sys.modules["test_my_strategy"].test_plain_softmax_conforms()
+    run(code, monkeypatch, "__main__")
+
+
+@pytest.mark.usefixtures("registries")
+def test_parts_of_the_tutorial_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    context, task, *_ = python_blocks("tutorials/own-parts.md")
+    row = run(context, monkeypatch, "my_context")["RowContext"](6, 8, 4)
+    assert row(torch.randn(2, 6, 5, 7), torch.randn(2, 8, 5, 7), None).shape == (2, 4, 5, 7)
+    window = run(task, monkeypatch, "my_task")["Window"]()
+    label = torch.tensor([[[0, 1], [255, 1]]], dtype=torch.uint8)
+    metric = window.metric()
+    metric.update(window.decode(torch.stack([1.0 - label, 1.0 * label], 1)), label)
+    assert metric.compute() == 100
+    assert window.loss(torch.zeros(1, 2, 2, 2), label).item() == pytest.approx(math.log(2))
+
+
+def test_own_network_examples_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, _, search = python_blocks("how-to/own-network.md")
+    assert run(known, monkeypatch)["atrc"].region_tasks == {"semseg"}
+    assert run(search, monkeypatch)["loss"].isfinite()
