@@ -157,14 +157,16 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("registries")
-def test_the_strategies_of_the_pages_conform(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strategies_and_space_of_the_pages(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     run("\n".join(python_blocks("strategies.md")), monkeypatch)["test_half_random_conforms"]()
-    for code in python_blocks("tutorials/own-parts.md"):
-        name = code.splitlines()[0].removeprefix("# ").removesuffix(".py")
-        found = run(code, monkeypatch, name)
-    assert "Activations" in found  # the last one is the space
+    *parts, space = python_blocks("tutorials/own-parts.md")
+    for code in parts:
+        run(code, monkeypatch, code.splitlines()[0].removeprefix("# ").removesuffix(".py"))
     sys.modules["test_my_strategy"].test_plain_softmax_conforms()
-    run(code, monkeypatch, "__main__")
+    run(space, monkeypatch, "__main__")
+    assert "Genotype(activations; layer0: sine, layer1: relu)" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("registries")
