@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow lint clean lock
+.PHONY: setup demo test test-slow lint docs clean lock
 
 setup: .venv/.ready
 
@@ -29,6 +29,10 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The documentation as a site: open site/index.html. (With --quiet, --strict would let dead links pass.)
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 # After a change of the dependencies in pyproject.toml: resolve anew in an environment of its own.
 lock:
 	$(PYTHON) -m venv .venv-lock
@@ -38,4 +42,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache site *.egg-info
