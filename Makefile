@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow lint docs clean lock
+.PHONY: setup demo test test-slow lint docs notebooks clean lock
 
 setup: .venv/.ready
 
@@ -28,6 +28,10 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Executes the notebooks from top to bottom, and keeps what they show. Runs that are in runs/ already are not made again.
+notebooks: setup
+	$(BIN)/python -m pytest --nbmake --overwrite notebooks
 
 # The documentation as a site: open site/index.html. (With --quiet, --strict would let dead links pass.)
 docs: setup
