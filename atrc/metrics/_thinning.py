@@ -14,7 +14,7 @@ from itertools import cycle
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["removable", "thin"]
+__all__ = ["thin"]
 
 _NEIGHBOURS = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
 """Row and column steps to x1 .. x8, counter-clockwise from the right; neighbour i is bit i of a pixel's code."""
@@ -64,11 +64,11 @@ def _codes(alive_NHW: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 def _passes() -> Iterator[NDArray[np.bool_]]:
     """The tables of the two passes, in turn, for ever."""
-    return cycle(removable())
+    return cycle(_removable())
 
 
 @lru_cache(maxsize=1)
-def removable() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _removable() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """For each pass ``(256,)``: whether a pixel with this neighbour code is removed."""
     # x[i] is neighbour x_i of the publication; x[9] = x[1] closes the circle.
     x = [(np.arange(256) >> ((i - 1) % 8)) & 1 == 1 for i in range(10)]

@@ -25,7 +25,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from atrc.kernels import compiled, compiles
-from atrc.metrics._thinning import removable, thin
+from atrc.metrics._thinning import thin
 from searchspace.errors import InputError
 
 __all__ = [
@@ -185,7 +185,6 @@ def count_matches(
         padded(np.stack(list(truths)) & valid, False),
         padded(valid, False),
         np.ascontiguousarray(nearest_first[:, 0] * width + nearest_first[:, 1]),
-        np.ascontiguousarray(np.stack(removable())),
         counts := np.zeros((4, len(edges)), dtype=np.int64),
     )
     sizes = height, width, len(edges), len(truths), len(near)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 from skimage.morphology import thin as reference_thin
 
 from atrc.kernels import compiled, compiles
@@ -89,6 +90,18 @@ def test_the_kernel_counts_as_the_plain_form(seed: int, distance: float, masked:
     prediction, truths, valid = drawn_maps(seed, 1)
     thresholds = [0, *np.arange(1, 12) / 12, 1]
     arguments = prediction, truths, thresholds, distance, valid if masked else None
+    for ours, plain in zip(count_matches(*arguments), count_matches_plainly(*arguments), strict=True):
+        assert np.array_equal(ours, plain)
+
+
+@pytest.mark.parametrize("width", [1, 60, 61, 62, 63, 64, 65, 126, 127, 190])
+def test_the_kernel_counts_at_the_ends_of_its_words(width: int) -> None:
+    """It holds 64 pixels in a word, margins included."""
+    generator = np.random.default_rng(width)
+    prediction = ndimage.gaussian_filter(generator.random((23, width)), 1.5)
+    prediction = ((prediction - prediction.min()) / np.ptp(prediction)).astype(np.float32)
+    truth = generator.random(prediction.shape) < 0.1
+    arguments = prediction, [truth], np.arange(1, 10) / 10, 1.5
     for ours, plain in zip(count_matches(*arguments), count_matches_plainly(*arguments), strict=True):
         assert np.array_equal(ours, plain)
 
