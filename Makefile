@@ -31,7 +31,7 @@ lint: setup
 
 # Executes the notebooks from top to bottom, and keeps what they show. Runs that are in runs/ already are not made again.
 notebooks: setup
-	$(BIN)/python -m pytest --nbmake --overwrite notebooks
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=3600 --overwrite notebooks
 
 # The documentation as a site: open site/index.html. (With --quiet, --strict would let dead links pass.)
 docs: setup

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,10 +12,10 @@ from analysis.bootstrap import bootstrap_difference
 from analysis.load import Runs
 from analysis.multitask import with_delta_m
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "answers", "compare"]
 
 FEW = 5
-"""Below this number of runs on a side a percentile bootstrap is clearly too narrow, and the sentence says so."""
+"""Below this number of runs on a side a percentile bootstrap is clearly too narrow, and `answers` says so."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,14 @@ def compare(
     return found
 
 
+def answers(comparisons: Sequence[Comparison], experiment: str) -> list[str]:
+    """The sentences on one experiment, and what to think of their intervals."""
+    of = [one for one in comparisons if one.experiment == experiment]
+    intervals = [min(one.n_model, one.n_other) for one in of if not math.isnan(one.low)]
+    few = [f"With fewer than {FEW} runs on a side, these intervals are too narrow."]
+    return [one.sentence for one in of] + (few if intervals and min(intervals) < FEW else [])
+
+
 def as_frame(comparisons: list[Comparison]) -> pd.DataFrame:
     """One row per comparison, a column per attribute."""
     return pd.DataFrame([vars(c) for c in comparisons], columns=list(Comparison.__dataclass_fields__))
@@ -123,10 +132,9 @@ def _sentence(
     # the ends change places where lower is better, so that the interval is that of the gain
     ends = (low, high) if higher_is_better else (-high, -low)
     stated = f"95 % interval of the gain {_number(ends[0], sign=True)} to {_number(ends[1], sign=True)}, {counted}"
-    few = f" With fewer than {FEW} runs on a side the interval is too narrow." if min(runs) < FEW else ""
     if low <= 0 <= high:
-        return f"{title}: no clear difference; {verdict}, but the interval includes 0 ({stated}).{few}"
-    return f"{title}: {verdict} ({stated}).{few}"
+        return f"{title}: no clear difference; {verdict}, but the interval includes 0 ({stated})."
+    return f"{title}: {verdict} ({stated})."
 
 
 def _number(value: float, *, sign: bool = False) -> str:

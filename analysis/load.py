@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from atrc.build import import_plugins
+from atrc.config import preset_names
 from atrc.runs import Result, RunDirectory, find_runs
 from atrc.tasks import TASKS
 from searchspace import Genotype, InputError
@@ -72,7 +73,7 @@ class Runs:
         tasks: Task name -> what is known of it, in the config's order.
         genotypes: ``path`` -> genotype, for the runs that have one.
         directories: ``path`` -> run directory.
-        configs: ``experiment`` -> the name of its config.
+        configs: ``experiment`` -> what commands take for its config: a preset, or the file in one of its runs.
         unfinished: Paths of the runs without a result.
     """
 
@@ -151,9 +152,14 @@ def load_runs(paths: Iterable[Path | str]) -> Runs:
         tasks=tasks,
         genotypes={path: genotype for path, genotype in found.items() if genotype is not None},
         directories={str(run.path): run for run, _ in finished},
-        configs={name: run.config.name for run, name in finished},
+        configs={name: _config(run) for run, name in finished},
         unfinished=unfinished,
     )
+
+
+def _config(run: RunDirectory) -> str:
+    """The preset of the config's name, else the file in the run: the user's own may lie anywhere."""
+    return run.config.name if run.config.name in preset_names() else str(run.path / "config.yaml")
 
 
 def _rank(model: str) -> int:

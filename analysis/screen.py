@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.agreement import agreement
-from analysis.comparison import compare
+from analysis.comparison import answers, compare
 from analysis.figures.style import context_colours, context_titles, short_labels, text_colour
 from analysis.genotypes import consensus, context_space
 from analysis.load import Runs
@@ -46,7 +46,7 @@ def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
     for experiment in runs.experiments:
         rows = table[table["experiment"] == experiment]
         parts += [_performance(rows, runs, experiment), _cost(rows)]
-        sentences = [c.sentence for c in comparisons if c.experiment == experiment]
+        sentences = answers(comparisons, experiment)
         if sentences:
             parts.append(_section("Does the retrained ATRC beat the multi-task baseline?", sentences))
         if has_context_genotypes(runs, experiment):

@@ -18,7 +18,7 @@ from typing import Any
 
 import jinja2
 
-from analysis.comparison import compare
+from analysis.comparison import answers, compare
 from analysis.figures.style import context_colours, context_titles, short_labels, text_colour
 from analysis.genotypes import consensus, context_space
 from analysis.load import Runs
@@ -133,7 +133,7 @@ def _experiment(analysis: Analysis, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "anchor": _anchor(name),
-        "answers": [c.sentence for c in compare(runs, paired=analysis.paired) if c.experiment == name],
+        "answers": answers(compare(runs, paired=analysis.paired), name),
         "summary": _summary(analysis, name),
         "matrices": _matrices(runs, name),
         "chapters": chapters,

@@ -85,3 +85,11 @@ def test_folders_with_one_config_name_stay_apart(write: Write, tmp_path: Path) -
     runs = load_runs([tmp_path])
     assert len(runs.experiments) == 2
     assert set(runs.configs.values()) == {"demo"}
+
+
+def test_notes_name_a_config_that_commands_take(write: Write, tmp_path: Path) -> None:
+    write("multi", 0, of(MULTI))
+    mine = write("multi", 0, of(MULTI), experiment="mine")
+    told = "\n".join(notes(load_runs([tmp_path])))
+    assert "atrc search demo" in told, "a preset"
+    assert f"atrc search {mine.path / 'config.yaml'}" in told

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from analysis import compare, gains, load_runs, notes, sampled_against_retrained, summarize
+from analysis.comparison import answers
 from analysis.multitask import spread, with_delta_m
 
 from .conftest import ATRC, MULTI, SINGLE, Write, of, write_baselines
@@ -126,7 +127,8 @@ class TestDoesItBeatTheBaseline:
         for seed, shift in enumerate((-0.01, 0.0, 0.01)):
             write("multi", seed, of(np.array(MULTI) * (1 + shift / 10)))
             write("retrain", seed, of(np.array((38.90, 0.6010, 21.02, 75.0)) * (1 + shift / 10)))
-        found = {c.quantity: c for c in compare(load_runs([tmp_path]))}
+        comparisons = compare(load_runs([tmp_path]))
+        found = {c.quantity: c for c in comparisons}
         assert list(found) == [*of(SINGLE), "delta_m"]
         assert found["semseg"].difference == pytest.approx(38.90 - 36.35)
         assert found["semseg"].low <= found["semseg"].difference <= found["semseg"].high
@@ -134,7 +136,9 @@ class TestDoesItBeatTheBaseline:
         assert "retrain is better than multi by 0.0274 m" in found["depth"].sentence
         assert "no clear difference" in found["normals"].sentence
         assert "retrain is worse than multi by 1.36 points" in found["edge"].sentence
-        assert "the interval is too narrow" in found["edge"].sentence
+        told = answers(comparisons, "demo")
+        assert told[:-1] == [c.sentence for c in comparisons]
+        assert told[-1] == "With fewer than 5 runs on a side, these intervals are too narrow."
 
     def test_one_run_has_no_interval(self, write: Write, tmp_path: Path) -> None:
         write("multi", 0, of(MULTI))
@@ -142,3 +146,4 @@ class TestDoesItBeatTheBaseline:
         first = compare(load_runs([tmp_path]))[0]
         assert math.isnan(first.low)
         assert "chance cannot be told from effect" in first.sentence
+        assert answers([first], "demo") == [first.sentence]
