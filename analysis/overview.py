@@ -54,7 +54,7 @@ from atrc.build import build_dataset
 from atrc.runs import RunDirectory
 from atrc.training import load_learner, pick_device
 from atrc.training.checkpoint import latest
-from searchspace import Genotype
+from searchspace import Genotype, InputError
 
 __all__ = ["Analysis", "Drawing", "analyze"]
 
@@ -169,8 +169,7 @@ def analyze(
         if networks:
             _predictions(part)
         _training(part)
-    if any(has_context_genotypes(runs, experiment) for experiment in runs.experiments):
-        _proportions(analysis, found)
+    _proportions(analysis, found)
     return analysis
 
 
@@ -295,11 +294,17 @@ def _training(part: _Part) -> None:
 
 
 def _proportions(analysis: Analysis, found: Mapping[str, Sequence[Genotype]]) -> None:
-    """Fig. 7: all conditions in one figure."""
-    parts = [
-        proportions(genotypes).assign(condition=condition, runs=len(genotypes))
-        for condition, genotypes in found.items()
-    ]
+    """Fig. 7: all conditions in one figure, but those whose genotypes do not go together."""
+    parts = []
+    for condition, genotypes in found.items():
+        try:
+            shares = proportions(genotypes)
+        except InputError as error:
+            analysis.notes.append(f"{condition}: no shares of context types, since {error}")
+        else:
+            parts.append(shares.assign(condition=condition, runs=len(genotypes)))
+    if not parts:
+        return
     table = pd.concat(parts, ignore_index=True)
     table = table[["condition", "runs", *(column for column in table if column not in ("condition", "runs"))]]
     analysis.add_figure("proportions", table, lambda: draw_proportions(table))

@@ -10,7 +10,7 @@ import base64
 import math
 import mimetypes
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -25,31 +25,18 @@ from analysis.load import Runs
 from analysis.multitask import summarize, with_delta_m
 from analysis.notes import has_context_genotypes
 from analysis.numbers import decimals, number, plus_minus
-from analysis.overview import Analysis, Drawing, analyze
+from analysis.overview import Analysis, Drawing
 from analysis.report.captions import CAPTIONS, CHAPTERS
 from analysis.report.origins import origins
 from atrc.files import write_text
 from searchspace import block
 
-__all__ = ["Report", "write_report"]
+__all__ = ["write_report"]
 
 NAME = "report.html"
 PIXELS_PER_POINT = 96 / 72
 WIDE = 480
 """Figures of more CSS pixels take the whole width of the page."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """What `write_report` made.
-
-    Attributes:
-        page: The HTML file.
-        analysis: Tables and figures, as files beside it.
-    """
-
-    page: Path
-    analysis: Analysis
 
 
 @dataclass(frozen=True)
@@ -73,32 +60,18 @@ class Cell:
         return "" if missing else str(self.value)
 
 
-def write_report(
-    paths: Iterable[Path | str],
-    out: Path,
-    *,
-    paired: bool = False,
-    by: str | None = None,
-    networks: bool = True,
-    quiet: bool = False,
-) -> Report:
-    """Writes ``report.html``, and beside it the tables and figures that are on it.
+def write_report(analysis: Analysis) -> Path:
+    """Writes ``report.html`` beside the tables and figures that are on it; returns its path.
 
     Args:
-        paths: See `analysis.overview.analyze`, likewise the others.
-        out: Folder.
-        paired: How Delta_m chooses its baselines.
-        by: What searches of one bar of Fig. 7 have in common.
-        networks: Whether trained networks are run.
-        quiet: No progress bars.
+        analysis: What `analysis.overview.analyze` made.
 
     Raises:
-        InputError: See `analysis.load.load_runs`.
+        InputError: A run's ``environment.json`` is missing or broken.
     """
-    analysis = analyze(paths, out, paired=paired, by=by, networks=networks, quiet=quiet)
     path = analysis.out / NAME
     write_text(path, _render(analysis))
-    return Report(path, analysis)
+    return path
 
 
 def _render(analysis: Analysis) -> str:

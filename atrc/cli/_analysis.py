@@ -54,12 +54,14 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """One page for reading: everything that analyze makes, and how each number was made. It needs no network."""
+    from analysis import analyze as make
     from analysis.report import write_report
 
-    made = write_report(runs, out, by=by, networks=networks, quiet=quiet)
-    for note in made.analysis.notes:
+    made = make(runs, out, by=by, networks=networks, quiet=quiet)
+    page = write_report(made)
+    for note in made.notes:
         console.print(Text(f"- {note}"))
-    console.print(f"{made.page}: {len(made.analysis.figures)} figures; open it in any browser")
+    console.print(f"{page}: {len(made.figures)} figures; open it in any browser")
 
 
 @app.command(rich_help_panel="Use")

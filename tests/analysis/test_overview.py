@@ -16,6 +16,7 @@ from rich.console import Console
 from analysis import analyze, conditions, load_runs, overview, summary
 from analysis.figures import save
 from searchspace import CPSpace, InputError
+from searchspace.toy import ToySpace
 
 from .conftest import ATRC, MULTI, TASKS, Write, keep, of, write_baselines, write_search
 
@@ -141,6 +142,22 @@ def test_with_three_searches_there_are_distances_and_ranks(
     assert found.loc["spearman", "value"] == -1
     table = pd.read_csv(made.tables["distances"], index_col="run")
     assert table.loc["seed 0", "seed 1"] == 16
+
+
+def test_genotypes_of_different_spaces_are_noted_and_left_out(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "save_figure", nothing)
+    write("search", 0, of(ATRC), genotype=CPSpace(TASKS).uniform("global"))
+    write("search", 0, of(ATRC), genotype=CPSpace(TASKS, ["none", "global"]).uniform("global"), experiment="fewer")
+    write("search", 0, of(ATRC), genotype=ToySpace().optimum, experiment="toy")
+    apart = analyze([tmp_path], tmp_path / "apart")
+    assert set(pd.read_csv(apart.tables["proportions"])["condition"]) == {"demo", "fewer"}
+    assert [note for note in apart.notes if note.startswith("toy: no shares of context types")]
+    together = analyze([tmp_path], tmp_path / "together", by="dataset.name")
+    assert "proportions" not in together.figures
+    assert any("dataset.name=rooms: no shares" in note and "different spaces" in note for note in together.notes)
+    assert "genotypes-demo" in together.figures
 
 
 def test_conditions_are_told_apart_by_a_config_key(write: Write, tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from analysis import Analysis, analyze
 from analysis.figures import save
-from analysis.report import Report, write_report
+from analysis.report import write_report
 from analysis.report.captions import CAPTIONS, CHAPTERS
 from atrc.files import write_json
 from searchspace import CPSpace
@@ -43,10 +44,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
+def report(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Analysis:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(save, "DPI", 50)
-        return write_report([runs], tmp_path_factory.mktemp("report"))
+        made = analyze([runs], tmp_path_factory.mktemp("report"))
+    write_report(made)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, report: Report) -> Iterator[Page]:
+def page(browser: Browser, report: Analysis) -> Iterator[Page]:
     """The report, opened; at the end nothing may have been complained of, and nothing asked of a network."""
     opened = browser.new_page(viewport={"width": 1280, "height": 800})
     complaints: list[str] = []
@@ -69,7 +72,7 @@ def page(browser: Browser, report: Report) -> Iterator[Page]:
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     asked: list[str] = []
     opened.on("request", lambda request: asked.append(request.url[:30]))
-    opened.goto(report.page.resolve().as_uri())
+    opened.goto((report.out / "report.html").resolve().as_uri())
     yield opened
     opened.close()
     assert complaints == []
@@ -87,11 +90,11 @@ class _References(HTMLParser):
         self.ids += [value or "" for name, value in attrs if name == "id"]
 
 
-def test_every_figure_and_its_numbers_are_inside(report: Report) -> None:
+def test_every_figure_and_its_numbers_are_inside(report: Analysis) -> None:
     references = _References()
-    references.feed(report.page.read_text())
+    references.feed((report.out / "report.html").read_text())
     assert all(value.startswith(("data:", "#")) for value in references.found), "nothing lies elsewhere"
-    for drawing in report.analysis.figures.values():
+    for drawing in report.figures.values():
         if drawing.kind != "genotypes":  # which are tables here
             assert _as_uri("image/svg+xml", drawing.svg) in references.found
             assert _as_uri("text/csv", drawing.table) in references.found
@@ -103,8 +106,8 @@ def _as_uri(kind: str, path: Path) -> str:
     return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def test_it_says_what_is_missing_and_how_numbers_were_made(report: Report) -> None:
-    html = report.page.read_text()
+def test_it_says_what_is_missing_and_how_numbers_were_made(report: Analysis) -> None:
+    html = (report.out / "report.html").read_text()
     assert "other: one run only" in html
     mean = sum(ATRC[0] * (1 + 0.002 * seed) for seed in range(3)) / 3
     assert f"{mean:.2f} ±" in html
@@ -115,13 +118,13 @@ def test_it_says_what_is_missing_and_how_numbers_were_made(report: Report) -> No
 
 
 def test_the_same_runs_give_the_same_page(
-    runs: Path, report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runs: Path, report: Analysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(save, "DPI", 50)
-    again = write_report([runs], tmp_path)
-    assert again.page.read_bytes() == report.page.read_bytes()
-    for name, path in again.analysis.tables.items():
-        assert path.read_bytes() == report.analysis.tables[name].read_bytes()
+    again = analyze([runs], tmp_path)
+    assert write_report(again).read_bytes() == (report.out / "report.html").read_bytes()
+    for name, path in again.tables.items():
+        assert path.read_bytes() == report.tables[name].read_bytes()
 
 
 def test_every_kind_of_figure_has_a_place() -> None:
