@@ -1,4 +1,4 @@
-"""The report: complete, self-contained, readable on a phone, on a desk and on paper, in a real browser."""
+"""All tables and figures at once, and the report: complete, self-contained, readable in a browser and on paper."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from html.parser import HTMLParser
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib import rcParams
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from analysis import Analysis, analyze
@@ -90,6 +93,32 @@ class _References(HTMLParser):
         self.ids += [value or "" for name, value in attrs if name == "id"]
 
 
+def test_everything_is_made(report: Analysis) -> None:
+    assert {"runs", "summary", "comparison"} < set(report.tables)
+    assert {one.kind for one in report.figures.values() if one.experiment == "demo"} == {
+        "agreement",
+        "curves",
+        "delta_m",
+        "distances",
+        "freezing",
+        "genotypes",
+        "importance",
+        "importance_agreement",
+        "ranks",
+        "resources",
+        "sampled",
+        "trajectory",
+    }
+    assert set(report.figures) < set(report.tables), "every figure's numbers are a CSV, too"
+    for drawing in report.figures.values():
+        assert b"<svg" in drawing.svg.read_bytes()
+        assert drawing.pdf.read_bytes().startswith(b"%PDF")
+        picture = np.asarray(Image.open(drawing.png).convert("RGB"))
+        assert min(picture.shape[:2]) > 60
+        assert 0.01 < (picture != 255).any(-1).mean() < 0.9, f"{drawing.png} is blank or full"
+    assert not [path for path in report.out.iterdir() if path.name.startswith(".")]
+
+
 def test_every_figure_and_its_numbers_are_inside(report: Analysis) -> None:
     references = _References()
     references.feed((report.out / "report.html").read_text())
@@ -121,7 +150,9 @@ def test_the_same_runs_give_the_same_page(
     runs: Path, report: Analysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(save, "DPI", 50)
+    settings = dict(rcParams)
     again = analyze([runs], tmp_path)
+    assert dict(rcParams) == settings
     assert write_report(again).read_bytes() == (report.out / "report.html").read_bytes()
     for name, path in again.tables.items():
         assert path.read_bytes() == report.tables[name].read_bytes()

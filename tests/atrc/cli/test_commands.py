@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from atrc.cli import main
+from atrc.config import load_config
+from atrc.experiment import execute_experiment
 from atrc.runs import find_runs
 from searchspace import load_genotype
 
@@ -38,23 +40,9 @@ def atrc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
 
 def test_a_whole_experiment_side_by_side(atrc: Call, config_file: Path, tmp_path: Path) -> None:
     """Two seeds, two processes: searches, retraining, baselines, analysis; a second call only looks."""
-    tasks = "tasks={depth: {}, edge: {thresholds: 5}}"
-    command = (
-        "experiment",
-        config_file,
-        "--seeds",
-        "0,1",
-        "-j",
-        "2",
-        "-q",
-        "-s",
-        "train.steps=3",
-        "-s",
-        tasks,
-        "-o",
-        "exp",
-    )
-    said = atrc(*command)
+    changed = ["train.steps=3", "tasks={depth: {}, edge: {thresholds: 5}}"]
+    overrides = [word for key in changed for word in ("-s", key)]
+    said = atrc("experiment", config_file, "--seeds", "0,1", "-j", "2", "-q", *overrides, "-o", "exp")
     groups = {run.spec.model for run in find_runs([tmp_path / "exp"])}
     assert groups == {"search", "retrain", "multi", "single-depth", "single-edge"}
     for seed in (0, 1):
@@ -64,7 +52,7 @@ def test_a_whole_experiment_side_by_side(atrc: Call, config_file: Path, tmp_path
         assert word.lower() in said.lower()
     assert list((tmp_path / "exp/analysis").rglob("*.png"))
     before = {run.path: (run.path / "result.json").stat().st_mtime_ns for run in find_runs([tmp_path / "exp"])}
-    atrc(*command)
+    execute_experiment(load_config(str(config_file), [*changed, "seeds=[0, 1]"]), tmp_path / "exp", quiet=True)
     assert before == {
         run.path: (run.path / "result.json").stat().st_mtime_ns for run in find_runs([tmp_path / "exp"])
     }
