@@ -46,7 +46,7 @@ def draw_importance(table: pd.DataFrame) -> Figure:
                 ends = f"{_number(row['low'])} … {_number(row['high'])}"
                 ax.text(x, y + 0.24, ends, ha="center", va="center", color=ink, size=4.6)
         runs, permutations = int(table["n"].max()), int(table["permutations"].max())
-        ax.set_title(f"Importance ({runs} run{'s' if runs > 1 else ''}, {permutations} permutations)", pad=8)
+        ax.set_title(f"{runs} run{'s' if runs > 1 else ''}, {permutations} permutations", pad=8)
     return figure
 
 
