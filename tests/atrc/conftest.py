@@ -33,7 +33,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    """Small tensors are fastest on one thread, and several test processes share the cores."""
+    """Whatever the test before asked for."""
     torch.set_num_threads(1)
 
 
