@@ -16,7 +16,17 @@ from analysis.load import Runs
 from atrc.config import config_value
 from searchspace import CPSpace, Genotype, InputError, block, build_space
 
-__all__ = ["PARTS", "conditions", "consensus", "context_space", "distances", "matrices", "matrix", "proportions"]
+__all__ = [
+    "PARTS",
+    "conditions",
+    "consensus",
+    "context_space",
+    "distances",
+    "matrices",
+    "matrix",
+    "proportions",
+    "with_consensus",
+]
 
 PARTS = ("all", "diagonal", "off-diagonal")
 """Groups of blocks: all, those of a task with itself (target = source), those between tasks."""
@@ -124,3 +134,8 @@ def consensus(genotypes: Sequence[Genotype]) -> Genotype:
     space = context_space(genotypes)
     counts = {choice: Counter(genotype[choice] for genotype in genotypes) for choice in space}
     return space.genotype({choice: max(options, key=counts[choice].__getitem__) for choice, options in space.items()})
+
+
+def with_consensus(found: Mapping[str, Genotype]) -> dict[str, Genotype]:
+    """The genotypes and, of several, their `consensus` under that name."""
+    return dict(found) | ({"consensus": consensus(list(found.values()))} if len(found) > 1 else {})

@@ -36,7 +36,7 @@ from analysis.figures import (
     draw_trajectory,
     save_figure,
 )
-from analysis.genotypes import conditions, consensus, context_space, distances, matrices, proportions
+from analysis.genotypes import conditions, context_space, distances, matrices, proportions, with_consensus
 from analysis.load import Runs, load_runs
 from analysis.multitask import summarize, with_delta_m
 from analysis.notes import has_context_genotypes, notes
@@ -226,8 +226,7 @@ def _correlation(
 def _genotypes(part: _Part, found: Mapping[str, Genotype]) -> Agreement | None:
     """What was chosen, and how reliably; the agreement of several searches."""
     genotypes = list(found.values())
-    panels = dict(found) | ({"consensus": consensus(genotypes)} if len(genotypes) > 1 else {})
-    tiles, space = matrices(panels), context_space(genotypes)
+    tiles, space = matrices(with_consensus(found)), context_space(genotypes)
     part.figure("genotypes", tiles, lambda: draw_genotypes(tiles, space.contexts))
     if len(genotypes) < 2:
         return None

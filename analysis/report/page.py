@@ -10,17 +10,18 @@ import base64
 import math
 import mimetypes
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
 
-from analysis.comparison import answers, compare
+from analysis.comparison import Comparison, answers, compare
 from analysis.figures.style import context_colours, context_titles, short_labels, text_colour
-from analysis.genotypes import consensus, context_space
+from analysis.genotypes import context_space, with_consensus
 from analysis.load import Runs
 from analysis.multitask import summarize, with_delta_m
 from analysis.notes import has_context_genotypes
@@ -81,10 +82,11 @@ def _render(analysis: Analysis) -> str:
     )
     runs = analysis.runs
     made = origins(runs)
+    comparisons, models = compare(runs, paired=analysis.paired), summarize(runs, paired=analysis.paired)
     return environment.get_template("page.html").render(
         runs=runs,
         notes=analysis.notes,
-        experiments=[_experiment(analysis, name) for name in runs.experiments],
+        experiments=[_experiment(analysis, name, comparisons, models) for name in runs.experiments],
         shared=[_figure(drawing) for drawing in analysis.figures.values() if _is_shared(analysis, drawing)],
         every_run=_every_run(analysis, made.of),
         origins=made,
@@ -93,7 +95,9 @@ def _render(analysis: Analysis) -> str:
     )
 
 
-def _experiment(analysis: Analysis, name: str) -> dict[str, Any]:
+def _experiment(
+    analysis: Analysis, name: str, comparisons: Sequence[Comparison], models: pd.DataFrame
+) -> dict[str, Any]:
     runs = analysis.runs
     of_kind = {
         drawing.kind: drawing
@@ -106,8 +110,8 @@ def _experiment(analysis: Analysis, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "anchor": _anchor(name),
-        "answers": answers(compare(runs, paired=analysis.paired), name),
-        "summary": _summary(analysis, name),
+        "answers": answers(comparisons, name),
+        "summary": _summary(runs, models[models["experiment"] == name]),
         "matrices": _matrices(runs, name),
         "chapters": chapters,
     }
@@ -118,11 +122,8 @@ def _is_shared(analysis: Analysis, drawing: Drawing) -> bool:
     return drawing.experiment is None and len(analysis.runs.experiments) > 1
 
 
-def _summary(analysis: Analysis, experiment: str) -> dict[str, Any]:
-    """Table 1 of the paper for one experiment."""
-    runs = analysis.runs
-    table = summarize(runs, paired=analysis.paired)
-    rows = table[table["experiment"] == experiment]
+def _summary(runs: Runs, rows: pd.DataFrame) -> dict[str, Any]:
+    """Table 1 of the paper for one experiment, from its rows of `analysis.multitask.summarize`."""
     digits = {name: decimals(rows[f"{name}_mean"]) for name in runs.tasks}
     heads = ["model", "runs", *(f"{task.title}, {task.label}" for task in runs.tasks.values()), "Δm [%] ↑"]
     lines = []
@@ -178,13 +179,12 @@ def _matrices(runs: Runs, experiment: str) -> dict[str, Any] | None:
         return None
     found = runs.found(experiment)
     space = context_space(list(found.values()))
-    panels = dict(found) | ({"consensus": consensus(list(found.values()))} if len(found) > 1 else {})
     colours, short, titles = (of(space.contexts) for of in (context_colours, short_labels, context_titles))
     return {
         "tasks": [runs.tasks[task].title if task in runs.tasks else task for task in space.tasks],
         "panels": {
             name: [[genotype[block(target, source)] for source in space.tasks] for target in space.tasks]
-            for name, genotype in panels.items()
+            for name, genotype in with_consensus(found).items()
         },
         "contexts": {
             name: {
