@@ -170,10 +170,23 @@ def build_backbone(
     return backbone
 
 
-def build_search_network(config: Config, tasks: Mapping[str, Task], *, pretrained: bool = True) -> SearchNetwork:
-    """The supernet of the config."""
+def build_search_network(
+    config: Config,
+    tasks: Mapping[str, Task],
+    *,
+    pretrained: bool = True,
+    backbone: Callable[[], Backbone] | None = None,
+) -> SearchNetwork:
+    """The supernet of the config.
+
+    Args:
+        config: The config.
+        tasks: All its tasks.
+        pretrained: See `build_backbone`.
+        backbone: Gives what takes the place of the config's backbone.
+    """
     return SearchNetwork(
-        lambda: build_backbone(config, pretrained=pretrained),
+        backbone or (lambda: build_backbone(config, pretrained=pretrained)),
         tasks,
         cp_space(config),
         **config.model.model_dump(),
@@ -209,6 +222,7 @@ def build_network(
     genotype: Genotype | None,
     *,
     pretrained: bool = True,
+    backbone: Backbone | None = None,
 ) -> MultiTaskNetwork:
     """A stand-alone network.
 
@@ -218,8 +232,9 @@ def build_network(
         model: See `model_genotype`; read where there is no genotype.
         genotype: The contexts.
         pretrained: See `build_backbone`.
+        backbone: Takes the place of the config's backbone.
     """
-    backbone = build_backbone(config, pretrained=pretrained)
+    backbone = backbone or build_backbone(config, pretrained=pretrained)
     if genotype is not None:
         cp_space(config).validate(genotype)
         return atrc_network(backbone, tasks, genotype, **config.model.model_dump())

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
-from atrc.build import build_network, build_search_network
+from atrc.build import build_backbone, build_network, build_search_network
 from atrc.config import Config
-from atrc.resources import count_multiply_adds, count_parameters, count_resources
+from atrc.resources import Counter, count_parameters
 from atrc.tasks import Task
 from searchspace import NONE, RELEASED, CPSpace, Genotype, Selection, Weighted, from_codes
 
@@ -24,11 +24,14 @@ def resource_rows(
     candidate is active.
     """
     rows: list[dict[str, str | int]] = []
+    counter = Counter(size)
+    with torch.device("meta"):  # shapes are all that counts, and values take half a minute to draw
+        backbone = build_backbone(config, pretrained=False)
 
     def add(label: str, *models: tuple[str, Genotype | None]) -> None:
-        with torch.device("meta"):  # shapes are all that counts, and values take half a minute to draw
-            networks = [build_network(config, tasks, model, genotype, pretrained=False) for model, genotype in models]
-        cost = count_resources(networks, size)
+        with torch.device("meta"):
+            networks = [build_network(config, tasks, *model, backbone=backbone) for model in models]
+        cost = counter.resources(networks)
         rows.append({"network": label, "parameters": cost.parameters, "multiply_adds": cost.multiply_adds})
 
     add("single-task, sum", *((f"single-{task}", None) for task in tasks))
@@ -39,13 +42,13 @@ def resource_rows(
     for name, genotype in _released(space):
         add(f"ATRC, released {name}", ("released", genotype))
     with torch.device("meta"):
-        supernet = build_search_network(config, tasks, pretrained=False)
+        supernet = build_search_network(config, tasks, backbone=lambda: backbone)
     everything = Selection({c: tuple(Weighted(option, None) for option in options) for c, options in space.items()})
     rows.append(
         {
             "network": "search supergraph",
             "parameters": count_parameters(supernet) + sum(len(options) for options in space.values()),
-            "multiply_adds": count_multiply_adds(supernet, size, everything),
+            "multiply_adds": counter.multiply_adds(supernet, everything),
         }
     )
     return rows

@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
+from atrc.backbones import Backbone
 from atrc.contexts import LocalContext
 from atrc.distillation import ATRC, Supergraph
+from atrc.network import MultiTaskNetwork, SearchNetwork
 from searchspace import Selection
 
-__all__ = ["Resources", "count_module", "count_multiply_adds", "count_parameters", "count_resources"]
+__all__ = ["Counter", "Resources", "count_module", "count_multiply_adds", "count_parameters"]
 
 
 @dataclass(frozen=True)
@@ -43,35 +45,72 @@ def count_parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def count_multiply_adds(network: nn.Module, size: tuple[int, int], selection: Selection | None = None) -> int:
-    """Multiply-adds of one image in evaluation mode, up to the predictions on the stride-4 grid.
+def count_multiply_adds(
+    network: MultiTaskNetwork | SearchNetwork, size: tuple[int, int], selection: Selection | None = None
+) -> int:
+    """See `Counter.multiply_adds`."""
+    return Counter(size).multiply_adds(network, selection)
+
+
+class Counter:
+    """Counts networks for one image. A backbone that several of them share is counted once, since it takes longest.
 
     Args:
-        network: A `MultiTaskNetwork`, or a `SearchNetwork` with a selection.
         size: (H, W) of the image.
-        selection: For a supernet: what runs.
     """
-    ghost = _ghost(network)
-    image = torch.empty(1, 3, *size, device="meta")
-    arguments = (image,) if selection is None else (image, selection)
-    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_COSTS) as counter:
-        ghost(*arguments)
-    counts = counter.get_flop_counts()
-    inside = counts.get(f"{type(ghost).__name__}.backbone", {})
-    outside = sum(counts["Global"].get(op, 0) - inside.get(op, 0) for op in _UPSAMPLING)
-    return (counter.get_total_flops() - outside) // 2
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.image = torch.empty(1, 3, *size, device="meta")
+        self._backbones: dict[Backbone, tuple[int, list[Tensor]]] = {}
+
+    def resources(self, networks: Sequence[MultiTaskNetwork]) -> Resources:
+        """Summed over networks (the single-task baseline is one a task)."""
+        return Resources(sum(map(count_parameters, networks)), sum(map(self.multiply_adds, networks)))
+
+    def multiply_adds(self, network: MultiTaskNetwork | SearchNetwork, selection: Selection | None = None) -> int:
+        """Multiply-adds in evaluation mode, up to the predictions on the stride-4 grid.
+
+        Args:
+            network: The network.
+            selection: For a supernet: what runs.
+        """
+        of_backbone, maps = self._backbone(network.backbone)
+        rest = _ghost(network, {id(network.backbone): _Given(maps)})
+        arguments = (self.image,) if selection is None else (self.image, selection)
+        return of_backbone + _count(rest, arguments, _COSTS)[0]
+
+    def _backbone(self, backbone: Backbone) -> tuple[int, list[Tensor]]:
+        if backbone not in self._backbones:
+            self._backbones[backbone] = _count(_ghost(backbone), (self.image,), _COSTS | _UPSAMPLING)
+        return self._backbones[backbone]
+
+
+class _Given(nn.Module):
+    """Stands for a backbone whose maps are known."""
+
+    def __init__(self, maps: list[Tensor]) -> None:
+        super().__init__()
+        self.maps = maps
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        return self.maps
+
+
+def _count(ghost: nn.Module, inputs: Sequence[Any], costs: dict[Any, Any]) -> tuple[int, Any]:
+    """Multiply-adds of a call, and what it gave."""
+    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=costs) as counter:
+        found = ghost(*inputs)
+    return counter.get_total_flops() // 2, found
 
 
 def count_module(module: nn.Module, inputs: Sequence[Any]) -> Resources:
     """What a part of a network costs, called with ``inputs`` on the meta device, in evaluation mode."""
-    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_COSTS) as counter:
-        _ghost(module)(*inputs)
-    return Resources(count_parameters(module), counter.get_total_flops() // 2)
+    return Resources(count_parameters(module), _count(_ghost(module), inputs, _COSTS)[0])
 
 
-def _ghost(network: nn.Module) -> nn.Module:
-    """A copy that has shapes and no values, in the forms that are counted."""
-    ghost = copy.deepcopy(network).to("meta").eval()
+def _ghost(network: nn.Module, instead: Mapping[int, nn.Module] | None = None) -> nn.Module:
+    """A copy that has shapes and no values, in the forms that are counted; ``instead``: part's id -> its stand-in."""
+    ghost = copy.deepcopy(network, dict(instead or {})).to("meta").eval()
     for module in ghost.modules():
         # The forms that are counted are the definitions: other local attentions multiply pairs that they then mask,
         # and fused projections have no batch norms.
@@ -90,14 +129,6 @@ _LIBRARY.define("norm(Tensor x) -> Tensor")
 _LIBRARY.impl("norm", lambda x: x.new_empty(x.shape), "Meta")
 
 
-def count_resources(networks: Sequence[nn.Module], size: tuple[int, int]) -> Resources:
-    """Summed over networks (the single-task baseline is one a task), each for one image of ``size`` (H, W)."""
-    return Resources(
-        sum(count_parameters(network) for network in networks),
-        sum(count_multiply_adds(network, size) for network in networks),
-    )
-
-
 # The counter's unit is the floating-point operation, two of which are a multiply-add.
 
 
@@ -114,7 +145,6 @@ def _per_element(*_: Any, out_shape: Any, **__: Any) -> int:
 
 
 aten = torch.ops.aten
-_UPSAMPLING = (aten.upsample_bilinear2d, aten.upsample_nearest2d)
 _COSTS = {
     aten.convolution: _convolution,
     torch.ops.atrc.norm: _batch_norm,
@@ -122,5 +152,5 @@ _COSTS = {
     aten.native_batch_norm: _batch_norm,
     aten.relu: _per_element,
     aten.relu_: _per_element,
-    **dict.fromkeys(_UPSAMPLING, _per_element),
 }
+_UPSAMPLING = {aten.upsample_bilinear2d: _per_element, aten.upsample_nearest2d: _per_element}

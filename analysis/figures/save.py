@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from analysis.figures.style import paper_style
@@ -12,6 +13,8 @@ from atrc.files import writing
 __all__ = ["save_figure"]
 
 DPI = 220
+FONT_TYPE = 42
+"""TrueType, as journals ask for."""
 # A date, or the version of the library, would make equal figures differ.
 _METADATA = {
     "pdf": {"CreationDate": None, "Producer": None, "Creator": "atrc"},
@@ -25,7 +28,7 @@ def save_figure(figure: Figure, folder: Path, name: str) -> tuple[Path, Path, Pa
     paths = folder / f"{name}.pdf", folder / f"{name}.png", folder / f"{name}.svg"
     for path in (paths[1], paths[0], paths[2]):
         form = path.suffix.removeprefix(".")
-        with paper_style(), writing(path) as file:
+        with paper_style(), rc_context({"pdf.fonttype": FONT_TYPE}), writing(path) as file:
             figure.savefig(file, format=form, dpi=DPI, metadata=_METADATA[form])
         figure.set_layout_engine("none")  # all files have the layout of the first
     return paths

@@ -78,7 +78,6 @@ def paper_style() -> AbstractContextManager[None]:
             "legend.frameon": False,
             "legend.title_fontsize": 7.5,
             "lines.linewidth": 1.3,
-            "pdf.fonttype": 42,
             "svg.hashsalt": "atrc",
         }
     )

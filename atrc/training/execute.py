@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
 from tqdm import tqdm
 
 from atrc.build import (
@@ -31,6 +30,7 @@ from atrc.build import (
 from atrc.config import Config, Training
 from atrc.costs import option_costs
 from atrc.data import Batch, BatchLoader, eval_transform, evaluation_batches, hold_out
+from atrc.network import MultiTaskNetwork, SearchNetwork
 from atrc.resources import count_multiply_adds, count_parameters
 from atrc.runs import Result, RunDirectory
 from atrc.trackers import tracked
@@ -330,7 +330,7 @@ def _architecture_parameters(learner: Learner) -> int:
     return learner.strategy.num_parameters() if isinstance(learner, SearchLearner) else 0
 
 
-def _deployed(learner: Learner) -> nn.Module:
+def _deployed(learner: Learner) -> MultiTaskNetwork | SearchNetwork:
     """The network whose cost counts: of a search, the one it found."""
     if isinstance(learner, SearchLearner):
         return learner.network.derive(learner.genotype())

@@ -13,7 +13,7 @@ from atrc.build import build_network
 from atrc.config import Config
 from atrc.costs import option_costs
 from atrc.network import SearchNetwork
-from atrc.resources import count_resources
+from atrc.resources import Counter
 from atrc.runs import Result, RunDirectory
 from atrc.training.checkpoint import latest, load_checkpoint, save_checkpoint
 from atrc.training.memory import peak_memory
@@ -143,7 +143,7 @@ def execute_trials(
     genotype = strategy.genotype()
     run.write_genotype(genotype)
     network = build_network(config, given.tasks, "found", genotype, pretrained=False)
-    resources = count_resources([network], given.train.info.size)
+    resources = Counter(given.train.info.size).resources([network])
     result = Result(
         metrics={},
         steps=spent.trials,

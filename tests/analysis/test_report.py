@@ -17,7 +17,6 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from analysis import Analysis, analyze
-from analysis.figures import save
 from analysis.report import write_report
 from analysis.report.captions import CAPTIONS, CHAPTERS
 from atrc.files import write_json
@@ -48,9 +47,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Analysis:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(save, "DPI", 50)
-        made = analyze([runs], tmp_path_factory.mktemp("report"))
+    made = analyze([runs], tmp_path_factory.mktemp("report"))
     write_report(made)
     return made
 
@@ -146,10 +143,7 @@ def test_it_says_what_is_missing_and_how_numbers_were_made(report: Analysis) -> 
     assert "gumbel_entropy" in html, "configs"
 
 
-def test_the_same_runs_give_the_same_page(
-    runs: Path, report: Analysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(save, "DPI", 50)
+def test_the_same_runs_give_the_same_page(runs: Path, report: Analysis, tmp_path: Path) -> None:
     settings = dict(rcParams)
     again = analyze([runs], tmp_path)
     assert dict(rcParams) == settings

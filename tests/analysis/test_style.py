@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from analysis.figures import context_colours, short_labels
-from analysis.figures.style import legend_columns, model_colours
+from pathlib import Path
+
+import pytest
+
+from analysis.figures import context_colours, save, save_figure, short_labels
+from analysis.figures.style import legend_columns, model_colours, new_figure
 from searchspace import CONTEXTS
 
 
@@ -31,3 +35,11 @@ def test_models_of_one_figure_differ() -> None:
 
 def test_legend_rows_are_equally_full() -> None:
     assert [legend_columns(n) for n in (1, 6, 7, 12, 13)] == [1, 6, 4, 6, 5]
+
+
+def test_a_pdf_embeds_truetype_fonts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(save, "FONT_TYPE", 42)  # what figures have outside of tests
+    figure = new_figure(1, 1)
+    figure.text(0.5, 0.5, "words")
+    pdf, _, _ = save_figure(figure, tmp_path, "words")
+    assert b"/CIDFontType2" in pdf.read_bytes()

@@ -19,7 +19,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
     return exited.value.code
 
 
-SLOW = {"strategies"}  # a step of every strategy
+SLOW = {"search-step", "strategies", "supergraph"}  # many steps of supernets
 
 
 @pytest.mark.parametrize(
