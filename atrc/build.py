@@ -15,8 +15,8 @@ import numpy as np
 from atrc.backbones import BACKBONES, Backbone, LoadReport, load_weights
 from atrc.config import Config
 from atrc.data import DATASETS, Dataset, DatasetInfo
-from atrc.distillation import NoDistillation
-from atrc.network import MultiTaskNetwork, SearchNetwork, atrc_network
+from atrc.distillation import DISTILLATIONS, Distillation
+from atrc.network import MultiTaskNetwork, SearchNetwork, atrc_network, feature_channels
 from atrc.tasks import TASKS, Task
 from searchspace import (
     SPACES,
@@ -34,6 +34,7 @@ __all__ = [
     "MODELS",
     "build_backbone",
     "build_dataset",
+    "build_distillation",
     "build_network",
     "build_search_network",
     "build_space",
@@ -45,8 +46,10 @@ __all__ = [
     "model_genotype",
 ]
 
-MODELS = ("single-TASK", "multi", "all-CONTEXT", "GENOTYPE.json")
+MODELS = ("single-TASK", "multi", "all-CONTEXT", "GENOTYPE.json", "a distillation module")
 """What a stand-alone network can be, in words for messages."""
+_PLAIN = "none"
+"""The distillation of the single-task and the multi-task baseline."""
 
 
 def import_plugins(config: Config) -> None:
@@ -189,19 +192,20 @@ def build_search_network(
         backbone or (lambda: build_backbone(config, pretrained=pretrained)),
         tasks,
         cp_space(config),
-        **config.model.model_dump(),
+        **config.model.of_contexts,
     )
 
 
 def model_genotype(config: Config, model: str) -> Genotype | None:
-    """The genotype that a model's name stands for, or None for a baseline without contexts.
+    """The genotype that a model's name stands for, or None for a network without contexts.
 
     Args:
         config: The config.
-        model: ``single-TASK``, ``multi``, ``all-CONTEXT``, or the path of a genotype file.
+        model: ``single-TASK``, ``multi``, ``all-CONTEXT``, the path of a genotype file, or the registered name of a
+            distillation module.
 
     Raises:
-        InputError: None of these, an unknown task, or a genotype for other tasks.
+        InputError: None of these, an unknown task, a genotype for other tasks, or a module that cannot be built.
     """
     if model.startswith("single-"):
         name = model.removeprefix("single-")
@@ -210,8 +214,13 @@ def model_genotype(config: Config, model: str) -> Genotype | None:
         return None
     if model == "multi":
         return None
+    if model in DISTILLATIONS:
+        build_distillation(config, model, dict.fromkeys(config.tasks, 8))
+        return None
     if not model.startswith("all-") and not model.endswith(".json"):
-        raise InputError(f"model {model!r} is none of {', '.join(MODELS)}{did_you_mean(model, ['multi'])}")
+        modules = sorted(DISTILLATIONS)
+        near = did_you_mean(model, ["multi", *modules])
+        raise InputError(f"model {model!r} is none of {', '.join(MODELS)} ({', '.join(modules)}){near}")
     return resolve_genotype(model, cp_space(config))
 
 
@@ -237,8 +246,25 @@ def build_network(
     backbone = backbone or build_backbone(config, pretrained=pretrained)
     if genotype is not None:
         cp_space(config).validate(genotype)
-        return atrc_network(backbone, tasks, genotype, **config.model.model_dump())
+        return atrc_network(backbone, tasks, genotype, **config.model.of_contexts)
     if model.startswith("single-"):
         name = model.removeprefix("single-")
         tasks = {name: tasks[name]}
-    return MultiTaskNetwork(backbone, tasks, NoDistillation({}))
+    module = model if model in DISTILLATIONS else _PLAIN
+    channels = dict.fromkeys(tasks, feature_channels(backbone))
+    return MultiTaskNetwork(backbone, tasks, build_distillation(config, module, channels))
+
+
+def build_distillation(config: Config, name: str, channels: Mapping[str, int]) -> Distillation:
+    """A registered distillation module with the config's options.
+
+    Args:
+        config: The config.
+        name: The registered name.
+        channels: Task -> C of its features.
+
+    Raises:
+        InputError: An option that it does not have, or one that it needs and the config does not give.
+    """
+    module: Distillation = DISTILLATIONS.create(name, config.model.distillations.get(name, {}), channels)
+    return module

@@ -57,6 +57,7 @@ class Model(_Strict):
         hidden: d, the attention channels; None for C // 2.
         dropout: dropout2d of derived networks.
         contexts: Options per context type, e.g. ``{local: {border: zero}}``.
+        distillations: Options per distillation module that networks are trained with, e.g. ``{pap: {steps: 4}}``.
         fused: Whether contexts share what they have in common; faster, and the same function.
         checkpoint: Whether the backward pass computes every block again; slower, in less memory, the same function.
     """
@@ -64,8 +65,14 @@ class Model(_Strict):
     hidden: int | None = Field(None, gt=0)
     dropout: float = Field(0.05, ge=0, lt=1)
     contexts: dict[str, dict[str, Any]] = {}
+    distillations: dict[str, dict[str, Any]] = {}
     fused: bool = True
     checkpoint: bool = False
+
+    @property
+    def of_contexts(self) -> dict[str, Any]:
+        """What modules of context-pooling blocks take."""
+        return self.model_dump(exclude={"distillations"})
 
 
 class Training(_Strict):

@@ -55,7 +55,7 @@ class _Blocks:
         self, config: Config, tasks: Mapping[str, Task], size: tuple[int, int], device: torch.device
     ) -> None:
         self.space = cp_space(config)
-        self._options = config.model.model_dump()
+        self._options = config.model.of_contexts
         self._device = device
         with torch.device("meta"):
             self._channels = dict.fromkeys(tasks, feature_channels(build_backbone(config, pretrained=False)))

@@ -14,6 +14,9 @@ from searchspace import NONE, RELEASED, CPSpace, Genotype, Selection, Weighted, 
 
 __all__ = ["resource_rows"]
 
+MODULES = ("cross_stitch", "pap", "psd", "pad_a", "pad_b", "pad_c")
+"""The other distillation modules of Table 1, in its order."""
+
 
 def resource_rows(
     config: Config, tasks: Mapping[str, Task], space: CPSpace, size: tuple[int, int]
@@ -36,6 +39,8 @@ def resource_rows(
 
     add("single-task, sum", *((f"single-{task}", None) for task in tasks))
     add("multi-task", ("multi", None))
+    for module in MODULES:
+        add(module, (module, None))
     for context in space.contexts:
         if context != NONE:
             add(f"all-{context}", (f"all-{context}", space.uniform(context)))

@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from atrc.backbones import Backbone
 from atrc.contexts import LocalContext
-from atrc.distillation import ATRC, Supergraph
+from atrc.distillation import ATRC, PSD, Supergraph
 from atrc.network import MultiTaskNetwork, SearchNetwork
 from searchspace import Selection
 
@@ -114,7 +114,7 @@ def _ghost(network: nn.Module, instead: Mapping[int, nn.Module] | None = None) -
     for module in ghost.modules():
         # The forms that are counted are the definitions: other local attentions multiply pairs that they then mask,
         # and fused projections have no batch norms.
-        if isinstance(module, LocalContext):
+        if isinstance(module, LocalContext | PSD):
             module.form = "unfold"
         elif isinstance(module, ATRC | Supergraph):
             module.fused = False

@@ -47,7 +47,9 @@ Models = Annotated[
         help=(
             "[cyan]single[/cyan] (one network per task), [cyan]multi[/cyan], [cyan]baselines[/cyan] (both), "
             "[cyan]all-global[/cyan], [cyan]all-local[/cyan], [cyan]all-t_label[/cyan], [cyan]all-s_label[/cyan], "
-            "[cyan]all-none[/cyan], [cyan]single-TASK[/cyan], or a genotype file. Repeat for several."
+            "[cyan]all-none[/cyan], [cyan]single-TASK[/cyan], a distillation module ([cyan]cross_stitch[/cyan], "
+            "[cyan]pap[/cyan], [cyan]psd[/cyan], [cyan]pad_a[/cyan], [cyan]pad_b[/cyan], [cyan]pad_c[/cyan]), "
+            "or a genotype file. Repeat for several."
         ),
     ),
 ]

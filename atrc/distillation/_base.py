@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from searchspace import Registry
+from searchspace import InputError, Registry
 
 __all__ = ["DISTILLATIONS", "Distillation", "Features"]
 
@@ -35,6 +35,18 @@ class Distillation(nn.Module, ABC):
             regions: A_n of at least `region_tasks`, ``(B, R_n, H, W)`` logits.
             valid: ``(B, 1, H, W)`` bool, False on padding; None: all pixels are image.
         """
+
+
+def equal_channels(channels: Mapping[str, int], module: str) -> int:
+    """C, where all tasks have the same.
+
+    Raises:
+        InputError: They have not.
+    """
+    if len(set(channels.values())) > 1:
+        given = ", ".join(f"{task}: {width}" for task, width in channels.items())
+        raise InputError(f"{module} combines channel by channel, and takes tasks of equal channels, but got {given}")
+    return next(iter(channels.values()))
 
 
 DISTILLATIONS: Registry[type[Distillation]] = Registry("distillation module", "atrc.distillation")

@@ -8,9 +8,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from atrc.build import build_network, build_search_network, build_tasks, cp_space, describe_dataset
-from atrc.config import Config, Training
+from atrc.build import (
+    build_network,
+    build_search_network,
+    build_tasks,
+    cp_space,
+    describe_dataset,
+    model_genotype,
+)
+from atrc.config import Config, Model, Training
 from atrc.data import Batch
+from atrc.distillation import DISTILLATIONS
 from atrc.network import MultiTaskNetwork, SearchNetwork, multi_task_loss
 from atrc.tasks import Task
 from atrc.training import learning_rate
@@ -137,3 +145,19 @@ def test_learning_rate_is_polynomial_per_step() -> None:
     assert learning_rate(training, 99) == pytest.approx(0.1 * 0.01**0.9)
     warm = Training(steps=100, lr=0.1, power=0, warmup=4)
     assert [learning_rate(warm, step) for step in range(5)] == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1])
+
+
+@pytest.mark.parametrize("model", ["cross_stitch", "pad_a", "pad_b", "pad_c", "pap", "psd"])
+def test_a_distillation_module_makes_a_network(config: Config, tasks, batch, model: str) -> None:
+    assert model_genotype(config, model) is None
+    network = build_network(config, tasks, model, None)
+    assert type(network.distillation) is DISTILLATIONS[model]
+    total, parts = multi_task_loss(network(batch.image, batch.valid), batch, tasks)
+    total.backward()
+    assert set(parts) == set(tasks), "no auxiliary heads"
+    assert all(p.grad is not None for p in network.distillation.parameters())
+
+
+def test_a_distillation_module_takes_its_options_from_the_config(config: Config, tasks) -> None:
+    given = config.model_copy(update={"model": Model(distillations={"pap": {"steps": 2}})})
+    assert build_network(given, tasks, "pap", None).distillation.steps == 2

@@ -14,12 +14,21 @@ from searchspace import RELEASED, from_codes
 NYUD = {
     "single-task, sum": (16_097_716, 40.937),
     "multi-task": (4_515_556, 17.594),
+    "cross_stitch": (4_516_628, 17.594),
     "all-global": (4_734_172, 21.427),
     "all-local": (4_734_172, 22.194),
     "all-t_label": (5_060_994, 25.408),
     "all-s_label": (5_060_994, 25.408),
     "ATRC, released nyud_hrnet18": (5_060_994, 25.295),
 }
+
+PUBLISHED = {
+    "cross_stitch": (4.52, None),  # how its sums were counted is not known
+    "pad_a": (4.59, 18.68),
+    "pad_b": (5.02, 25.18),
+    "pad_c": (5.50, 32.42),
+}
+"""M and G, as printed."""
 
 
 def test_nyud_hrnet18() -> None:
@@ -31,6 +40,10 @@ def test_nyud_hrnet18() -> None:
     for network, (parameters, giga) in NYUD.items():
         assert counted[network][0] == parameters
         assert counted[network][1] / 1e9 == pytest.approx(giga, abs=0.0006)
+    for network, (mega, published) in PUBLISHED.items():
+        assert counted[network][0] / 1e6 == pytest.approx(mega, abs=0.005)
+        if published is not None:
+            assert counted[network][1] / 1e9 == pytest.approx(published, rel=0.001)
 
 
 @pytest.mark.parametrize(

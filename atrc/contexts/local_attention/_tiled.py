@@ -39,7 +39,9 @@ def local_attention_tiled(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, win
 
     q = tiles(q_BdHW, 0, 0).flatten(3, 4).flatten(1, 2)
     similarity = (q @ windows(k_BdHW).transpose(2, 3)) * d**-0.5
-    mask = _tile_mask(H, W, window, border, q.device, q.dtype)
+    # Tensors of a tracer must not be kept beyond it.
+    make_mask = _tile_mask if torch.compiler.is_compiling() else _kept_mask
+    mask = make_mask(H, W, window, border, q.device, q.dtype)
     out = torch.softmax(similarity + mask, dim=-1) @ windows(v_BeHW)
     out = out.view(B, rows, columns, TILE, TILE, e).permute(0, 5, 1, 3, 2, 4)
     return out.reshape(B, e, rows * TILE, columns * TILE)[..., :H, :W]
@@ -50,7 +52,6 @@ def _extra_tiles(window: int) -> int:
     return -(-(window - 1) // TILE)
 
 
-@lru_cache(maxsize=64)
 @torch.inference_mode(False)  # a mask made in inference mode could not be used in a later training step
 def _tile_mask(H: int, W: int, window: int, border: str, device: torch.device, dtype: torch.dtype) -> Tensor:
     """``(tiles, 64, keys)``: 0 where a query attends to a key of its windows, -inf elsewhere."""
@@ -72,3 +73,6 @@ def _tile_mask(H: int, W: int, window: int, border: str, device: torch.device, d
     # whose gradient would reach the rest.
     seen = seen | ~seen.any(-1, keepdim=True)
     return torch.zeros(seen.shape, device=device, dtype=dtype).masked_fill(~seen, -torch.inf)
+
+
+_kept_mask = lru_cache(maxsize=64)(_tile_mask)

@@ -118,6 +118,12 @@ def assert_refused(result: tuple[int, str], *parts: str) -> None:
         (["search", "demo", "-s", "device=cuda:7"], ["device 'cuda:7'"]),
         (["search", "demo", "--seeds", "0,0"], ["seeds"]),
         (["train", "demo", "-m", "al-global"], ["model 'al-global'"]),
+        (["train", "demo", "-m", "pad_d"], ["model 'pad_d'", "did you mean 'pad_"]),
+        (["train", "demo", "-m", "atrc"], ["distillation module 'atrc'", "'genotype'"]),
+        (
+            ["train", "demo", "-m", "pap", "-s", "model.distillations={pap: {step: 3}}"],
+            ["option 'step'", "did you mean 'steps'"],
+        ),
         (["train", "demo", "-m", "all-globl"], ["context type 'globl'", "'global'"]),
         (["train", "demo", "-m", "single-dept"], ["unknown task 'dept'", "'depth'"]),
         (["train", "demo", "-m", "none.json"], ["none.json"]),

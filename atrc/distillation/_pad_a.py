@@ -1,0 +1,32 @@
+"""PAD-Net's module A (Xu et al., CVPR 2018), the layer of NDDR-CNN (Gao et al., CVPR 2019): join and reduce."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from atrc.contexts import conv_bn_relu
+from atrc.distillation._base import DISTILLATIONS, Distillation, Features
+
+__all__ = ["PADNetA"]
+
+
+@DISTILLATIONS.register("pad_a")
+class PADNetA(Distillation):
+    """Every task reduces the concatenated features of all tasks by a 1x1 conv-BN-ReLU of its own.
+
+    Args:
+        channels: Task -> C.
+    """
+
+    def __init__(self, channels: Mapping[str, int]) -> None:
+        super().__init__()
+        self.tasks = tuple(channels)
+        together = sum(channels.values())
+        self.reduce = nn.ModuleDict({task: conv_bn_relu(together, width) for task, width in channels.items()})
+
+    def forward(self, features: Features, regions: Features, valid: Tensor | None = None) -> dict[str, Tensor]:
+        together = torch.cat([features[task] for task in self.tasks], dim=1)
+        return {task: reduce(together) for task, reduce in self.reduce.items()}
