@@ -34,6 +34,7 @@ def draw_correlation(x: pd.Series, y: pd.Series, correlation: pd.DataFrame, labe
             ax.plot(ends, slope * ends + offset, color=MUTED, lw=1, ls=(0, (4, 3)))
         lines = [_described(row) for row in correlation.to_dict("records")]
         ax.set_title("\n".join(lines), size=7.5, weight="normal", color=INK)
+        ax.locator_params(axis="x", nbins=5)  # labels of three decimals would touch
         ax.grid()
         ax.set(xlabel=labels[0], ylabel=labels[1])
     return figure
