@@ -2,6 +2,7 @@
 
 from atrc.backbones._base import BACKBONES, Backbone, check_image, resize, stack_scales
 from atrc.backbones._hrnet import HRNet, HRNetConfig, hrnet18, hrnet48
+from atrc.backbones._resnet import ResNet, resnet50
 from atrc.backbones._tiny import Tiny
 from atrc.backbones.weights import LoadReport, Mismatch, load_weights
 
@@ -12,11 +13,13 @@ __all__ = [
     "HRNetConfig",
     "LoadReport",
     "Mismatch",
+    "ResNet",
     "Tiny",
     "check_image",
     "hrnet18",
     "hrnet48",
     "load_weights",
     "resize",
+    "resnet50",
     "stack_scales",
 ]

@@ -26,7 +26,7 @@ SMALLEST_IMAGE = 32
 
 
 class Backbone(nn.Module, ABC):
-    """A network from an image to feature maps at strides 4, 8, 16 and 32.
+    """A network from an image to four feature maps, the finest at stride 4.
 
     Attributes:
         name: What the backbone is called in messages.
@@ -46,8 +46,8 @@ class Backbone(nn.Module, ABC):
             image: ``(B, 3, H, W)``, RGB, normalised; any H, W >= 32, odd sizes too.
 
         Returns:
-            ``(B, C_s, ceil(H / s), ceil(W / s))`` for s = 4, 8, 16, 32; 425 x 560 gives 107 x 140, 54 x 70,
-            27 x 35 and 14 x 18.
+            ``(B, C_s, ceil(H / s), ceil(W / s))`` for s in `strides`; with the strides of most, 425 x 560 gives
+            107 x 140, 54 x 70, 27 x 35 and 14 x 18.
 
         Raises:
             InputError: The image has another shape.

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 __all__ = ["BasicBlock", "Bottleneck", "conv_bn", "conv_bn_relu", "init_from_scratch"]
 
 
-def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
+def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> list[nn.Module]:
     """Bias-free convolution, padded so that only the stride shrinks the map, and batch norm."""
     return [
-        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.Conv2d(inputs, outputs, kernel, stride, dilation * (kernel // 2), dilation, bias=False),
         nn.BatchNorm2d(outputs),
     ]
 
@@ -50,18 +50,18 @@ class BasicBlock(nn.Module):
 
 class Bottleneck(nn.Module):
     """1x1, 3x3 and 1x1 convolutions with a shortcut (He et al., CVPR 2016): ``(B, inputs, H, W)`` to
-    ``(B, 4 * width, H, W)``.
+    ``(B, 4 * width, ceil(H / stride), ceil(W / stride))``. Stride and dilation are those of the 3x3 convolution.
     """
 
     expansion = 4
 
-    def __init__(self, inputs: int, width: int) -> None:
+    def __init__(self, inputs: int, width: int, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
         outputs = self.expansion * width
         self.conv1, self.bn1 = conv_bn(inputs, width, 1)
-        self.conv2, self.bn2 = conv_bn(width, width)
+        self.conv2, self.bn2 = conv_bn(width, width, 3, stride, dilation)
         self.conv3, self.bn3 = conv_bn(width, outputs, 1)
-        self.downsample = _shortcut(inputs, outputs, 1)
+        self.downsample = _shortcut(inputs, outputs, stride)
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
