@@ -108,8 +108,9 @@ def test_it_is_saved_and_loaded(name: str, tmp_path: Any) -> None:
 
 @every_module
 def test_it_is_exported(name: str) -> None:
-    module = stirred(MODULES[name](dict.fromkeys(NYUD, 8)))
-    inputs = maps(NYUD, 8)
+    tasks = NYUD[:2]  # tracing takes seconds
+    module = stirred(MODULES[name](dict.fromkeys(tasks, 8)))
+    inputs = maps(tasks, 8)
     exported = torch.export.export(module, inputs).module()
     for task, refined in module(*inputs).items():
         torch.testing.assert_close(exported(*inputs)[task], refined)
