@@ -59,7 +59,7 @@ def test_a_killed_search_resumes_to_the_same_bits(config: Config, tmp_path: Path
     deaths = 0
     while not killed.finished:
         process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        if deaths < 2:
+        if deaths < 3:
             target = dice.randint(1, 23)
             wait_until(lambda target=target: logged_step(killed) >= target or killed.finished, process)
             time.sleep(dice.uniform(0, 0.2))
