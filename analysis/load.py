@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from atrc.build import import_plugins
-from atrc.config import preset_names
+from atrc.config import ships
 from atrc.runs import Result, RunDirectory, find_runs
 from atrc.tasks import TASKS
 from searchspace import Genotype, InputError
@@ -159,7 +159,7 @@ def load_runs(paths: Iterable[Path | str]) -> Runs:
 
 def _config(run: RunDirectory) -> str:
     """The preset of the config's name, else the file in the run: the user's own may lie anywhere."""
-    return run.config.name if run.config.name in preset_names() else str(run.path / "config.yaml")
+    return run.config.name if ships(run.config.name) else str(run.path / "config.yaml")
 
 
 def _rank(model: str) -> int:

@@ -1,22 +1,14 @@
-"""The configuration of an experiment: typed, read from YAML, overridden from the command line.
-
-A config names everything by its registered name and gives its options beside it; what the presets hold is listed by
-`atrc presets`. Unknown keys are refused with the nearest known one.
-"""
+"""What a config holds: everything by its registered name, with its options beside it."""
 
 from __future__ import annotations
 
 import copy
 import re
 from collections.abc import Mapping, Sequence
-from importlib import resources
-from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-
-from searchspace.errors import InputError, UnknownNameError, did_you_mean
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 __all__ = [
     "Augmentation",
@@ -27,9 +19,6 @@ __all__ = [
     "Named",
     "Training",
     "Trials",
-    "config_value",
-    "load_config",
-    "preset_names",
 ]
 
 
@@ -210,7 +199,7 @@ class Config(_Strict):
         evaluate_batch: Batch size of evaluation.
     """
 
-    name: str = Field(min_length=1, pattern=r"^[\w.-]+$")
+    name: str = Field(min_length=1, pattern=r"^[\w.+-]+$")
     plugins: list[str] = []
     dataset: Named
     tasks: dict[str, dict[str, Any]]
@@ -260,113 +249,3 @@ class Config(_Strict):
     def to_yaml(self) -> str:
         """The resolved config as YAML that `load_config` reads back to the same."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
-
-
-def preset_names() -> list[str]:
-    """Names of the configs that ship with the package."""
-    folder = resources.files("atrc") / "presets"
-    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml"))
-
-
-def load_config(source: str, overrides: Sequence[str] = ()) -> Config:
-    """A config from a preset's name or a file, with overrides.
-
-    Args:
-        source: Name of a preset, or path of a YAML file.
-        overrides: ``key=value`` with dots for nesting, the value in YAML: ``train.steps=100``, ``seeds=[0,1]``.
-
-    Raises:
-        InputError: Unknown preset, missing or broken file, unknown key, value out of range.
-    """
-    if source.endswith((".yaml", ".yml")) or "/" in source:
-        text, where = _read(Path(source)), source
-    elif source in preset_names():
-        text = (resources.files("atrc") / "presets" / f"{source}.yaml").read_text(encoding="utf-8")
-        where = f"preset {source}"
-    else:
-        raise UnknownNameError("preset", source, preset_names(), "a preset's name or the path of a .yaml file")
-    return parse_config(text, where, overrides)
-
-
-def parse_config(text: str, where: str, overrides: Sequence[str] = ()) -> Config:
-    """`load_config` from the text itself."""
-    data = _yaml(text, where)
-    if not isinstance(data, dict):
-        raise InputError(f"{where} must hold a mapping of keys, got {type(data).__name__}")
-    for override in overrides:
-        _override(data, override)
-    try:
-        return Config.model_validate(data)
-    except ValidationError as error:
-        raise InputError(f"{where}: {describe_validation(error, Config)}") from None
-
-
-def config_value(config: Config, key: str) -> Any:
-    """The value of a key with dots for nesting, as overrides write it.
-
-    Raises:
-        InputError: The config has no such key.
-    """
-    value: Any = config.model_dump()
-    for part in key.split("."):
-        if not isinstance(value, dict) or part not in value:
-            known = [str(name) for name in value] if isinstance(value, dict) else []
-            there = f"; known there: {', '.join(known)}" if known else ""
-            raise InputError(f"config {config.name!r} has no key {key!r}{did_you_mean(part, known)}{there}")
-        value = value[part]
-    return value
-
-
-def describe_validation(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first complaint of pydantic as one line: where, what, what is allowed, the nearest key."""
-    first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        known = _keys_at(model, first["loc"][:-1])
-        return f"unknown key {path!r}{did_you_mean(str(first['loc'][-1]), known)}; known: {', '.join(known)}"
-    if first["type"] == "missing":
-        return f"the key {path!r} is missing"
-    message = re.sub("^Value error, ", "", first["msg"])
-    return f"{path}: {message[0].lower()}{message[1:]}, got {first['input']!r}"
-
-
-def _keys_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    for part in path:
-        field = model.model_fields.get(str(part))
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            return []
-        model = field.annotation
-    return list(model.model_fields)
-
-
-def _override(data: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
-    if not equals or not key:
-        raise InputError(f"override {override!r} is not of the form key=value, e.g. train.steps=100")
-    *path, last = key.split(".")
-    for part in path:
-        if not isinstance(data.get(part), dict):
-            # ``tasks`` may be a list of names in the file; anything else is replaced by what the person asks for
-            names = data.get(part) if isinstance(data.get(part), list) else []
-            data[part] = {name: {} for name in names or []}
-        data = data[part]
-    data[last] = _yaml(value, f"override {override!r}")
-
-
-def _yaml(text: str, where: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(
-            f"config file {path} does not exist{did_you_mean(path.stem, preset_names())}; "
-            f"presets: {', '.join(preset_names())}"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"config file {path} cannot be read: {error}") from None

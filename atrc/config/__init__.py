@@ -1,0 +1,24 @@
+"""The configuration of an experiment: typed, read from YAML, overridden from the command line.
+
+What the presets hold is listed by `atrc presets`. Unknown keys are refused with the nearest known one.
+"""
+
+from atrc.config._load import config_value, load_config, parse_config, preset_names, ships, variant_names
+from atrc.config._schema import Augmentation, Compare, Config, Cost, Model, Named, Training, Trials
+
+__all__ = [
+    "Augmentation",
+    "Compare",
+    "Config",
+    "Cost",
+    "Model",
+    "Named",
+    "Training",
+    "Trials",
+    "config_value",
+    "load_config",
+    "parse_config",
+    "preset_names",
+    "ships",
+    "variant_names",
+]

@@ -1,0 +1,180 @@
+"""Reading configs: presets, their variants, YAML files, and overrides from the command line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from atrc.config._schema import Config
+from searchspace.errors import InputError, UnknownNameError, did_you_mean
+
+__all__ = ["config_value", "load_config", "parse_config", "preset_names", "ships", "variant_names"]
+
+
+VARIANT = "+"
+"""``rooms4+short+fpm``: a preset, changed by two variants."""
+
+
+def preset_names() -> list[str]:
+    """Names of the configs that ship with the package."""
+    return _shipped("presets")
+
+
+def variant_names() -> list[str]:
+    """Names of the changes that ship with the package, each for any preset."""
+    return _shipped("presets", "variants")
+
+
+def ships(name: str) -> bool:
+    """Whether a config's name is that of a preset, with or without variants."""
+    base, *variants = name.split(VARIANT)
+    return base in preset_names() and set(variants) <= set(variant_names())
+
+
+def _shipped(*folder: str) -> list[str]:
+    files = resources.files("atrc").joinpath(*folder).iterdir()
+    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+
+
+def load_config(source: str, overrides: Sequence[str] = ()) -> Config:
+    """A config from a preset's name or a file, with overrides.
+
+    Args:
+        source: Name of a preset, or path of a YAML file; either may be followed by variants, as in
+            ``rooms4+short``, which also follow the config's name.
+        overrides: ``key=value`` with dots for nesting, the value in YAML: ``train.steps=100``, ``seeds=[0,1]``.
+
+    Raises:
+        InputError: Unknown preset or variant, missing or broken file, unknown key, value out of range.
+    """
+    base, *variants = [source] if Path(source).is_file() else source.split(VARIANT)
+    if base.endswith((".yaml", ".yml")) or "/" in base:
+        data = _mapping(_read(Path(base)), base)
+    elif base in preset_names():
+        data = _mapping(_read_shipped("presets", base), f"preset {base}")
+    else:
+        raise UnknownNameError("preset", base, preset_names(), "a preset's name or the path of a .yaml file")
+    for variant in variants:
+        if variant not in variant_names():
+            raise UnknownNameError("variant", variant, variant_names(), f"config {source!r}")
+        _change(data, _mapping(_read_shipped("presets", "variants", variant), f"variant {variant}"))
+        data["name"] = f"{data.get('name')}{VARIANT}{variant}"
+    return _validated(data, source, overrides)
+
+
+def parse_config(text: str, where: str, overrides: Sequence[str] = ()) -> Config:
+    """`load_config` from the text itself."""
+    return _validated(_mapping(text, where), where, overrides)
+
+
+def _mapping(text: str, where: str) -> dict[str, Any]:
+    data = _yaml(text, where)
+    if not isinstance(data, dict):
+        raise InputError(f"{where} must hold a mapping of keys, got {type(data).__name__}")
+    return data
+
+
+def _change(data: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Key by key; what gets another registered name loses the options of the old one."""
+    for key, value in changes.items():
+        old = data.get(key)
+        same = (
+            isinstance(old, dict)
+            and isinstance(value, Mapping)
+            and value.get("name", old.get("name")) == old.get("name")
+        )
+        if same:
+            _change(old, value)
+        else:
+            data[key] = value
+
+
+def _validated(data: dict[str, Any], where: str, overrides: Sequence[str]) -> Config:
+    for override in overrides:
+        _override(data, override)
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise InputError(f"{where}: {describe_validation(error, Config)}") from None
+
+
+def config_value(config: Config, key: str) -> Any:
+    """The value of a key with dots for nesting, as overrides write it.
+
+    Raises:
+        InputError: The config has no such key.
+    """
+    value: Any = config.model_dump()
+    for part in key.split("."):
+        if not isinstance(value, dict) or part not in value:
+            known = [str(name) for name in value] if isinstance(value, dict) else []
+            there = f"; known there: {', '.join(known)}" if known else ""
+            raise InputError(f"config {config.name!r} has no key {key!r}{did_you_mean(part, known)}{there}")
+        value = value[part]
+    return value
+
+
+def describe_validation(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first complaint of pydantic as one line: where, what, what is allowed, the nearest key."""
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(model, first["loc"][:-1])
+        return f"unknown key {path!r}{did_you_mean(str(first['loc'][-1]), known)}; known: {', '.join(known)}"
+    if first["type"] == "missing":
+        return f"the key {path!r} is missing"
+    message = re.sub("^Value error, ", "", first["msg"])
+    return f"{path}: {message[0].lower()}{message[1:]}, got {first['input']!r}"
+
+
+def _keys_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    for part in path:
+        field = model.model_fields.get(str(part))
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        model = field.annotation
+    return list(model.model_fields)
+
+
+def _override(data: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise InputError(f"override {override!r} is not of the form key=value, e.g. train.steps=100")
+    *path, last = key.split(".")
+    for part in path:
+        if not isinstance(data.get(part), dict):
+            # ``tasks`` may be a list of names in the file; anything else is replaced by what the person asks for
+            names = data.get(part) if isinstance(data.get(part), list) else []
+            data[part] = {name: {} for name in names or []}
+        data = data[part]
+    data[last] = _yaml(value, f"override {override!r}")
+
+
+def _yaml(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
+
+
+def _read_shipped(*parts: str) -> str:
+    *folder, name = parts
+    return resources.files("atrc").joinpath(*folder, f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(
+            f"config file {path} does not exist{did_you_mean(path.stem, preset_names())}; "
+            f"presets: {', '.join(preset_names())}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"config file {path} cannot be read: {error}") from None
