@@ -30,7 +30,7 @@ class Blocks:
     """
 
     def __init__(self, network: MultiTaskNetwork | SearchNetwork, genotype: Genotype | None = None) -> None:
-        module = network.supergraph if isinstance(network, SearchNetwork) else network.distillation
+        module = getattr(network, "distillation", None) or getattr(network, "supergraph", None)
         if not isinstance(module, ATRC | Supergraph):
             raise InputError("the network has no context-pooling blocks: it is a baseline without contexts")
         self.network = network
@@ -60,7 +60,7 @@ class Blocks:
 
     def pool(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
         """F_n of every task, ``(B, C, h, w)``, and target -> source -> what the block passes on, ``(B, d, h, w)``."""
-        features, regions = self.network.encode(batch.image)
+        features, regions, _ = self.network.encode(batch.image)
         valid = on_grid(batch.valid, features)
         if isinstance(self._module, Supergraph):
             return features, self._module.pool(features, regions, Selection.of(self.genotype), valid)
@@ -118,7 +118,7 @@ class Blocks:
         """
         module = self._context(target, source, context or self.chosen(target, source))
         with torch.no_grad():
-            features, regions = self.network.encode(batch.image)
+            features, regions, _ = self.network.encode(batch.image)
             valid = on_grid(batch.valid, features)
             reads = module.reads(target, source)
             density = spatial_softmax(regions[reads], valid) if reads is not None else None

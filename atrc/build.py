@@ -12,14 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from atrc.backbones import BACKBONES, Backbone, LoadReport, load_weights
+from atrc.backbones import BACKBONES, Backbone, BranchedBackbone, LoadReport, load_weights
 from atrc.config import Config
 from atrc.data import DATASETS, Dataset, DatasetInfo
 from atrc.distillation import DISTILLATIONS, Distillation
-from atrc.network import MultiTaskNetwork, SearchNetwork, atrc_network, feature_channels
+from atrc.heads import HEADS
+from atrc.necks import NECKS
+from atrc.network import Decoder, MultiTaskNetwork, SearchNetwork
+from atrc.supernets import SUPERNETS
 from atrc.tasks import TASKS, Task
 from searchspace import (
     SPACES,
+    BMTASSpace,
     CPSpace,
     Genotype,
     InputError,
@@ -27,14 +31,18 @@ from searchspace import (
     UnknownNameError,
     call_with_options,
     did_you_mean,
+    load_genotype,
 )
+from searchspace import build_space as build_named_space
 from strategies import resolve_genotype
 
 __all__ = [
     "MODELS",
     "build_backbone",
     "build_dataset",
+    "build_decoder",
     "build_distillation",
+    "build_encoder",
     "build_network",
     "build_search_network",
     "build_space",
@@ -44,6 +52,7 @@ __all__ = [
     "fit_tasks",
     "import_plugins",
     "model_genotype",
+    "supernet_of",
 ]
 
 MODELS = ("single-TASK", "multi", "all-CONTEXT", "GENOTYPE.json", "a distillation module")
@@ -146,17 +155,42 @@ def build_space(config: Config) -> SearchSpace:
 
 
 def cp_space(config: Config) -> CPSpace:
-    """The config's space, which must be the cp space: the networks of this package are built from it."""
+    """The config's space, where only the cp space will do."""
     space = build_space(config)
     if not isinstance(space, CPSpace):
-        raise InputError(f"this command searches the cp space; the config's space is {config.space.name!r}")
+        raise InputError(f"this command is about the cp space; the config's space is {config.space.name!r}")
     return space
+
+
+def supernet_of(space: SearchSpace) -> type[SearchNetwork]:
+    """The kind of supernet that runs a space: the registered one whose `SearchNetwork.space_type` fits best.
+
+    Raises:
+        InputError: There is none.
+    """
+    fitting = [kind for kind in SUPERNETS.values() if isinstance(space, kind.space_type)]
+    if not fitting:
+        kinds = ", ".join(sorted(SUPERNETS))
+        raise InputError(f"no supernet is registered for the space {space.name!r}; there are those of: {kinds}")
+    return max(fitting, key=lambda kind: len(kind.space_type.__mro__))
+
+
+def build_decoder(config: Config) -> Decoder:
+    """The config's neck and heads."""
+    neck, heads = config.model.neck, config.model.head
+    HEADS[heads.name]
+    if neck is not None:
+        NECKS[neck.name]
+    return Decoder(
+        heads=lambda scales: HEADS.create(heads.name, heads.options, scales),
+        neck=None if neck is None else lambda scales, outputs: NECKS.create(neck.name, neck.options, scales, outputs),
+    )
 
 
 def build_backbone(
     config: Config, *, pretrained: bool = True, report: Callable[[LoadReport], None] | None = None
 ) -> Backbone:
-    """The config's backbone, with its pretrained weights where the config names a file.
+    """The config's backbone, with its pretrained weights where the config names a file, not branched.
 
     Args:
         config: The config.
@@ -165,12 +199,37 @@ def build_backbone(
     """
     options = config.backbone.options
     weights = options.pop("weights", None)
+    options.pop("branches", None)
+    if not pretrained and "pretrained" in options:
+        options["pretrained"] = False
     backbone: Backbone = BACKBONES.create(config.backbone.name, options)
     if weights and pretrained:
         loaded = load_weights(backbone, Path(weights))
         if report:
             report(loaded)
     return backbone
+
+
+def build_encoder(config: Config, *, pretrained: bool = True) -> Backbone | BranchedBackbone:
+    """What several tasks share: the config's backbone, branched where ``backbone.branches`` names a genotype file.
+
+    Raises:
+        InputError: The file does not exist, or holds no tree of the config's tasks.
+    """
+    branches = config.backbone.options.get("branches")
+    if branches is None:
+        return build_backbone(config, pretrained=pretrained)
+    try:
+        genotype = load_genotype(Path(branches))
+    except InputError as error:
+        raise InputError(f"backbone.branches: {error}; search a tree with the space bmtas") from None
+    space = build_named_space(genotype.space, **genotype.parameters)
+    if not isinstance(space, BMTASSpace) or set(space.tasks) != set(config.tasks):
+        raise InputError(
+            f"backbone.branches: {branches} must be a genotype of the space bmtas for the tasks "
+            f"{', '.join(config.tasks)}; it is of {space!r}"
+        )
+    return BranchedBackbone(lambda: build_backbone(config, pretrained=pretrained), space, space.validate(genotype))
 
 
 def build_search_network(
@@ -188,12 +247,14 @@ def build_search_network(
         pretrained: See `build_backbone`.
         backbone: Gives what takes the place of the config's backbone.
     """
-    return SearchNetwork(
-        backbone or (lambda: build_backbone(config, pretrained=pretrained)),
-        tasks,
-        cp_space(config),
-        **config.model.of_contexts,
-    )
+    space = build_space(config)
+    kind: Any = supernet_of(space)
+
+    def make() -> Backbone | BranchedBackbone:
+        return backbone() if backbone else build_encoder(config, pretrained=pretrained)
+
+    network: SearchNetwork = kind(make, tasks, space, build_decoder(config), config.model)
+    return network
 
 
 def model_genotype(config: Config, model: str) -> Genotype | None:
@@ -221,7 +282,7 @@ def model_genotype(config: Config, model: str) -> Genotype | None:
         modules = sorted(DISTILLATIONS)
         near = did_you_mean(model, ["multi", *modules])
         raise InputError(f"model {model!r} is none of {', '.join(MODELS)} ({', '.join(modules)}){near}")
-    return resolve_genotype(model, cp_space(config))
+    return resolve_genotype(model, build_space(config))
 
 
 def build_network(
@@ -243,16 +304,24 @@ def build_network(
         pretrained: See `build_backbone`.
         backbone: Takes the place of the config's backbone.
     """
-    backbone = backbone or build_backbone(config, pretrained=pretrained)
+    decoder = build_decoder(config)
     if genotype is not None:
-        cp_space(config).validate(genotype)
-        return atrc_network(backbone, tasks, genotype, **config.model.of_contexts)
+        space = build_space(config)
+        space.validate(genotype)
+
+        def make() -> Any:
+            return backbone or build_encoder(config, pretrained=pretrained)
+
+        return supernet_of(space).stand_alone(make, tasks, genotype, decoder, config.model)
     if model.startswith("single-"):
         name = model.removeprefix("single-")
         tasks = {name: tasks[name]}
+        encoder: Any = backbone or build_backbone(config, pretrained=pretrained)
+    else:
+        encoder = backbone or build_encoder(config, pretrained=pretrained)
     module = model if model in DISTILLATIONS else _PLAIN
-    channels = dict.fromkeys(tasks, feature_channels(backbone))
-    return MultiTaskNetwork(backbone, tasks, build_distillation(config, module, channels))
+    distillation = build_distillation(config, module, decoder.channels(encoder, tasks))
+    return MultiTaskNetwork(encoder, tasks, distillation, decoder)
 
 
 def build_distillation(config: Config, name: str, channels: Mapping[str, int]) -> Distillation:

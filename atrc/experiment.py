@@ -23,14 +23,14 @@ from atrc.build import (
     build_backbone,
     build_dataset,
     build_search_network,
+    build_space,
     build_tasks,
-    cp_space,
     describe_dataset,
     import_plugins,
     model_genotype,
 )
 from atrc.config import Config
-from atrc.costs import MEASURES
+from atrc.measures import MEASURES
 from atrc.runs import RunDirectory, RunSpec, refuse_existing
 from atrc.trackers import check_trackers
 from atrc.training import Interrupted, execute, pick_device, stop_requests
@@ -77,7 +77,7 @@ def check(config: Config) -> None:
 
 def check_strategy(config: Config) -> None:
     """Builds the config's strategy, so that a wrong knob, scorer or cost shows before a folder is made."""
-    space = cp_space(config)
+    space = build_space(config)
     strategy = build_strategy(config.strategy.name, space, seed=0, knobs=config.strategy.options)
     if isinstance(strategy, MultiTrialStrategy):
         SCORERS[config.trials.scorer.name]

@@ -1,31 +1,39 @@
-"""Multi-task networks: a shared backbone, a head per task, a distillation module, a prediction layer per task.
+"""Multi-task networks: backbone, neck, a head per task, a distillation module, a prediction layer per task.
 
 `MultiTaskNetwork` holds every network that is trained on its own: single-task and multi-task baselines, fixed
-contexts, a found genotype. `SearchNetwork` holds the supergraph, runs under selections, and derives the former.
+contexts, a found genotype. A `SearchNetwork` runs under selections, and derives the former; see `atrc.supernets`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from atrc.backbones import Backbone, stack_scales
+from atrc.backbones import Backbone, BranchedBackbone, Pyramid
+from atrc.config import Model
 from atrc.data import Batch
-from atrc.distillation import ATRC, Distillation, Supergraph
-from atrc.heads import AuxiliaryHead, TaskHead, prediction_layer
+from atrc.distillation import Distillation
+from atrc.heads import Heads, ShallowHeads, prediction_layer
+from atrc.necks import Neck
 from atrc.tasks import Task
-from searchspace import CPSpace, Genotype, Selection
+from searchspace import CostModel, Genotype, Registry, SearchSpace, Selection
+
+if TYPE_CHECKING:
+    from atrc.measures import Measure
 
 __all__ = [
+    "SUPERNETS",
+    "Decoder",
+    "Encoded",
     "MultiTaskNetwork",
     "Predictions",
     "SearchNetwork",
-    "atrc_network",
-    "feature_channels",
     "multi_task_loss",
     "on_grid",
 ]
@@ -38,128 +46,172 @@ class Predictions:
     Attributes:
         final: Task -> ``(B, channels, h, w)``.
         regions: Task -> ``(B, R, h, w)`` logits of the auxiliary maps, for the tasks that have one.
+        initial: Task -> predictions of a neck, ``(B, channels, h_s, w_s)``; empty without one.
     """
 
     final: Mapping[str, Tensor]
     regions: Mapping[str, Tensor]
+    initial: Mapping[str, Sequence[Tensor]] = field(default_factory=dict)
+
+
+class Encoded(NamedTuple):
+    """What a network knows of an image before distillation.
+
+    Attributes:
+        features: F_n ``(B, C, h, w)`` of every task.
+        regions: A_n ``(B, R_n, h, w)`` of the tasks that have an auxiliary head.
+        initial: See `Predictions`.
+    """
+
+    features: dict[str, Tensor]
+    regions: dict[str, Tensor]
+    initial: Mapping[str, Sequence[Tensor]]
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How the maps of a backbone become the features of tasks.
+
+    Attributes:
+        heads: A design of heads, given the channels of the maps.
+        neck: A neck, given these and the channels of every task's prediction; None for none.
+    """
+
+    heads: Callable[[Sequence[int]], Heads] = ShallowHeads
+    neck: Callable[[Sequence[int], Mapping[str, int]], Neck] | None = None
+
+    def channels(self, backbone: Backbone | BranchedBackbone, tasks: Mapping[str, Task]) -> dict[str, int]:
+        """Task -> C of its features."""
+        return dict.fromkeys(tasks, self.heads(backbone.channels).channels)
 
 
 class _Trunk(nn.Module):
-    """What both networks share: everything but the distillation."""
+    """What all networks share: everything but the distillation."""
 
-    def __init__(self, backbone: Backbone, tasks: Mapping[str, Task], region_tasks: frozenset[str]) -> None:
+    def __init__(
+        self,
+        backbone: Backbone | BranchedBackbone,
+        tasks: Mapping[str, Task],
+        region_tasks: frozenset[str],
+        decoder: Decoder,
+    ) -> None:
         super().__init__()
         self.tasks = dict(tasks)
         self.backbone = backbone
-        inputs = sum(backbone.channels)
-        self.channels = dict.fromkeys(tasks, feature_channels(backbone))
-        self.heads = nn.ModuleDict({name: TaskHead(inputs, self.channels[name]) for name in tasks})
+        design = decoder.heads(backbone.channels)
+        self.channels = dict.fromkeys(tasks, design.channels)
+        outputs = {name: task.channels for name, task in tasks.items()}
+        self.neck = decoder.neck(backbone.channels, outputs) if decoder.neck else None
+        self.heads = nn.ModuleDict({name: design.task_head() for name in tasks})
         self.auxiliary = nn.ModuleDict(
-            {name: AuxiliaryHead(inputs, task.regions) for name, task in tasks.items() if name in region_tasks}
+            {name: design.auxiliary_head(task.regions) for name, task in tasks.items() if name in region_tasks}
         )
-        self.predict = nn.ModuleDict(
-            {name: prediction_layer(self.channels[name], task.channels) for name, task in tasks.items()}
-        )
+        self.predict = nn.ModuleDict({name: prediction_layer(design.channels, n) for name, n in outputs.items()})
 
-    def encode(self, image: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Features F_n ``(B, C, h, w)`` and region maps A_n ``(B, R_n, h, w)`` of an image ``(B, 3, H, W)``."""
-        stacked = stack_scales(self.backbone(image))
-        features = {name: head(stacked) for name, head in self.heads.items()}
-        regions = {name: head(stacked) for name, head in self.auxiliary.items()}
-        return features, regions
+    def encode(self, image: Tensor, selection: Selection | None = None) -> Encoded:
+        """Features and region maps of images ``(B, 3, H, W)``; ``selection`` is for a backbone that is searched."""
+        maps = self.backbone(image) if selection is None else self.backbone(image, selection)
+        pyramids: Mapping[str, Pyramid]
+        if isinstance(maps, Mapping):
+            pyramids = {name: Pyramid(own) for name, own in maps.items()}
+        else:
+            pyramids = dict.fromkeys(self.tasks, Pyramid(maps))
+        initial: Mapping[str, Sequence[Tensor]] = {}
+        if self.neck is not None:
+            pyramids, initial = self.neck(pyramids)
+        features = {name: head(pyramids[name]) for name, head in self.heads.items()}
+        regions = {name: head(pyramids[name]) for name, head in self.auxiliary.items()}
+        return Encoded(features, regions, initial)
 
-    def finish(self, refined: Mapping[str, Tensor], regions: Mapping[str, Tensor]) -> Predictions:
+    def finish(self, refined: Mapping[str, Tensor], encoded: Encoded) -> Predictions:
         """Final predictions from refined features."""
-        return Predictions({name: layer(refined[name]) for name, layer in self.predict.items()}, regions)
+        final = {name: layer(refined[name]) for name, layer in self.predict.items()}
+        return Predictions(final, encoded.regions, encoded.initial)
 
 
 class MultiTaskNetwork(_Trunk):
     """A stand-alone network.
 
     Args:
-        backbone: Four scales; C of every task is a quarter of their summed channels.
+        backbone: Maps for all tasks, or of a branched one for each.
         tasks: Task name -> task, at least one.
-        distillation: Built for C channels a task; its ``region_tasks`` get auxiliary heads.
-    """
-
-    def __init__(self, backbone: Backbone, tasks: Mapping[str, Task], distillation: Distillation) -> None:
-        super().__init__(backbone, tasks, distillation.region_tasks)
-        self.distillation = distillation
-
-    def forward(self, image: Tensor, valid: Tensor | None = None) -> Predictions:
-        """Predictions for images ``(B, 3, H, W)``; ``valid`` ``(B, 1, H, W)`` bool is False on padding."""
-        features, regions = self.encode(image)
-        return self.finish(self.distillation(features, regions, on_grid(valid, features)), regions)
-
-
-class SearchNetwork(_Trunk):
-    """The supernet of the cp space.
-
-    Args:
-        backbone_factory: Gives a new backbone; called once here and once for every derived network.
-        tasks: Task name -> task.
-        space: The cp space of these tasks.
-        hidden: d of the blocks; default C // 2.
-        contexts: Options per context type.
-        dropout: Of derived networks; there is none in search.
-        fused: See `Supergraph`.
-        checkpoint: See `Supergraph`.
+        distillation: Built for the channels that `Decoder.channels` tells; its ``region_tasks`` get auxiliary heads.
+        decoder: Neck and heads; the default is that of Sec. 3.1.
     """
 
     def __init__(
         self,
-        backbone_factory: Callable[[], Backbone],
+        backbone: Backbone | BranchedBackbone,
         tasks: Mapping[str, Task],
-        space: CPSpace,
-        *,
-        hidden: int | None = None,
-        contexts: Mapping[str, Mapping[str, Any]] | None = None,
-        dropout: float = 0.05,
-        fused: bool = True,
-        checkpoint: bool = False,
+        distillation: Distillation,
+        decoder: Decoder | None = None,
     ) -> None:
-        super().__init__(backbone_factory(), tasks, frozenset(tasks))
-        self._backbone_factory = backbone_factory
-        options: dict[str, Any] = {"hidden": hidden, "contexts": contexts, "fused": fused, "checkpoint": checkpoint}
-        self._derived = {**options, "dropout": dropout}
-        self.space = space
-        self.supergraph = Supergraph(self.channels, space, **options)
+        super().__init__(backbone, tasks, distillation.region_tasks, decoder or Decoder())
+        self.distillation = distillation
 
+    def forward(self, image: Tensor, valid: Tensor | None = None) -> Predictions:
+        """Predictions for images ``(B, 3, H, W)``; ``valid`` ``(B, 1, H, W)`` bool is False on padding."""
+        encoded = self.encode(image)
+        features, regions, _ = encoded
+        return self.finish(self.distillation(features, regions, on_grid(valid, features)), encoded)
+
+
+class SearchNetwork(_Trunk, ABC):
+    """A supernet of a space; a subclass is built as ``Class(make_backbone, tasks, space, decoder, model)``.
+
+    Attributes:
+        space_type: The kind of space that it is a supernet of.
+        space: The space.
+    """
+
+    space_type: ClassVar[type[SearchSpace]]
+    space: Any
+
+    @abstractmethod
     def forward(self, image: Tensor, selection: Selection, valid: Tensor | None = None) -> Predictions:
         """Predictions under a selection; otherwise as `MultiTaskNetwork.forward`."""
-        features, regions = self.encode(image)
-        refined = self.supergraph(features, regions, selection, on_grid(valid, features))
-        return self.finish(refined, regions)
 
     def loss(self, batch: Batch, selection: Selection) -> Tensor:
         """Total training loss of a batch under a selection."""
         return multi_task_loss(self(batch.image, selection, batch.valid), batch, self.tasks)[0]
 
+    @abstractmethod
+    def costs(self, measure: Measure, size: tuple[int, int], device: torch.device) -> CostModel:
+        """What genotypes cost.
+
+        Args:
+            measure: Of cost.
+            size: (H, W) of an image.
+            device: Where a measure that computes modules does so.
+        """
+
+    @abstractmethod
     def derive(self, genotype: Genotype) -> MultiTaskNetwork:
-        """A newly initialised network with the genotype's contexts."""
-        return atrc_network(self._backbone_factory(), self.tasks, genotype, **self._derived)
+        """A newly initialised network of a genotype."""
+
+    @staticmethod
+    @abstractmethod
+    def stand_alone(
+        make_backbone: Callable[[], Any],
+        tasks: Mapping[str, Task],
+        genotype: Genotype,
+        decoder: Decoder,
+        model: Model,
+    ) -> MultiTaskNetwork:
+        """What `derive` gives, without a supernet."""
 
 
-def atrc_network(
-    backbone: Backbone, tasks: Mapping[str, Task], genotype: Genotype, **options: Any
-) -> MultiTaskNetwork:
-    """A stand-alone network with the genotype's contexts; ``options`` are those of `ATRC`."""
-    channels = dict.fromkeys(tasks, feature_channels(backbone))
-    return MultiTaskNetwork(backbone, tasks, ATRC(channels, genotype, **options))
-
-
-def feature_channels(backbone: Backbone) -> int:
-    """C: the channels of every task's features, a quarter of the backbone's stacked maps."""
-    return sum(backbone.channels) // 4
+SUPERNETS: Registry[type[SearchNetwork]] = Registry("supernet", "atrc.supernets")
+"""One for every kind of space that networks of this package are searched in."""
 
 
 def multi_task_loss(
     predictions: Predictions, batch: Batch, tasks: Mapping[str, Task]
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The sum over tasks of weight x (final + auxiliary loss), at the labels' resolution.
+    """The sum over tasks of weight x (final + auxiliary + initial losses), at the labels' resolution.
 
     Returns:
-        The total, and its unweighted parts, detached: ``{"semseg": ..., "semseg.aux": ...}``.
+        The total, and its unweighted parts, detached: ``{"semseg": ..., "semseg.aux": ..., "semseg.initial0": ...}``.
     """
     parts: dict[str, Tensor] = {}
     total = batch.image.new_zeros(())
@@ -172,6 +224,10 @@ def multi_task_loss(
             auxiliary = task.aux_loss(_resize(predictions.regions[name], size), label)
             parts[f"{name}.aux"] = auxiliary.detach()
             loss = loss + auxiliary
+        for scale, initial in enumerate(predictions.initial.get(name, ())):
+            early = task.loss(_resize(initial, size), label)
+            parts[f"{name}.initial{scale}"] = early.detach()
+            loss = loss + early
         total = total + task.weight * loss
     return total, parts
 

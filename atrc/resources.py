@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from atrc.backbones import Backbone
+from atrc.backbones import Backbone, BranchedBackbone
 from atrc.contexts import LocalContext
 from atrc.distillation import ATRC, PSD, Supergraph
 from atrc.network import MultiTaskNetwork, SearchNetwork
@@ -61,7 +61,7 @@ class Counter:
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.image = torch.empty(1, 3, *size, device="meta")
-        self._backbones: dict[Backbone, tuple[int, list[Tensor]]] = {}
+        self._backbones: dict[nn.Module, tuple[int, Any]] = {}
 
     def resources(self, networks: Sequence[MultiTaskNetwork]) -> Resources:
         """Summed over networks (the single-task baseline is one a task)."""
@@ -74,25 +74,28 @@ class Counter:
             network: The network.
             selection: For a supernet: what runs.
         """
-        of_backbone, maps = self._backbone(network.backbone)
+        of_backbone, maps = self._backbone(network.backbone, selection)
         rest = _ghost(network, {id(network.backbone): _Given(maps)})
         arguments = (self.image,) if selection is None else (self.image, selection)
         return of_backbone + _count(rest, arguments, _COSTS)[0]
 
-    def _backbone(self, backbone: Backbone) -> tuple[int, list[Tensor]]:
-        if backbone not in self._backbones:
-            self._backbones[backbone] = _count(_ghost(backbone), (self.image,), _COSTS | _UPSAMPLING)
+    def _backbone(self, backbone: Backbone | BranchedBackbone, selection: Selection | None) -> tuple[int, Any]:
+        """Multiply-adds, and the maps."""
+        searched = isinstance(backbone, BranchedBackbone) and selection is not None
+        if searched or backbone not in self._backbones:
+            arguments = (self.image, selection) if searched else (self.image,)
+            self._backbones[backbone] = _count(_ghost(backbone), arguments, _COSTS | _UPSAMPLING)
         return self._backbones[backbone]
 
 
 class _Given(nn.Module):
     """Stands for a backbone whose maps are known."""
 
-    def __init__(self, maps: list[Tensor]) -> None:
+    def __init__(self, maps: Any) -> None:
         super().__init__()
         self.maps = maps
 
-    def forward(self, image: Tensor) -> list[Tensor]:
+    def forward(self, image: Tensor, selection: Selection | None = None) -> Any:
         return self.maps
 
 

@@ -1,7 +1,8 @@
 """What can be chosen: spaces, genotypes, selections. Knows no network, no data, no strategy."""
 
+from searchspace.bmtas import BMTASSpace
 from searchspace.calls import call_with_options
-from searchspace.costs import Costs
+from searchspace.costs import CostModel, Costs
 from searchspace.cp import CONTEXTS, NONE, CPSpace, block
 from searchspace.errors import InputError, UnknownNameError, did_you_mean
 from searchspace.genotype import Genotype
@@ -18,7 +19,9 @@ __all__ = [
     "NONE",
     "RELEASED",
     "SPACES",
+    "BMTASSpace",
     "CPSpace",
+    "CostModel",
     "Costs",
     "Genotype",
     "InputError",

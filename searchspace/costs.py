@@ -1,20 +1,53 @@
-"""What options cost: multiply-adds, parameters or seconds, added up over choices."""
+"""What genotypes cost: multiply-adds, parameters or seconds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from searchspace.errors import InputError
 from searchspace.space import SearchSpace
 
-__all__ = ["Costs"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["CostModel", "Costs"]
+
+
+class CostModel(Protocol):
+    """What a search that weighs cost needs to know of it.
+
+    A *share* is where a genotype lies between the cheapest genotype of a space, 0, and the most expensive one, 1.
+    """
+
+    @property
+    def unit(self) -> str:
+        """For labels: ``"multiply-adds"``, ``"parameters"``, ``"seconds"``."""
+        ...
+
+    def of(self, choices: Mapping[str, str]) -> float:
+        """Cost of a genotype."""
+        ...
+
+    def share(self, space: SearchSpace, choices: Mapping[str, str]) -> float:
+        """Share of a genotype."""
+        ...
+
+    def expected_share(self, space: SearchSpace, probabilities: Tensor) -> Tensor:
+        """Mean share of genotypes whose choices are drawn independently, differentiable.
+
+        Args:
+            space: Of J choices with at most K options.
+            probabilities: ``(J, K)``, 0 beyond a choice's options.
+        """
+        ...
 
 
 @dataclass(frozen=True)
 class Costs:
-    """A cost per option. The cost of a genotype is the sum over its choices, and ``base``.
+    """A cost per option (a `CostModel`). The cost of a genotype is the sum over its choices, and ``base``.
 
     Attributes:
         options: Choice -> option -> cost.
@@ -47,3 +80,12 @@ class Costs:
             choice: {o: (self.options[choice][o] - least[choice]) / span if span else 0.0 for o in options}
             for choice, options in space.items()
         }
+
+    def share(self, space: SearchSpace, choices: Mapping[str, str]) -> float:
+        relative = self.relative(space)
+        return math.fsum(relative[choice][option] for choice, option in choices.items())
+
+    def expected_share(self, space: SearchSpace, probabilities: Tensor) -> Tensor:
+        relative, width = self.relative(space), probabilities.shape[1]
+        rows = [[*relative[c].values(), *[0.0] * (width - len(options))] for c, options in space.items()]
+        return (probabilities * probabilities.new_tensor(rows)).sum()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from searchspace import Costs, Genotype, InputError, Registry, SearchSpace, Selection
+from searchspace import CostModel, Genotype, InputError, Registry, SearchSpace, Selection
 
 if TYPE_CHECKING:
     from strategies._step import Step
@@ -138,11 +138,11 @@ class OneShotStrategy(Strategy):
         penalty = self.penalty()
         return loss if penalty is None else loss + penalty.to(loss.device)
 
-    def charge(self, costs: Costs, weight: float) -> None:
+    def charge(self, costs: CostModel, weight: float) -> None:
         """From now on, expensive genotypes are penalised.
 
         Args:
-            costs: Of every option.
+            costs: Of genotypes.
             weight: What the whole range from the cheapest genotype to the most expensive one counts in the loss.
 
         Raises:

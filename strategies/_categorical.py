@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from searchspace import Costs, Genotype, SearchSpace, Selection, Weighted
+from searchspace import Genotype, SearchSpace, Selection, Weighted
 
 __all__ = ["Categorical", "entropy", "gumbel_noise", "gumbel_softmax"]
 
@@ -116,14 +116,6 @@ class Categorical:
     def one_hot(self, indices: Tensor) -> Tensor:
         """``(J, K)`` bool, True at ``indices`` ``(J,)`` or ``(J, number)``."""
         return torch.zeros_like(self.mask).scatter_(1, indices.reshape(len(self.mask), -1), True)
-
-    def matrix(self, costs: Costs) -> Tensor:
-        """``(J, K)`` relative costs of the options."""
-        relative = costs.relative(self.space)
-        rows = torch.zeros(self.mask.shape)
-        for j, (choice, names) in enumerate(self.space.items()):
-            rows[j, : len(names)] = torch.tensor([relative[choice][name] for name in names])
-        return rows
 
     def table(self, probabilities: Tensor) -> dict[str, dict[str, float]]:
         """``{choice: {option: probability}}`` as plain numbers, from a ``(J, K)`` matrix."""

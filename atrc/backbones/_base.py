@@ -9,7 +9,9 @@ Shapes: B batch, H x W pixels, C_s channels at scale s.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,17 +20,61 @@ from torch.nn import functional
 from searchspace.errors import InputError
 from searchspace.registry import Registry
 
-__all__ = ["BACKBONES", "Backbone", "check_image", "resize", "stack_scales"]
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "Cut",
+    "Maps",
+    "Pyramid",
+    "Stage",
+    "check_image",
+    "deeper",
+    "resize",
+    "stack_scales",
+]
 
 BACKBONES: Registry[Callable[..., Backbone]] = Registry("backbone", "atrc.backbones")
 
 SMALLEST_IMAGE = 32
 
 
+Maps = list[Tensor]
+Cut = tuple[Callable[[Any, Maps], Maps], tuple[str, ...]]
+
+
+class Stage(nn.Module):
+    """A part of a backbone: takes the maps that the part before it gave (the first: ``[image]``), and gives its own.
+
+    Args:
+        run: What it computes from its modules, which it is given first, and the maps.
+        parts: Its modules, under the names that they have in the backbone.
+    """
+
+    def __init__(self, run: Callable[[Any, Maps], Maps], parts: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self._run = run
+        for name, part in parts.items():
+            self.add_module(name, part)
+
+    def forward(self, maps: Maps) -> Maps:
+        return self._run(self, maps)
+
+
+def deeper(stage: str) -> Cut:
+    """The cut of a stage that reads the deepest map so far and adds its own."""
+
+    def run(net: Any, maps: Maps) -> Maps:
+        return [*maps, getattr(net, stage)(maps[-1])]
+
+    return run, (stage,)
+
+
 class Backbone(nn.Module, ABC):
     """A network from an image to four feature maps, the finest at stride 4.
 
     Attributes:
+        cuts: Where it can be branched (`atrc.backbones.BranchedBackbone`): for every stage its function, and the
+            names of the modules that this takes from its first argument. One after the other they are the backbone.
         name: What the backbone is called in messages.
         channels: C_s of the four maps, finest first.
         strides: Pixels of the image per pixel of each map, finest first.
@@ -37,6 +83,24 @@ class Backbone(nn.Module, ABC):
     name: str = "backbone"
     strides: tuple[int, ...] = (4, 8, 16, 32)
     channels: tuple[int, ...]
+    cuts: ClassVar[tuple[Cut, ...]] = ()
+
+    def stages(self) -> list[Stage]:
+        """The backbone in parts, which share its modules.
+
+        Raises:
+            InputError: It has no `cuts`.
+        """
+        if not self.cuts:
+            raise InputError(f"the backbone {self.name!r} does not say where it can be branched (its `cuts`)")
+        return [Stage(run, {name: self.get_submodule(name) for name in names}) for run, names in self.cuts]
+
+    def run_stages(self, image: Tensor) -> Maps:
+        """`forward`, stage by stage."""
+        maps = [image]
+        for run, _ in self.cuts:
+            maps = run(self, maps)
+        return maps
 
     @abstractmethod
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -83,3 +147,19 @@ def stack_scales(maps: Sequence[Tensor]) -> Tensor:
     """
     size = maps[0].shape[-2:]
     return torch.cat([resize(x, size) for x in maps], dim=1)
+
+
+class Pyramid:
+    """The maps that the heads of a task read; stacked at most once, however many heads read them so.
+
+    Args:
+        maps: ``(B, C_s, H_s, W_s)`` per scale, finest first.
+    """
+
+    def __init__(self, maps: Sequence[Tensor]) -> None:
+        self.maps = tuple(maps)
+
+    @cached_property
+    def stacked(self) -> Tensor:
+        """See `stack_scales`."""
+        return stack_scales(self.maps)

@@ -7,8 +7,12 @@ Submodule names are those of the ImageNet checkpoints of ResNet and HRNet (``con
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 __all__ = ["BasicBlock", "Bottleneck", "conv_bn", "conv_bn_relu", "init_from_scratch"]
+
+NARROW = 16
+"""Channels that a vector register holds, of the widest."""
 
 
 def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> list[nn.Module]:
@@ -19,15 +23,30 @@ def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilatio
     ]
 
 
-def conv_bn_relu(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+def conv_bn_relu(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     """`conv_bn` followed by ReLU."""
-    return nn.Sequential(*conv_bn(inputs, outputs, kernel, stride), nn.ReLU(inplace=True))
+    return nn.Sequential(*conv_bn(inputs, outputs, kernel, stride, dilation), nn.ReLU(inplace=True))
 
 
 def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
     if stride == 1 and inputs == outputs:
         return nn.Identity()
-    return nn.Sequential(*conv_bn(inputs, outputs, 1, stride))
+    conv, norm = conv_bn(inputs, outputs, 1, stride)
+    if stride > 1 and inputs < NARROW:
+        conv = _DropFirst(inputs, outputs, 1, stride, bias=False)
+    return nn.Sequential(conv, norm)
+
+
+class _DropFirst(nn.Conv2d):
+    """A strided 1x1 convolution that leaves pixels out before it multiplies.
+
+    oneDNN's backward pass of a strided one writes beyond its memory where a channels-last map is narrower than a
+    vector register (uxlfoundation/oneDNN#6035, in torch 2.13 and 2.14): a crash, or worse, none.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = self.stride
+        return functional.conv2d(x[:, :, ::rows, ::columns], self.weight)
 
 
 class BasicBlock(nn.Module):

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
-from atrc.backbones._base import BACKBONES, Backbone, check_image, resize
+from atrc.backbones._base import BACKBONES, Backbone, Cut, Maps, check_image, resize
 from atrc.backbones._blocks import BasicBlock, Bottleneck, conv_bn, conv_bn_relu, init_from_scratch
 
 __all__ = ["HRNet", "HRNetConfig", "hrnet18", "hrnet48"]
@@ -41,6 +42,21 @@ class HRNetConfig:
     widths: tuple[int, int, int, int]
 
 
+def _stage1(net: Any, maps: Maps) -> Maps:
+    x = net.relu(net.bn1(net.conv1(maps[0])))
+    x = net.relu(net.bn2(net.conv2(x)))
+    return [net.layer1(x)]
+
+
+def _after(transition: str, stage: str) -> Cut:
+    def run(net: Any, maps: Maps) -> Maps:
+        branches = [layer(x) for layer, x in zip(getattr(net, transition), [*maps, maps[-1]], strict=True)]
+        entered: Maps = getattr(net, stage)(branches)
+        return entered
+
+    return run, (transition, stage)
+
+
 class HRNet(Backbone):
     """The trunk of an HRNetV2.
 
@@ -50,6 +66,13 @@ class HRNet(Backbone):
     Args:
         config: The network's numbers.
     """
+
+    cuts = (
+        (_stage1, ("conv1", "bn1", "conv2", "bn2", "relu", "layer1")),
+        _after("transition1", "stage2"),
+        _after("transition2", "stage3"),
+        _after("transition3", "stage4"),
+    )
 
     def __init__(self, config: HRNetConfig) -> None:
         super().__init__()
@@ -74,12 +97,7 @@ class HRNet(Backbone):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         check_image(image)
-        x = self.relu(self.bn1(self.conv1(image)))
-        x = self.relu(self.bn2(self.conv2(x)))
-        maps = [self.layer1(x)]
-        maps = self.stage2(_enter(maps, self.transition1))
-        maps = self.stage3(_enter(maps, self.transition2))
-        return self.stage4(_enter(maps, self.transition3))
+        return self.run_stages(image)
 
 
 class Exchange(nn.Module):
@@ -136,10 +154,6 @@ def _transition(before: Sequence[int], after: Sequence[int]) -> nn.ModuleList:
     ]
     # The official release nests the halving once more, since there a transition may halve several times.
     return nn.ModuleList([*layers, nn.Sequential(conv_bn_relu(before[-1], after[-1], stride=2))])
-
-
-def _enter(maps: list[Tensor], transition: nn.ModuleList) -> list[Tensor]:
-    return [layer(x) for layer, x in zip(transition, [*maps, maps[-1]], strict=True)]
 
 
 @BACKBONES.register("hrnet18")

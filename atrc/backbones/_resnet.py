@@ -7,14 +7,20 @@ checkpoints, which `atrc.backbones.load_weights` reads as they are.
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
-from atrc.backbones._base import BACKBONES, Backbone, check_image
+from atrc.backbones._base import BACKBONES, Backbone, Maps, check_image, deeper
 from atrc.backbones._blocks import Bottleneck, conv_bn, init_from_scratch
 
 __all__ = ["ResNet", "resnet50"]
 
 STEM_WIDTH = 64
+
+
+def _stage1(net: Any, maps: Maps) -> Maps:
+    return [net.layer1(net.maxpool(net.relu(net.bn1(net.conv1(maps[0])))))]
 
 
 class ResNet(Backbone):
@@ -28,6 +34,12 @@ class ResNet(Backbone):
     """
 
     strides = (4, 8, 16, 16)
+    cuts = (
+        (_stage1, ("conv1", "bn1", "relu", "maxpool", "layer1")),
+        deeper("layer2"),
+        deeper("layer3"),
+        deeper("layer4"),
+    )
 
     def __init__(self, name: str, blocks: tuple[int, int, int, int]) -> None:
         super().__init__()
@@ -46,12 +58,7 @@ class ResNet(Backbone):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         check_image(image)
-        x = self.maxpool(self.relu(self.bn1(self.conv1(image))))
-        maps = []
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = stage(x)
-            maps.append(x)
-        return maps
+        return self.run_stages(image)
 
 
 def _stage(inputs: int, width: int, blocks: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from atrc.backbones._base import BACKBONES, Backbone, check_image, resize
+from atrc.backbones._base import BACKBONES, Backbone, Maps, check_image, deeper, resize
 from atrc.backbones._blocks import BasicBlock, conv_bn, conv_bn_relu, init_from_scratch
 from searchspace.errors import InputError
 
@@ -24,6 +25,20 @@ STEM_WIDTH = 16
 WIDTHS = (24, 32, 48, 64)
 # Most of the time goes into stride 4 and most of the reach comes from stride 32: the second block is there.
 BLOCKS = (1, 1, 1, 2)
+
+
+def _stage1(net: Any, maps: Maps) -> Maps:
+    # Channels last is a quarter faster on a CPU at these widths; the function is the same.
+    return [net.stage1(net.stem(maps[0].contiguous(memory_format=torch.channels_last)))]
+
+
+def _stage4(net: Any, maps: Maps) -> Maps:
+    """The last stage, and the top-down path."""
+    maps = [*maps, net.stage4(maps[-1])]
+    for i in reversed(range(len(net.merges))):
+        coarse = resize(net.laterals[i](maps[i + 1]), maps[i].shape[-2:])
+        maps[i] = net.merges[i](maps[i] + coarse)
+    return maps
 
 
 @BACKBONES.register("tiny")
@@ -40,6 +55,12 @@ class Tiny(Backbone):
     """
 
     name = "tiny"
+    cuts = (
+        (_stage1, ("stem", "stage1")),
+        deeper("stage2"),
+        deeper("stage3"),
+        (_stage4, ("stage4", "laterals", "merges")),
+    )
 
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
@@ -48,7 +69,7 @@ class Tiny(Backbone):
         stem, *widths = (max(1, round(width * channels)) for channels in (STEM_WIDTH, *WIDTHS))
         self.channels = tuple(widths)
         self.stem = nn.Sequential(conv_bn_relu(3, stem, stride=2), conv_bn_relu(stem, widths[0], stride=2))
-        self.stages = nn.ModuleList(
+        self.stage1, self.stage2, self.stage3, self.stage4 = (
             _stage(inputs, outputs, stride, blocks)
             for (inputs, outputs), stride, blocks in zip(
                 pairwise([widths[0], *widths]), (1, 2, 2, 2), BLOCKS, strict=True
@@ -60,16 +81,7 @@ class Tiny(Backbone):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         check_image(image)
-        # Channels last is a quarter faster on a CPU at these widths; the function is the same.
-        x = self.stem(image.contiguous(memory_format=torch.channels_last))
-        maps = []
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
-        for i in reversed(range(len(self.merges))):
-            coarse = resize(self.laterals[i](maps[i + 1]), maps[i].shape[-2:])
-            maps[i] = self.merges[i](maps[i] + coarse)
-        return maps
+        return self.run_stages(image)
 
 
 def _stage(inputs: int, outputs: int, stride: int, blocks: int) -> nn.Sequential:

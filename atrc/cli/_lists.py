@@ -9,10 +9,14 @@ from rich.table import Table
 
 from atrc.backbones import BACKBONES
 from atrc.cli._app import Json, app, console
-from atrc.config import load_config, preset_names
+from atrc.config import load_config, preset_names, variant_names, variant_summary
 from atrc.contexts import CONTEXTS
 from atrc.data import DATASETS
 from atrc.distillation import DISTILLATIONS
+from atrc.heads import HEADS
+from atrc.measures import MEASURES
+from atrc.necks import NECKS
+from atrc.supernets import SUPERNETS
 from atrc.tasks import TASKS
 from atrc.trackers import TRACKERS
 from atrc.training.scoring import SCORERS
@@ -41,6 +45,11 @@ def presets() -> None:
             str(len(config.seeds)),
         )
     console.print(table)
+    console.print("A preset is changed by a variant as in [cyan]rooms4+short[/cyan], by several one after the other:")
+    changes = Table("variant", "what it changes", box=None, pad_edge=False)
+    for name in variant_names():
+        changes.add_row(name, variant_summary(name))
+    console.print(changes)
 
 
 @app.command(rich_help_panel=LISTS)
@@ -79,6 +88,7 @@ def registry() -> None:
     table = Table(box=None, pad_edge=False)
     for head in ("what", "entry-point group", "names"):
         table.add_column(head)
-    for entries in (SPACES, STRATEGIES, TASKS, DATASETS, BACKBONES, CONTEXTS, DISTILLATIONS, SCORERS, TRACKERS):
+    networks = BACKBONES, NECKS, HEADS, CONTEXTS, DISTILLATIONS, SUPERNETS
+    for entries in (SPACES, STRATEGIES, TASKS, DATASETS, *networks, SCORERS, MEASURES, TRACKERS):
         table.add_row(entries.noun, entries.group, ", ".join(sorted(entries)))
     console.print(table)

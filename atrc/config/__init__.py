@@ -3,7 +3,15 @@
 What the presets hold is listed by `atrc presets`. Unknown keys are refused with the nearest known one.
 """
 
-from atrc.config._load import config_value, load_config, parse_config, preset_names, ships, variant_names
+from atrc.config._load import (
+    config_value,
+    load_config,
+    parse_config,
+    preset_names,
+    ships,
+    variant_names,
+    variant_summary,
+)
 from atrc.config._schema import Augmentation, Compare, Config, Cost, Model, Named, Training, Trials
 
 __all__ = [
@@ -21,4 +29,5 @@ __all__ = [
     "preset_names",
     "ships",
     "variant_names",
+    "variant_summary",
 ]

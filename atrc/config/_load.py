@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from atrc.config._schema import Config
 from searchspace.errors import InputError, UnknownNameError, did_you_mean
 
-__all__ = ["config_value", "load_config", "parse_config", "preset_names", "ships", "variant_names"]
+__all__ = ["config_value", "load_config", "parse_config", "preset_names", "ships", "variant_names", "variant_summary"]
 
 
 VARIANT = "+"
@@ -29,6 +29,13 @@ def preset_names() -> list[str]:
 def variant_names() -> list[str]:
     """Names of the changes that ship with the package, each for any preset."""
     return _shipped("presets", "variants")
+
+
+def variant_summary(name: str) -> str:
+    """What a variant changes: the comment of its file, below the command."""
+    lines = _read_shipped("presets", "variants", name).splitlines()
+    comment = [line.removeprefix("#").strip() for line in lines if line.startswith("#")]
+    return " ".join(comment[comment.index("") + 1 :])
 
 
 def ships(name: str) -> bool:
@@ -63,7 +70,8 @@ def load_config(source: str, overrides: Sequence[str] = ()) -> Config:
     for variant in variants:
         if variant not in variant_names():
             raise UnknownNameError("variant", variant, variant_names(), f"config {source!r}")
-        _change(data, _mapping(_read_shipped("presets", "variants", variant), f"variant {variant}"))
+        changes = _read_shipped("presets", "variants", variant).replace("{name}", str(data.get("name")))
+        _change(data, _mapping(changes, f"variant {variant}"))
         data["name"] = f"{data.get('name')}{VARIANT}{variant}"
     return _validated(data, source, overrides)
 
@@ -84,12 +92,7 @@ def _change(data: dict[str, Any], changes: Mapping[str, Any]) -> None:
     """Key by key; what gets another registered name loses the options of the old one."""
     for key, value in changes.items():
         old = data.get(key)
-        same = (
-            isinstance(old, dict)
-            and isinstance(value, Mapping)
-            and value.get("name", old.get("name")) == old.get("name")
-        )
-        if same:
+        if isinstance(old, dict) and isinstance(value, Mapping) and value.get("name") in (None, old.get("name")):
             _change(old, value)
         else:
             data[key] = value

@@ -43,6 +43,8 @@ class Model(_Strict):
     """The network around the search space.
 
     Attributes:
+        neck: A registered neck with its options, between backbone and heads; None for none.
+        head: A registered design of heads with its options.
         hidden: d, the attention channels; None for C // 2.
         dropout: dropout2d of derived networks.
         contexts: Options per context type, e.g. ``{local: {border: zero}}``.
@@ -51,6 +53,8 @@ class Model(_Strict):
         checkpoint: Whether the backward pass computes every block again; slower, in less memory, the same function.
     """
 
+    neck: Named | None = None
+    head: Named = Named(name="shallow")
     hidden: int | None = Field(None, gt=0)
     dropout: float = Field(0.05, ge=0, lt=1)
     contexts: dict[str, dict[str, Any]] = {}
@@ -58,10 +62,15 @@ class Model(_Strict):
     fused: bool = True
     checkpoint: bool = False
 
+    @field_validator("head", mode="before")
+    @classmethod
+    def _shallow_by_default(cls, head: Any) -> Any:
+        return {"name": "shallow", **head} if isinstance(head, Mapping) else head
+
     @property
     def of_contexts(self) -> dict[str, Any]:
         """What modules of context-pooling blocks take."""
-        return self.model_dump(exclude={"distillations"})
+        return self.model_dump(exclude={"neck", "head", "distillations"})
 
 
 class Training(_Strict):
@@ -176,8 +185,9 @@ class Config(_Strict):
         dataset: A registered dataset with its options.
         tasks: Task name -> options that replace the dataset's, e.g. ``{edge: {weight: 20}}``. A list of names is
             short for no options. The order is that of the genotype's rows.
-        backbone: A registered backbone with its options; ``weights`` is a path to pretrained weights.
-        space: A registered space; ``cp`` takes its tasks from above.
+        backbone: A registered backbone with its options; ``weights`` is a path to pretrained weights, ``branches``
+            that of a genotype of the space ``bmtas``, whose tree it then is.
+        space: A registered space; ``cp`` and ``bmtas`` take their tasks from above.
         strategy: A registered strategy with its knobs.
         model: The network around the space.
         search: How the supernet is trained. Its steps times its batch size are the samples that a multi-trial search

@@ -21,15 +21,15 @@ from atrc.build import (
     build_dataset,
     build_network,
     build_search_network,
+    build_space,
     build_tasks,
-    cp_space,
     describe_dataset,
     fit_tasks,
     import_plugins,
 )
 from atrc.config import Config, Training
-from atrc.costs import option_costs
 from atrc.data import Batch, BatchLoader, eval_transform, evaluation_batches, hold_out
+from atrc.measures import MEASURES
 from atrc.network import MultiTaskNetwork, SearchNetwork
 from atrc.resources import count_multiply_adds, count_parameters
 from atrc.runs import Result, RunDirectory
@@ -96,8 +96,9 @@ def _execute(run: RunDirectory, *, quiet: bool, position: int) -> Result:
         for part in (train, held_out)[: learner.data_use.batches]
         if part is not None
     ]
-    if config.cost is not None and strategy is not None:
-        strategy.charge(option_costs(config, learner.tasks, whole.info.size, device), config.cost.weight)
+    if config.cost is not None and isinstance(learner, SearchLearner):
+        measure = MEASURES.create(config.cost.measure, {})
+        learner.strategy.charge(learner.network.costs(measure, whole.info.size, device), config.cost.weight)
     state = _State()
     checkpoint = latest(run.checkpoints)
     if checkpoint is None:
@@ -184,7 +185,7 @@ def _build_strategy(run: RunDirectory) -> OneShotStrategy | MultiTrialStrategy |
     if "storage" not in knobs and "storage" in inspect.signature(STRATEGIES[name]).parameters:
         # A study that the user puts nowhere lies in the run.
         knobs |= {"storage": f"sqlite:///{run.path.resolve() / 'study.db'}", "shared": False}
-    strategy = build_strategy(name, cp_space(run.config), seed=run.spec.seed, knobs=knobs)
+    strategy = build_strategy(name, build_space(run.config), seed=run.spec.seed, knobs=knobs)
     assert isinstance(strategy, OneShotStrategy | MultiTrialStrategy)
     return strategy
 

@@ -11,14 +11,14 @@ from tqdm import tqdm
 
 from atrc.build import build_network
 from atrc.config import Config
-from atrc.costs import option_costs
+from atrc.costs import network_costs
 from atrc.network import SearchNetwork
 from atrc.resources import Counter
 from atrc.runs import Result, RunDirectory
 from atrc.training.checkpoint import latest, load_checkpoint, save_checkpoint
 from atrc.training.memory import peak_memory
 from atrc.training.scoring import SCORERS, Scorer, Setting, inherited_loss
-from searchspace import Costs, InputError, SearchSpace
+from searchspace import CostModel, InputError
 from strategies import MultiTrialStrategy, OneShotStrategy, Trial
 
 __all__ = ["choose_finally", "execute_trials"]
@@ -33,21 +33,20 @@ class Surcharge:
     """What scores are lowered by, for strategies that know one objective.
 
     Attributes:
-        costs: Of every option; None where no cost counts.
-        shares: Choice -> option -> what a score is lowered by.
+        costs: Of genotypes; None where no cost counts.
+        weight: What the range from the cheapest genotype to the most expensive one lowers a score by.
     """
 
-    costs: Costs | None
-    shares: dict[str, dict[str, float]]
+    costs: CostModel | None = None
+    weight: float = 0.0
 
     @classmethod
-    def of(cls, config: Config, space: SearchSpace, setting: Setting) -> Surcharge:
+    def of(cls, config: Config, setting: Setting) -> Surcharge:
         """The config's."""
         if config.cost is None:
-            return cls(None, {})
-        costs = option_costs(config, dict(setting.tasks), setting.train.info.size, setting.device)
-        relative = costs.relative(space).items()
-        return cls(costs, {choice: {o: config.cost.weight * of for o, of in row.items()} for choice, row in relative})
+            return cls()
+        costs = network_costs(config, dict(setting.tasks), setting.train.info.size, setting.device)
+        return cls(costs, config.cost.weight)
 
     def tell(self, strategy: MultiTrialStrategy, trial: Trial, value: float) -> float:
         """Tells a strategy an outcome; returns the genotype's cost, 0 where none counts."""
@@ -55,8 +54,8 @@ class Surcharge:
             strategy.tell(trial, value)
             return 0.0
         cost = self.costs.of(trial.genotype)
-        share = sum(self.shares[choice][option] for choice, option in trial.genotype.items())
-        strategy.tell(trial, value if strategy.multi_objective else value - share, cost)
+        lower = 0.0 if strategy.multi_objective else self.weight * self.costs.share(strategy.space, trial.genotype)
+        strategy.tell(trial, value - lower, cost)
         return cost
 
 
@@ -103,7 +102,7 @@ def execute_trials(
     given = setting(lambda: bar.update(config.search.batch_size))
     options = config.trials.scorer.options
     scorer: Scorer = SCORERS.create(config.trials.scorer.name, options, given)
-    surcharge = Surcharge.of(config, strategy.space, given)
+    surcharge = Surcharge.of(config, given)
     spent = _Spent()
     checkpoint = latest(run.checkpoints)
     if checkpoint is not None:
@@ -189,7 +188,7 @@ def choose_finally(
     final = strategy.final
     assert final is not None
     config = run.config
-    surcharge = Surcharge.of(config, final.space, setting)
+    surcharge = Surcharge.of(config, setting)
     run.rewind(0, TRIALS)
     spent, started = _Spent(), time.perf_counter()
     for _ in tqdm(

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from searchspace import Costs, Genotype, InputError, SearchSpace, Selection
+from searchspace import CostModel, Genotype, InputError, SearchSpace, Selection
 from strategies._base import STRATEGIES, DataUse, OneShotStrategy, seeded_generator
 from strategies._categorical import Categorical, entropy
 
@@ -79,14 +79,14 @@ class ENAS(OneShotStrategy):
         self._baseline: float | None = None
         self._log_p = self._entropy = torch.zeros(())
         self._indices: list[int] = []
-        self._costs: Tensor | None = None
+        self._costs: CostModel | None = None
         self._cost_weight = 0.0
 
     def anneal(self, progress: float) -> None:
         pass
 
-    def charge(self, costs: Costs, weight: float) -> None:
-        self._costs, self._cost_weight = self._layout.matrix(costs), weight
+    def charge(self, costs: CostModel, weight: float) -> None:
+        self._costs, self._cost_weight = costs, weight
 
     def parameters(self) -> Sequence[Tensor]:
         return list(self.controller.parameters())
@@ -104,8 +104,7 @@ class ENAS(OneShotStrategy):
 
     def reward(self, score: float) -> None:
         if self._costs is not None:
-            spent = sum(float(self._costs[j, k]) for j, k in enumerate(self._indices))
-            score -= self._cost_weight * spent
+            score -= self._cost_weight * self._costs.share(self.space, self.space.decode(self._indices))
         score += self._entropy_weight * float(self._entropy.detach())
         if self._baseline is None:
             self._baseline = score

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from searchspace import Costs, Genotype, InputError, SearchSpace
+from searchspace import CostModel, Genotype, InputError, SearchSpace
 from strategies._base import OneShotStrategy, seeded_generator
 from strategies._categorical import Categorical, entropy
 
@@ -64,7 +64,7 @@ class LogitStrategy(OneShotStrategy):
             [self.distribution.logits], lr=lr, betas=(betas[0], betas[1]), weight_decay=weight_decay
         )
         self._generator = seeded_generator(seed)
-        self._costs: Tensor | None = None
+        self._costs: CostModel | None = None
         self._cost_weight = 0.0
         self._schedules = dict(schedules or {})
         self.anneal(0.0)
@@ -87,15 +87,14 @@ class LogitStrategy(OneShotStrategy):
         """The method's own penalty."""
         return None
 
-    def charge(self, costs: Costs, weight: float) -> None:
-        self._costs = self.distribution.matrix(costs)
-        self._cost_weight = weight
+    def charge(self, costs: CostModel, weight: float) -> None:
+        self._costs, self._cost_weight = costs, weight
 
     def penalty(self) -> Tensor | None:
         own = self.regulariser()
         if self._costs is None:
             return own
-        expected = self._cost_weight * (self.probabilities() * self._costs).sum()
+        expected = self._cost_weight * self._costs.expected_share(self.space, self.probabilities())
         return expected if own is None else own + expected
 
     def update(self) -> None:

@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from searchspace import Costs, Genotype, InputError, SearchSpace, Selection
+from searchspace import CostModel, Genotype, InputError, SearchSpace, Selection
 from strategies._base import STRATEGIES, DataUse, MultiTrialStrategy, OneShotStrategy, rng_state, set_rng_state
 from strategies.multi_trial import GeneticAlgorithm, RandomSearch
 
@@ -47,7 +47,7 @@ class SinglePath(OneShotStrategy):
     def update(self) -> None:
         pass
 
-    def charge(self, costs: Costs, weight: float) -> None:
+    def charge(self, costs: CostModel, weight: float) -> None:
         """Nothing to do: who tells ``final`` its scores subtracts what costs count."""
 
     def genotype(self) -> Genotype:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from searchspace import Costs, Genotype, Selection
+from searchspace import CostModel, Genotype, Selection
 from strategies._base import MultiTrialStrategy, OneShotStrategy, Strategy
 from strategies._step import search_step
 from strategies.testing._toy import DeceptiveTable, ToySupernet, toy_batch
@@ -63,13 +63,12 @@ class OneShotSearch(Search):
         self.optimum = self.supernet.optimum
         self.optimizer = torch.optim.SGD(self.supernet.parameters(), lr=0.1, momentum=0.9)
         self.steps, self.seed, self.done = steps, seed, 0
-        self.surcharge: dict[str, dict[str, float]] | None = None
+        self.charged: tuple[CostModel, float] | None = None
 
-    def charge(self, costs: Costs, weight: float) -> None:
+    def charge(self, costs: CostModel, weight: float) -> None:
         """Has the strategy, or who scores for it, penalise cost."""
         self.strategy.charge(costs, weight)
-        relative = costs.relative(self.strategy.space)
-        self.surcharge = {c: {o: weight * share for o, share in options.items()} for c, options in relative.items()}
+        self.charged = costs, weight
 
     def step(self) -> list[dict[str, list[tuple[str, float]]]]:
         self.supernet.selections.clear()
@@ -96,10 +95,15 @@ class OneShotSearch(Search):
             for trial in iter(self.strategy.final.ask, None):
                 with torch.no_grad():
                     loss = self.supernet.loss(batch, Selection.of(trial.genotype))
-                extra = (self.surcharge[c][o] for c, o in trial.genotype.items()) if self.surcharge else ()
-                self.strategy.final.tell(trial, -float(loss) - math.fsum(extra))
+                self.strategy.final.tell(trial, -float(loss) - self._surcharge(trial.genotype))
                 if len(self.strategy.final.history) == self.strategy.final_trials:
                     break
+
+    def _surcharge(self, genotype: Genotype) -> float:
+        if self.charged is None:
+            return 0.0
+        costs, weight = self.charged
+        return weight * costs.share(self.strategy.space, genotype)
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -24,7 +24,7 @@ PIXELS = [(0, 11), (3, 2), (7, 5)]
 def by_hand(blocks: Blocks, batch: Batch, target: str, source: str, name: str) -> torch.Tensor:
     """``(B, h, w)``: similarities of the query at each pixel, normalised as the context's definition says."""
     context = blocks._context(target, source, name)
-    features, regions = blocks.network.encode(batch.image)
+    features, regions, _ = blocks.network.encode(batch.image)
     reads = {LabelSpace.TARGET: target, LabelSpace.SOURCE: source, None: None}[context.label_space]
     density = spatial_softmax(regions[reads], on_grid(batch.valid, features)) if reads else None
     rows = []

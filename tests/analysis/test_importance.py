@@ -27,7 +27,8 @@ from atrc.backbones import BACKBONES
 from atrc.data import Batch
 from atrc.distillation import NoDistillation
 from atrc.experiment import create_train
-from atrc.network import MultiTaskNetwork, SearchNetwork, atrc_network
+from atrc.network import Encoded, MultiTaskNetwork
+from atrc.supernets import ContextSearchNetwork, atrc_network
 from atrc.tasks import TASKS as TASK_TYPES
 from atrc.training import execute
 from searchspace import CPSpace, InputError, block
@@ -94,7 +95,7 @@ def derived() -> Blocks:
 
 def sampled() -> Blocks:
     torch.manual_seed(0)
-    return Blocks(shaken(SearchNetwork(tiny, some_tasks(), SPACE)), MIXED)
+    return Blocks(shaken(ContextSearchNetwork(tiny, some_tasks(), SPACE)), MIXED)
 
 
 @pytest.mark.parametrize("make", [derived, sampled])
@@ -132,8 +133,8 @@ def test_a_network_that_reads_one_block_only() -> None:
     """Depth is predicted from the block of segmentation, which passes on a number that the image holds."""
 
     class Known(MultiTaskNetwork):
-        def encode(self, image: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-            return dict.fromkeys(self.tasks, image[:, :1, ::4, ::4]), {}
+        def encode(self, image: Tensor, selection: object = None) -> Encoded:
+            return Encoded(dict.fromkeys(self.tasks, image[:, :1, ::4, ::4]), {}, {})
 
     space = CPSpace(["semseg", "depth"])
     network = Known(tiny(), some_tasks(), atrc_network(tiny(), some_tasks(), space.uniform("global")).distillation)
@@ -177,7 +178,7 @@ def test_a_baseline_has_no_blocks() -> None:
     with pytest.raises(InputError, match="no context-pooling blocks"):
         Blocks(MultiTaskNetwork(tiny(), some_tasks(), NoDistillation({})))
     with pytest.raises(InputError, match="genotype"):
-        Blocks(SearchNetwork(tiny, some_tasks(), SPACE))
+        Blocks(ContextSearchNetwork(tiny, some_tasks(), SPACE))
 
 
 # -- over runs ------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import torch
 
 from atrc.build import build_network, build_tasks, cp_space, describe_dataset
 from atrc.config import Config, Cost
-from atrc.costs import option_costs
+from atrc.costs import network_costs
 from atrc.resources import count_multiply_adds, count_parameters
 from searchspace import NONE, InputError
 
@@ -25,7 +25,7 @@ def test_costs_add_up_to_those_of_whole_networks(config: Config, measure: str) -
     """Differences between genotypes, exactly, as long as no row is cut entirely and every label map is read."""
     settings = charged(config, measure)
     tasks = build_tasks(settings, describe_dataset(settings))
-    costs = option_costs(settings, tasks, SIZE, torch.device("cpu"))
+    costs = network_costs(settings, tasks, SIZE, torch.device("cpu"))
     space = cp_space(settings)
     rng = random.Random(0)
 
@@ -52,7 +52,7 @@ def test_costs_add_up_to_those_of_whole_networks(config: Config, measure: str) -
 def test_latency_is_measured(config: Config) -> None:
     settings = charged(config, "latency").model_copy(update={"tasks": {"depth": {}, "edge": {"thresholds": 5}}})
     tasks = build_tasks(settings, describe_dataset(settings))
-    costs = option_costs(settings, tasks, SIZE, torch.device("cpu"))
+    costs = network_costs(settings, tasks, SIZE, torch.device("cpu"))
     assert costs.unit == "seconds"
     assert {cost for options in costs.options.values() for option, cost in options.items() if option == NONE} == {0}
     # A sum over options may be off by what a busy machine does to a clock; the genotype that was timed is not.
@@ -62,4 +62,4 @@ def test_latency_is_measured(config: Config) -> None:
 def test_a_measure_that_does_not_exist(config: Config) -> None:
     tasks = build_tasks(config, describe_dataset(config))
     with pytest.raises(InputError, match=r"unknown measure of cost 'flops'.*multiply_adds"):
-        option_costs(charged(config, "flops"), tasks, SIZE, torch.device("cpu"))
+        network_costs(charged(config, "flops"), tasks, SIZE, torch.device("cpu"))

@@ -106,7 +106,7 @@ def test_padding_changes_no_label_context(config, tasks) -> None:
     image = torch.randn(1, 3, 32, 64)
     valid = torch.ones(1, 1, 32, 64, dtype=torch.bool)
     valid[..., 32:] = False
-    features, regions = network.encode(image)
+    features, regions, _ = network.encode(image)
     changed = {name: x.clone() for name, x in regions.items()}
     for x in changed.values():
         x[..., 8:] += 5  # whatever the auxiliary heads say of padding

@@ -11,6 +11,8 @@ from searchspace.errors import InputError
 
 # Those of the HRNet trunks are the authors' counts, that of ResNet-50 is 25 557 032 without its classifier.
 PARAMETERS = {"hrnet18": 3_860_720, "hrnet48": 65_325_120, "resnet50": 23_508_032, "tiny": 250_784}
+OPTIONS = {"timm": {"model": "test_convnext"}}
+"""Of those that cannot be built without any."""
 DILATED = {"resnet50": (4, 8, 16, 16)}
 """Strides of those that do not halve the grid four times, and do not fuse scales."""
 
@@ -22,7 +24,13 @@ def backbone(request: pytest.FixtureRequest) -> Backbone:
 
 def seeded(name: str) -> Backbone:
     torch.manual_seed(0)
-    return BACKBONES[name]()
+    try:
+        backbone: Backbone = BACKBONES.create(name, OPTIONS.get(name, {}))
+    except InputError as error:
+        if "needs the package" not in str(error):
+            raise
+        pytest.skip(str(error))
+    return backbone
 
 
 def image(*shape: int) -> Tensor:
@@ -63,7 +71,7 @@ def test_gradient_reaches_every_parameter(backbone: Backbone) -> None:
 def test_a_corner_is_seen_from_the_opposite_one(backbone: Backbone) -> None:
     """On the finest map already, where scales are fused."""
     x = image(1, 3, 64, 64).requires_grad_()
-    level = -1 if backbone.name in DILATED else 0
+    level = -1 if backbone.name in {*DILATED, "timm test_convnext"} else 0
     backbone.eval()(x)[level][0, :, 0, 0].sum().backward()
     assert x.grad is not None
     assert x.grad[0, :, -8:, -8:].abs().max() > 0
@@ -97,3 +105,20 @@ def test_resize_interpolates_between_pixel_centres() -> None:
     # Centres of 4 outputs over 2 inputs lie at 1/4 steps: 0, 1/4, 3/4 and 1 of the way from 0 to 1.
     row = resize(torch.tensor([[[[0.0, 1.0]]]]), (1, 4))
     assert row.flatten().tolist() == [0.0, 0.25, 0.75, 1.0]
+
+
+def test_stages_are_the_backbone_in_parts(backbone: Backbone) -> None:
+    if not backbone.cuts:
+        with pytest.raises(InputError, match="does not say where it can be branched"):
+            backbone.stages()
+        return
+    backbone.eval()
+    x = image(1, 3, 47, 65)
+    stages = backbone.stages()
+    maps = [x]
+    for stage in stages:
+        maps = stage(maps)
+    for found, expected in zip(maps, backbone(x), strict=True):
+        assert torch.equal(found, expected)
+    parts = [id(p) for stage in stages for p in stage.parameters()]
+    assert sorted(parts) == sorted(id(p) for p in backbone.parameters()), "every parameter is in one stage"

@@ -1,0 +1,88 @@
+"""Backbones whose stages tasks share or not: the encoder of BMTAS (Bruggemann et al., BMVC 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor, nn
+
+from atrc.backbones._base import Backbone, check_image
+from searchspace import BMTASSpace, Genotype, InputError, Selection
+from searchspace.bmtas import HEAD, edge
+
+__all__ = ["BranchedBackbone"]
+
+
+class BranchedBackbone(nn.Module):
+    """A tree of a backbone's stages or, without a genotype, all nodes that trees can be made of.
+
+    Args:
+        make_backbone: Gives a new backbone that names its stages; called once for every task that has nodes.
+        space: The branching space.
+        genotype: The tree. Only nodes that a head reaches are built.
+
+    Attributes:
+        channels: Of the maps, as the backbone's.
+        strides: As the backbone's.
+
+    Raises:
+        InputError: The backbone names no stages, or not as many as the space has.
+    """
+
+    def __init__(
+        self, make_backbone: Callable[[], Backbone], space: BMTASSpace, genotype: Genotype | None = None
+    ) -> None:
+        super().__init__()
+        self.space = space
+        everything = {(stage, task) for stage in range(1, space.stages + 1) for task in space.tasks}
+        built = everything if genotype is None else _reached(space, genotype)
+        self.nodes = nn.ModuleDict()
+        for task in space.tasks:
+            own = [stage for stage in range(1, space.stages + 1) if (stage, task) in built]
+            if own:
+                backbone = make_backbone()
+                if not isinstance(backbone, Backbone):
+                    raise InputError("a branched backbone is not branched again: leave backbone.branches out")
+                stages = backbone.stages()
+                if len(stages) != space.stages:
+                    raise InputError(
+                        f"the space has {space.stages} stages, but the backbone {backbone.name!r} has {len(stages)}: "
+                        f"set space.stages to {len(stages)}"
+                    )
+                self.channels, self.strides = backbone.channels, backbone.strides
+                self.nodes[task] = nn.ModuleDict({f"stage{stage}": stages[stage - 1] for stage in own})
+        self._tree = None if genotype is None else Selection.of(genotype)
+
+    def forward(self, image: Tensor, selection: Selection | None = None) -> dict[str, list[Tensor]]:
+        """Task -> its maps, as `Backbone.forward` gives them.
+
+        Args:
+            image: ``(B, 3, H, W)``.
+            selection: Of parents, where there is no genotype. What several parents hand on is added up with their
+                weights; nodes that no head reads are not computed.
+        """
+        check_image(image)
+        chosen = selection or self._tree
+        assert chosen is not None, "a supernet runs under a selection"
+        known: dict[tuple[int, str], list[Tensor]] = {}
+
+        def maps(stage: int, task: str) -> list[Tensor]:
+            """The output of a node."""
+            if (stage, task) not in known:
+                inputs = [image] if stage == 1 else read(stage - 1, chosen, edge(stage, task))
+                known[stage, task] = self.nodes[task][f"stage{stage}"](inputs)  # type: ignore[index]
+            return known[stage, task]
+
+        def read(stage: int, chosen: Selection, choice: str) -> list[Tensor]:
+            """What a choice takes from the nodes of a stage."""
+            parts = []
+            for node, weight in chosen[choice]:
+                own = maps(stage, node)
+                parts.append(own if weight is None else [weight.to(x.device) * x for x in own])
+            return [sum(scale[1:], start=scale[0]) for scale in zip(*parts, strict=True)]
+
+        return {task: read(self.space.stages, chosen, edge(HEAD, task)) for task in self.space.tasks}
+
+
+def _reached(space: BMTASSpace, choices: Mapping[str, str]) -> set[tuple[int, str]]:
+    return {(stage, node) for task in space.tasks for stage, node in enumerate(space.path(choices, task), 1)}

@@ -1,0 +1,38 @@
+"""The auxiliary head (Sec. 3.1), and the layer that every prediction ends with."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from atrc.backbones import Pyramid
+from atrc.contexts import conv_bn_relu
+
+__all__ = ["AuxiliaryHead", "prediction_layer"]
+
+
+class AuxiliaryHead(nn.Module):
+    """1x1 conv-BN-ReLU, then 1x1 conv, on the stacked maps: the map A_n over the task's label regions.
+
+    Args:
+        inputs: Channels of the stacked maps.
+        regions: R_n.
+    """
+
+    def __init__(self, inputs: int, regions: int) -> None:
+        super().__init__()
+        self.hidden = conv_bn_relu(inputs, inputs)
+        self.regions = prediction_layer(inputs, regions)
+
+    def forward(self, pyramid: Pyramid) -> Tensor:
+        """``(B, R, H, W)`` logits."""
+        out: Tensor = self.regions(self.hidden(pyramid.stacked.detach()))
+        return out
+
+
+def prediction_layer(inputs: int, outputs: int) -> nn.Conv2d:
+    """1x1 conv with weights from N(0, 0.01) and bias 0."""
+    layer = nn.Conv2d(inputs, outputs, 1)
+    nn.init.normal_(layer.weight, std=0.01)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer

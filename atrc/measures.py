@@ -1,0 +1,87 @@
+"""What a module costs for given inputs: multiply-adds, parameters, or seconds."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from atrc.resources import count_module, count_parameters
+from searchspace import Registry
+
+__all__ = ["MEASURES", "Measure"]
+
+REPEATS = 5
+
+
+class Measure(ABC):
+    """A measure of cost.
+
+    Attributes:
+        unit: For labels.
+        runs: Whether modules have to be computed on their device; otherwise they need shapes only.
+    """
+
+    unit: str
+    runs: bool = False
+
+    @abstractmethod
+    def __call__(self, module: nn.Module, inputs: Sequence[Any]) -> float:
+        """Cost of calling a module, in evaluation mode, with inputs on its device."""
+
+    def device(self, device: torch.device) -> torch.device:
+        """Where modules and inputs should be."""
+        return device if self.runs else torch.device("meta")
+
+
+MEASURES: Registry[type[Measure]] = Registry("measure of cost", "atrc.cost_measures")
+
+
+@MEASURES.register("multiply_adds")
+class MultiplyAdds(Measure):
+    """As `atrc.resources` counts them."""
+
+    unit = "multiply-adds"
+
+    def __call__(self, module: nn.Module, inputs: Sequence[Any]) -> float:
+        return count_module(module, inputs).multiply_adds
+
+
+@MEASURES.register("parameters")
+class Parameters(Measure):
+    """Learned numbers."""
+
+    unit = "parameters"
+
+    def __call__(self, module: nn.Module, inputs: Sequence[Any]) -> float:
+        return count_parameters(module)
+
+
+@MEASURES.register("latency")
+class Latency(Measure):
+    """Seconds of the shortest of a few forward passes: disturbances lengthen them."""
+
+    unit = "seconds"
+    runs = True
+
+    def __call__(self, module: nn.Module, inputs: Sequence[Any]) -> float:
+        module.eval()
+        device = next(module.parameters(), torch.empty(0)).device
+        spans = []
+        with torch.no_grad():
+            for _ in range(REPEATS + 1):
+                _wait(device)
+                start = time.perf_counter()
+                module(*inputs)
+                _wait(device)
+                spans.append(time.perf_counter() - start)
+        return min(spans[1:])  # the first one warms up
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

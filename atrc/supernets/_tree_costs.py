@@ -1,0 +1,91 @@
+"""What trees of the branching space cost: every stage once for each of its nodes that is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from searchspace import BMTASSpace, SearchSpace
+
+__all__ = ["TreeCosts"]
+
+
+@dataclass(frozen=True)
+class TreeCosts:
+    """A cost per stage (a `CostModel`). A genotype costs the sum over stages of its nodes, and ``base``.
+
+    Attributes:
+        space: The branching space.
+        stages: Cost of one node of every stage.
+        base: What every genotype costs.
+        unit: For labels.
+    """
+
+    space: BMTASSpace
+    stages: Sequence[float]
+    base: float = 0.0
+    unit: str = ""
+
+    def of(self, choices: Mapping[str, str]) -> float:
+        """Cost of a genotype."""
+        nodes = zip(self.stages, self.space.tree(choices), strict=True)
+        return self.base + sum(cost * len(groups) for cost, groups in nodes)
+
+    def share(self, space: SearchSpace, choices: Mapping[str, str]) -> float:
+        """0 for one branch for all tasks, 1 for a branch for every task from the image on."""
+        return (self.of(choices) - self.base - self._cheapest) / self._span if self._span else 0.0
+
+    @property
+    def _cheapest(self) -> float:
+        return sum(self.stages)
+
+    @property
+    def _span(self) -> float:
+        return (len(self.space.tasks) - 1) * self._cheapest
+
+    def expected_share(self, space: SearchSpace, probabilities: Tensor) -> Tensor:
+        """Exact: the probability of every *set* of reached nodes is carried from the heads down to the first stage.
+
+        Sums over choices would not do: which nodes of a stage are reached depends on which are reached after it.
+
+        Args:
+            space: The branching space.
+            probabilities: ``(J, N)``: the parents of stage 2, of stage 3, ..., and of the heads.
+        """
+        if not self._span:
+            return probabilities.new_zeros(())
+        N = len(self.space.tasks)
+        size = torch.arange(2**N, device=probabilities.device)
+        has = (size[:, None] >> torch.arange(N, device=size.device)) & 1  # (2^N, N): the nodes of every set
+        with_node = size[:, None] | (1 << torch.arange(N, device=size.device))  # (2^N, N): a set and one more node
+        *parents, heads = probabilities.unflatten(0, (-1, N))  # (N, N) each: of a reader, over nodes
+        # All heads read: only the set of all readers counts at first.
+        reached = _picked(heads, has[-1:], with_node)[0]  # (2^N,)
+        nodes = has.sum(1).to(probabilities.dtype)
+        expected = self.stages[-1] * (reached * nodes).sum()
+        for rows, cost in zip(reversed(parents), reversed(self.stages[:-1]), strict=True):
+            reached = reached @ _picked(rows, has, with_node)
+            expected = expected + cost * (reached * nodes).sum()
+        return (expected - self._cheapest) / self._span
+
+
+def _picked(rows: Tensor, readers: Tensor, with_node: Tensor) -> Tensor:
+    """``(S, 2^N)``: for S sets of readers, the probability of every set of nodes that they pick together.
+
+    Args:
+        rows: ``(N, N)``: a reader's probabilities over nodes.
+        readers: ``(S, N)``: which readers are in a set.
+        with_node: ``(2^N, N)``: the index of a set of nodes with one more node.
+    """
+    sets, N = with_node.shape
+    found = rows.new_zeros(len(readers), sets)
+    found[:, 0] = 1.0
+    for reader in range(N):
+        picks = rows.new_zeros(len(readers), sets)
+        for node in range(N):
+            picks = picks.index_add(1, with_node[:, node], found * rows[reader, node])
+        found = torch.where(readers[:, reader, None] > 0, picks, found)
+    return found
