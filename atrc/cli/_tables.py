@@ -1,0 +1,99 @@
+"""The command that makes the paper's tables from runs: table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atrc.cli._app import Jobs, OverrideOption, Quiet, app
+from atrc.experiment import (
+    Planned,
+    check,
+    check_strategy,
+    create_missing,
+    create_retrain,
+    default_jobs,
+    execute_all,
+)
+from atrc.files import write_text
+from atrc.runs import RunDirectory
+from searchspace import InputError, UnknownNameError
+
+__all__: list[str] = []
+
+
+@app.command(rich_help_panel="Use")
+def table(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="Of the paper's table, 1 to 5.")],
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help=(
+                "Whose runs fill it: [cyan]rooms[/cyan], [cyan]ccp[/cyan], or the paper's own data and backbone, "
+                "which is the default."
+            ),
+        ),
+    ] = None,
+    override: OverrideOption = None,
+    runs: Annotated[Path, typer.Option(help="Folder of the experiments.")] = Path("runs"),
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="[cyan]markdown[/cyan], [cyan]csv[/cyan] or [cyan]latex[/cyan]; default: by FILE's suffix.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it there; default: print it.")
+    ] = None,
+    fill: Annotated[bool, typer.Option("--fill", help="First train what is missing; stopped, it goes on.")] = False,
+    jobs: Jobs = None,
+    quiet: Quiet = False,
+) -> None:
+    """A table of the paper: what runs came to, beside the published numbers, and the commands for what is missing."""
+    from analysis.paper.formats import FORMATS, format_of, missing_notes
+    from analysis.paper.missing import planned
+    from analysis.paper_tables import paper_table
+
+    name = format_ or format_of(out.suffix if out is not None else "")
+    if name not in FORMATS:
+        raise UnknownNameError("format", name, FORMATS)
+    overrides = override or []
+    made = paper_table(number, on, runs, overrides)
+    while fill and made.gaps:  # again, where a config names what other runs find
+        ready = [gap for gap in made.gaps if gap.origin.ready]
+        if not ready:
+            raise InputError(f"{made.gaps[0].origin.needs} is missing, and no run that is missing writes it")
+        begun = [RunDirectory.open(path) for gap in ready for path in gap.unfinished]
+        _fill(begun, planned(ready), jobs, quiet)
+        made = paper_table(number, on, runs, overrides)
+    text, notes = FORMATS[name](made), missing_notes(made)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text(out, text)
+        typer.echo("; ".join([f"table {made.published.number} in {out}", *notes[:1]]))
+    if name == "csv":  # the others hold their notes
+        typer.echo("\n".join(notes), err=True, nl=bool(notes))
+
+
+def _fill(begun: Sequence[RunDirectory], wanted: Sequence[Planned], jobs: int | None, quiet: bool) -> None:
+    """Finishes what began and trains what is wanted; last, what the searches among it found.
+
+    Raises:
+        InputError: A config that cannot run, before anything is trained; a run in the way; a run that failed.
+        Interrupted: Stopped by a signal; the same command goes on.
+    """
+    for config in {run.folder: run.config for run in wanted}.values():
+        check(config)
+    for config in {run.folder: run.config for run in wanted if run.spec.kind == "search"}.values():
+        check_strategy(config)
+    runs = [*begun, *create_missing(wanted)]
+    at_once = jobs or default_jobs(runs[0].config)
+    execute_all(runs, jobs=at_once, quiet=quiet)
+    execute_all(create_retrain([run for run in runs if run.spec.kind == "search"]), jobs=at_once, quiet=quiet)
