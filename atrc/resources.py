@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from atrc.backbones import Backbone, BranchedBackbone
+from atrc.backbones import Backbone, BranchedBackbone, Stage
 from atrc.contexts import LocalContext
 from atrc.distillation import ATRC, PSD, Supergraph
 from atrc.network import MultiTaskNetwork, SearchNetwork
@@ -108,7 +108,8 @@ def _count(ghost: nn.Module, inputs: Sequence[Any], costs: dict[Any, Any]) -> tu
 
 def count_module(module: nn.Module, inputs: Sequence[Any]) -> Resources:
     """What a part of a network costs, called with ``inputs`` on the meta device, in evaluation mode."""
-    return Resources(count_parameters(module), _count(_ghost(module), inputs, _COSTS)[0])
+    costs = _COSTS | _UPSAMPLING if isinstance(module, Backbone | Stage) else _COSTS
+    return Resources(count_parameters(module), _count(_ghost(module), inputs, costs)[0])
 
 
 def _ghost(network: nn.Module, instead: Mapping[int, nn.Module] | None = None) -> nn.Module:
