@@ -1,62 +1,122 @@
-"""The resource columns of Table 1 for any config: every network that can be built from it, one row each."""
+"""What networks cost, part by part: every one that can be built from a config, or that of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
-from atrc.build import build_backbone, build_network, build_search_network
+from atrc.backbones import Backbone
+from atrc.build import build_backbone, build_network, build_search_network, build_space, build_tasks, describe_dataset
 from atrc.config import Config
-from atrc.resources import Counter, count_parameters
-from atrc.tasks import Task
-from searchspace import NONE, RELEASED, CPSpace, Genotype, Selection, Weighted, from_codes
+from atrc.network import MultiTaskNetwork
+from atrc.resources import Counter, Resources
+from atrc.runs import RunDirectory
+from searchspace import NONE, RELEASED, CPSpace, Genotype, InputError, Selection, Weighted, from_codes
 
-__all__ = ["resource_rows"]
+__all__ = ["ResourceRow", "resource_rows", "run_resources"]
 
 MODULES = ("cross_stitch", "pap", "psd", "pad_a", "pad_b", "pad_c")
 """The other distillation modules of Table 1, in its order."""
+SINGLE, MULTI, RETRAIN, SEARCH = "single", "multi", "retrain", "search"
 
 
-def resource_rows(
-    config: Config, tasks: Mapping[str, Task], space: CPSpace, size: tuple[int, int]
-) -> list[dict[str, str | int]]:
-    """Rows of ``network``, ``parameters`` and ``multiply_adds`` for one image of ``size`` (H, W).
+@dataclass(frozen=True)
+class ResourceRow:
+    """What a network costs for one image.
 
-    The supergraph's parameters include the architecture's; its multiply-adds are those of a step in which every
-    candidate is active.
+    Attributes:
+        network: What to call it.
+        model: As commands do: ``single`` for the sum over tasks, ``multi``, ``all-global``, ``pad_a``; ``retrain``
+            for a genotype, ``search`` for the supernet.
+        networks: Totals of the networks that it sums, one but for ``single``.
+        parts: See `atrc.resources.Counter.parts`; ``architecture`` has the parameters of a search by logits.
     """
-    rows: list[dict[str, str | int]] = []
-    counter = Counter(size)
-    with torch.device("meta"):  # shapes are all that counts, and values take half a minute to draw
-        backbone = build_backbone(config, pretrained=False)
 
-    def add(label: str, *models: tuple[str, Genotype | None]) -> None:
+    network: str
+    model: str
+    networks: tuple[Resources, ...]
+    parts: Mapping[str, Resources]
+
+    @property
+    def total(self) -> Resources:
+        """Of all parts."""
+        return _sum(self.networks)
+
+
+class _Rows:
+    """Rows of one config; a backbone that networks share is built and counted once."""
+
+    def __init__(self, config: Config, size: tuple[int, int]) -> None:
+        self.config = config
+        self.tasks = build_tasks(config, describe_dataset(config))
+        self.counter = Counter(size)
+        with torch.device("meta"):  # shapes are all that counts, and values take half a minute to draw
+            self.backbone: Backbone = build_backbone(config, pretrained=False)
+        self.space = build_space(config)
+        branched = config.backbone.options.get("branches") is not None or not isinstance(self.space, CPSpace)
+        self.shared = None if branched else self.backbone
+
+    def row(self, label: str, model: str, genotype: Genotype | None = None) -> ResourceRow:
+        names = [f"single-{task}" for task in self.tasks] if model == SINGLE else [model]
+        return _row(label, model, [self.counter.parts(self._network(name, genotype)) for name in names])
+
+    def _network(self, model: str, genotype: Genotype | None) -> MultiTaskNetwork:
+        backbone = self.backbone if model.startswith(SINGLE) else self.shared
         with torch.device("meta"):
-            networks = [build_network(config, tasks, *model, backbone=backbone) for model in models]
-        cost = counter.resources(networks)
-        rows.append({"network": label, "parameters": cost.parameters, "multiply_adds": cost.multiply_adds})
+            return build_network(self.config, self.tasks, model, genotype, pretrained=False, backbone=backbone)
 
-    add("single-task, sum", *((f"single-{task}", None) for task in tasks))
-    add("multi-task", ("multi", None))
-    for module in MODULES:
-        add(module, (module, None))
-    for context in space.contexts:
-        if context != NONE:
-            add(f"all-{context}", (f"all-{context}", space.uniform(context)))
-    for name, genotype in _released(space):
-        add(f"ATRC, released {name}", ("released", genotype))
-    with torch.device("meta"):
-        supernet = build_search_network(config, tasks, backbone=lambda: backbone)
-    everything = Selection({c: tuple(Weighted(option, None) for option in options) for c, options in space.items()})
-    rows.append(
-        {
-            "network": "search supergraph",
-            "parameters": count_parameters(supernet) + sum(len(options) for options in space.values()),
-            "multiply_adds": counter.multiply_adds(supernet, everything),
-        }
-    )
-    return rows
+    def supernet(self) -> ResourceRow:
+        """With everything active that can be."""
+        shared = self.shared
+        with torch.device("meta"):
+            network = build_search_network(
+                self.config, self.tasks, pretrained=False, backbone=(lambda: shared) if shared else None
+            )
+        everything = {c: tuple(Weighted(option, None) for option in options) for c, options in self.space.items()}
+        logits = {"architecture": Resources(sum(map(len, self.space.values())), 0)}
+        parts = self.counter.parts(network, Selection(everything))
+        return _row("search supergraph", SEARCH, [parts | logits])
+
+
+def _row(label: str, model: str, networks: Sequence[Mapping[str, Resources]]) -> ResourceRow:
+    parts = {part: _sum(costs[part] for costs in networks) for part in networks[0]}
+    return ResourceRow(label, model, tuple(_sum(costs.values()) for costs in networks), parts)
+
+
+def _sum(costs: Iterable[Resources]) -> Resources:
+    return sum(costs, start=Resources(0, 0))
+
+
+def resource_rows(config: Config, size: tuple[int, int]) -> list[ResourceRow]:
+    """A row for every network of the config, in the order of Table 1, for one image of ``size`` (H, W)."""
+    rows = _Rows(config, size)
+    found = [rows.row("single-task, sum", SINGLE), rows.row("multi-task", MULTI)]
+    found += [rows.row(module, module) for module in MODULES]
+    space = rows.space
+    if isinstance(space, CPSpace):
+        uniform = [context for context in space.contexts if context != NONE]
+        found += [rows.row(f"all-{context}", f"all-{context}", space.uniform(context)) for context in uniform]
+        found += [rows.row(f"ATRC, released {name}", RETRAIN, genotype) for name, genotype in _released(space)]
+    return [*found, rows.supernet()]
+
+
+def run_resources(run: RunDirectory, size: tuple[int, int] | None = None) -> ResourceRow:
+    """Of the network that a run trains, or that a search found.
+
+    Args:
+        run: A run; a search must have found its genotype.
+        size: (H, W) of an image; None for the dataset's.
+
+    Raises:
+        InputError: A search that is not finished.
+    """
+    genotype = run.genotype()
+    if run.spec.kind == "search" and genotype is None:
+        raise InputError(f"run {run.path} has found no genotype yet; continue it with: atrc resume {run.path}")
+    rows = _Rows(run.config, size or describe_dataset(run.config).size)
+    return rows.row(str(run.path), run.spec.model, genotype)
 
 
 def _released(space: CPSpace) -> Iterator[tuple[str, Genotype]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,9 @@ class Resources:
     parameters: int
     multiply_adds: int
 
+    def __add__(self, other: Resources) -> Resources:
+        return Resources(self.parameters + other.parameters, self.multiply_adds + other.multiply_adds)
+
 
 def count_parameters(module: nn.Module) -> int:
     """Number of learned parameters."""
@@ -63,10 +67,6 @@ class Counter:
         self.image = torch.empty(1, 3, *size, device="meta")
         self._backbones: dict[nn.Module, tuple[int, Any]] = {}
 
-    def resources(self, networks: Sequence[MultiTaskNetwork]) -> Resources:
-        """Summed over networks (the single-task baseline is one a task)."""
-        return Resources(sum(map(count_parameters, networks)), sum(map(self.multiply_adds, networks)))
-
     def multiply_adds(self, network: MultiTaskNetwork | SearchNetwork, selection: Selection | None = None) -> int:
         """Multiply-adds in evaluation mode, up to the predictions on the stride-4 grid.
 
@@ -79,6 +79,46 @@ class Counter:
         arguments = (self.image,) if selection is None else (self.image, selection)
         return of_backbone + _count(rest, arguments, _COSTS)[0]
 
+    def parts(
+        self, network: MultiTaskNetwork | SearchNetwork, selection: Selection | None = None
+    ) -> dict[str, Resources]:
+        """What the parts of a network cost; together that is all of it.
+
+        Args:
+            network: The network.
+            selection: For a supernet: what runs.
+
+        Returns:
+            ``backbone``, ``neck`` (where there is one), ``heads`` (with the final predictions), ``aux`` (the
+            auxiliary heads), ``blocks`` (the distillation but for) ``fuse`` (what joins the blocks of a row).
+        """
+        of_backbone, maps = self._backbone(network.backbone, selection)
+        rest = _ghost(network, {id(network.backbone): _Given(maps)})
+        arguments = (self.image,) if selection is None else (self.image, selection)
+        with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_COSTS) as counter:
+            rest(*arguments)
+        counted = {name: sum(of.values()) // 2 for name, of in counter.get_flop_counts().items()}
+
+        def cost(*paths: str) -> Resources:
+            """Of modules, and of what lies in containers, which are never called."""
+            of_modules = [network.get_submodule(path) for path in paths if _has(network, path)]
+            pattern = re.compile(rf"{type(rest).__name__}\.({'|'.join(map(re.escape, paths))})(\.\w+)?")
+            inside = {name for name in counted if pattern.fullmatch(name)}
+            outermost = [name for name in inside if name.rpartition(".")[0] not in inside]
+            return Resources(sum(map(count_parameters, of_modules)), sum(counted[name] for name in outermost))
+
+        whole, fuse = cost("distillation", "supergraph"), cost("distillation.rows", "supergraph.rows")
+        blocks = Resources(whole.parameters - fuse.parameters, whole.multiply_adds - fuse.multiply_adds)
+        parts = {
+            "backbone": Resources(count_parameters(network.backbone), of_backbone),
+            "neck": cost("neck"),
+            "heads": cost("heads", "predict"),
+            "aux": cost("auxiliary"),
+            "blocks": blocks,
+            "fuse": fuse,
+        }
+        return {name: of for name, of in parts.items() if name != "neck" or network.neck is not None}
+
     def _backbone(self, backbone: Backbone | BranchedBackbone, selection: Selection | None) -> tuple[int, Any]:
         """Multiply-adds, and the maps."""
         searched = isinstance(backbone, BranchedBackbone) and selection is not None
@@ -86,6 +126,13 @@ class Counter:
             arguments = (self.image, selection) if searched else (self.image,)
             self._backbones[backbone] = _count(_ghost(backbone), arguments, _COSTS | _UPSAMPLING)
         return self._backbones[backbone]
+
+
+def _has(network: nn.Module, path: str) -> bool:
+    try:
+        return isinstance(network.get_submodule(path), nn.Module)
+    except AttributeError:
+        return False
 
 
 class _Given(nn.Module):

@@ -1,4 +1,4 @@
-"""Commands on networks and trained runs: evaluate, predict, resources."""
+"""Commands on trained runs: evaluate, predict."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import typer
 from rich.table import Table
 from tqdm import tqdm
 
-from atrc.build import build_tasks, cp_space, describe_dataset, import_plugins
-from atrc.cli._app import ConfigArgument, Json, OverrideOption, Quiet, RunsArgument, app, console, read_config
+from atrc.build import describe_dataset
+from atrc.cli._app import Json, OverrideOption, Quiet, RunsArgument, app, console, read_config
 from atrc.predict import draw_maps, predict_image, read_image, save_drawings
-from atrc.resource_table import resource_rows
 from atrc.runs import RunDirectory, find_runs
 from atrc.training import evaluate_split, load_learner, pick_device
 from searchspace import InputError
@@ -69,40 +68,3 @@ def predict(
         drawn = draw_maps(predict_image(learner, image, size), learner.tasks)
         written += save_drawings(drawn, out, path.stem)
     console.print(f"{len(written)} maps of {len(images)} images in {out}")
-
-
-@app.command(rich_help_panel=MODELS)
-def resources(
-    config: ConfigArgument,
-    override: OverrideOption = None,
-    size: Annotated[str | None, typer.Option(metavar="HxW", help="Image size; default: the dataset's.")] = None,
-    json_: Json = False,
-) -> None:
-    """Count parameters and multiply-adds of every network of a config."""
-    settings = read_config(config, override)
-    import_plugins(settings)
-    info = describe_dataset(settings)
-    image = _parse_size(size) if size else info.size
-    rows = resource_rows(settings, build_tasks(settings, info), cp_space(settings), image)
-    if json_:
-        console.print_json(json.dumps({"size": image, "rows": rows}))
-        return
-    table = Table(box=None, pad_edge=False, title=f"{settings.name}: one 3x{image[0]}x{image[1]} image")
-    table.add_column("network")
-    table.add_column("parameters", justify="right")
-    table.add_column("MAdds (G)", justify="right")
-    for row in rows:
-        adds = row["multiply_adds"]
-        table.add_row(
-            str(row["network"]),
-            f"{row['parameters']:,}".replace(",", " "),
-            f"{adds / 1e9:.3f}" if isinstance(adds, int) else "-",
-        )
-    console.print(table)
-
-
-def _parse_size(text: str) -> tuple[int, int]:
-    height, cross, width = text.lower().partition("x")
-    if not cross or not height.isdigit() or not width.isdigit() or min(int(height), int(width)) < 32:
-        raise InputError(f"--size {text!r} is not HxW with both at least 32, e.g. 425x560")
-    return int(height), int(width)

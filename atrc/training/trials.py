@@ -13,7 +13,7 @@ from atrc.build import build_network
 from atrc.config import Config
 from atrc.costs import network_costs
 from atrc.network import SearchNetwork
-from atrc.resources import Counter
+from atrc.resources import count_multiply_adds, count_parameters
 from atrc.runs import Result, RunDirectory
 from atrc.training.checkpoint import latest, load_checkpoint, save_checkpoint
 from atrc.training.memory import peak_memory
@@ -142,14 +142,13 @@ def execute_trials(
     genotype = strategy.genotype()
     run.write_genotype(genotype)
     network = build_network(config, given.tasks, "found", genotype, pretrained=False)
-    resources = Counter(given.train.info.size).resources([network])
     result = Result(
         metrics={},
         steps=spent.trials,
         samples=spent.samples,
         seconds=round(spent.seconds, 3),
-        parameters=resources.parameters,
-        multiply_adds=resources.multiply_adds,
+        parameters=count_parameters(network),
+        multiply_adds=count_multiply_adds(network, given.train.info.size),
         peak_memory=peak_memory(given.device),
     )
     run.write_result(result)

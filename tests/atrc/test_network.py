@@ -24,6 +24,8 @@ from atrc.tasks import Task
 from atrc.training import learning_rate
 from searchspace import Selection, Supernet
 
+PASCAL = ["semseg", "human_parts", "saliency", "normals", "edge"]
+
 
 @pytest.fixture
 def tasks(config: Config) -> dict[str, Task]:
@@ -113,6 +115,43 @@ def test_padding_changes_no_label_context(config, tasks) -> None:
     on_grid = F.interpolate(valid.float(), (8, 16)).bool()
     for name, out in network.distillation(features, regions, on_grid).items():
         torch.testing.assert_close(out, network.distillation(features, changed, on_grid)[name])
+
+
+@pytest.mark.parametrize("tasks", [["semseg", "depth", "normals", "edge"], PASCAL], ids=["four", "five"])
+@pytest.mark.parametrize("neck", [None, "fpm", "mti_net"])
+@pytest.mark.parametrize(
+    ("backbone", "head"),
+    [
+        ("tiny", {"name": "shallow"}),
+        ("tiny", {"name": "fcn", "channels": 12, "skip": 4, "aspp": True, "rates": [1, 2]}),
+        pytest.param("hrnet18", {"name": "shallow", "aspp": True}, marks=pytest.mark.slow),
+        pytest.param("hrnet48", {"name": "shallow"}, marks=pytest.mark.slow),
+        pytest.param("resnet50", {"name": "fcn"}, marks=pytest.mark.slow),
+        pytest.param("resnet50", {"name": "fcn", "aspp": True}, marks=pytest.mark.slow),
+    ],
+)
+def test_every_backbone_neck_and_head_learns_at_an_odd_size(config, backbone, head, neck, tasks) -> None:
+    """Whole networks with contexts that read every part: predictions on the stride-4 grid, gradients everywhere."""
+    changes = {
+        "dataset": {"name": "rooms", "profile": "people" if len(tasks) == 5 else "indoor", "size": [32, 48]},
+        "tasks": tasks,
+        "backbone": {"name": backbone, **({"width": 0.25} if backbone == "tiny" else {})},
+        "model": {"head": head, "neck": neck and {"name": neck}},
+    }
+    chosen = Config.model_validate({**config.model_dump(), **changes})
+    built = build_tasks(chosen, describe_dataset(chosen))
+    torch.manual_seed(0)
+    network = build_network(chosen, built, "x", cp_space(chosen).uniform("t_label"))
+    for row in network.distillation.rows.values():
+        torch.nn.init.ones_(row.out[1].weight)  # which is zero at first, and lets nothing through
+    predictions = network(torch.randn(2, 3, 47, 65))
+    for name, task in built.items():
+        assert predictions.final[name].shape == (2, task.channels, 12, 17)
+        assert predictions.regions[name].shape == (2, task.regions, 12, 17)
+        assert len(predictions.initial.get(name, ())) == (4 if neck else 0)
+    sum(x.square().mean() for of in (predictions.final, predictions.regions) for x in of.values()).backward()
+    without = [n for n, p in network.named_parameters() if p.grad is None and not n.startswith("neck.predict")]
+    assert without == []
 
 
 def test_derived_network_is_fresh_and_holds_only_the_genotype(supernet: SearchNetwork) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from atrc.build import build_network, build_tasks, cp_space, describe_dataset, model_genotype
-from atrc.config import load_config
-from atrc.resource_table import resource_rows
-from atrc.resources import count_parameters
-from searchspace import RELEASED, from_codes
+from atrc.config import Config, load_config
+from atrc.network import MultiTaskNetwork
+from atrc.resource_table import resource_rows, run_resources
+from atrc.resources import Counter, count_parameters
+from atrc.runs import RunDirectory, RunSpec
+from searchspace import RELEASED, InputError, from_codes
 
 NYUD = {
     "single-task, sum": (16_097_716, 40.937),
@@ -33,9 +37,8 @@ PUBLISHED = {
 
 def test_nyud_hrnet18() -> None:
     config = load_config("nyud_hrnet18")
-    info = describe_dataset(config)
-    rows = resource_rows(config, build_tasks(config, info), cp_space(config), info.size)
-    counted = {str(row["network"]): (int(row["parameters"]), int(row["multiply_adds"])) for row in rows}
+    rows = resource_rows(config, describe_dataset(config).size)
+    counted = {row.network: (row.total.parameters, row.total.multiply_adds) for row in rows}
     assert counted["search supergraph"][0] == 5_459_314
     for network, (parameters, giga) in NYUD.items():
         assert counted[network][0] == parameters
@@ -44,6 +47,43 @@ def test_nyud_hrnet18() -> None:
         assert counted[network][0] / 1e6 == pytest.approx(mega, abs=0.005)
         if published is not None:
             assert counted[network][1] / 1e9 == pytest.approx(published, rel=0.001)
+    parts = {row.network: row.parts for row in rows}
+    atrc = parts["ATRC, released nyud_hrnet18"]
+    sources = 4
+    assert atrc["backbone"].parameters == 3_860_720
+    assert atrc["heads"].parameters == 4 * 162_944 + sum((67 + 1) * outputs for outputs in (40, 1, 3, 1))
+    assert atrc["aux"].parameters == sum(73_440 + 271 * regions for regions in (40, 40, 40, 2))
+    assert atrc["blocks"].parameters == 16 * 9_141
+    assert atrc["fuse"].parameters == 4 * 9_112 + sources * 8_978
+    assert "neck" not in atrc
+
+
+@pytest.mark.parametrize(
+    ("source", "model"),
+    [("rooms4", "multi"), ("rooms4", "all-t_label"), ("rooms4+mti_net", "psd"), ("rooms5+fcn+aspp", "all-local")],
+)
+def test_parts_add_up_to_the_network(source: str, model: str) -> None:
+    config = load_config(source)
+    tasks = build_tasks(config, describe_dataset(config))
+    with torch.device("meta"):
+        network: MultiTaskNetwork = build_network(config, tasks, model, model_genotype(config, model))
+    counter = Counter((64, 96))
+    parts = counter.parts(network)
+    assert sum(part.parameters for part in parts.values()) == count_parameters(network)
+    assert sum(part.multiply_adds for part in parts.values()) == counter.multiply_adds(network)
+    assert ("neck" in parts) == ("mti_net" in source)
+
+
+def test_a_run_is_counted_as_what_it_trained(config: Config, tmp_path: Path) -> None:
+    genotype = cp_space(config).uniform("global")
+    found = RunDirectory.create(tmp_path / "found", RunSpec("train", "retrain", 0), config, genotype)
+    plain = RunDirectory.create(tmp_path / "multi", RunSpec("train", "multi", 0), config)
+    rows = {row.model: row.total for row in resource_rows(config, (32, 48))}
+    assert run_resources(found).total == rows["all-global"]
+    assert run_resources(plain).total == rows["multi"]
+    searching = RunDirectory.create(tmp_path / "search", RunSpec("search", "search", 0), config)
+    with pytest.raises(InputError, match="has found no genotype yet"):
+        run_resources(searching)
 
 
 @pytest.mark.parametrize(

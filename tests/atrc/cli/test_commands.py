@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -223,3 +224,6 @@ def test_lists_and_data_commands(atrc: Call, config_file: Path, tmp_path: Path) 
     assert "0 errors" in atrc("data", "check", config_file)
     rows = json.loads(atrc("resources", config_file, "--json"))["rows"]
     assert rows[-1]["network"] == "search supergraph"
+    assert sum(part["parameters"] for part in rows[-1]["parts"].values()) == rows[-1]["parameters"]
+    table = pd.read_csv(io.StringIO(atrc("resources", config_file, "--csv")))
+    assert table["backbone_parameters"].tolist() == [row["parts"]["backbone"]["parameters"] for row in rows]

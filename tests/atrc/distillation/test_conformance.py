@@ -17,7 +17,7 @@ from searchspace import CPSpace, InputError
 NYUD = ("semseg", "depth", "normals", "edge")
 PASCAL = ("semseg", "human_parts", "saliency", "normals", "edge")
 REGIONS = {"semseg": 6, "human_parts": 7, "saliency": 2, "depth": 5, "normals": 4, "edge": 2}
-BACKBONES = {"tiny": 42, "hrnet18": 67, "hrnet48": 180}
+BACKBONES = {"tiny": 42, "hrnet18": 67, "hrnet48": 180, "resnet50": 256}
 
 
 def of_contexts(context: str) -> Callable[[Mapping[str, int]], Distillation]:
