@@ -25,8 +25,8 @@ class PAP(Distillation):
     On features averaged over 2 x 2 pixels: every task has a row-stochastic affinity between all pixels,
     ``M_s = softmax(x_s^T x_s / sqrt(d))`` of its reduced features; a target mixes them,
     ``M'_t = sum over s of a_ts M_s`` with ``a_t`` a learned convex combination; and its features diffuse,
-    ``y <- rate * M'_t y + (1 - rate) * y``, several times. What that changed is enlarged, added to F_t, and refined
-    by a 1x1 conv-BN-ReLU.
+    ``y <- rate * M'_t y + (1 - rate) * y``, several times. The outcome is enlarged, added to F_t, and refined by a
+    1x1 conv-BN-ReLU. (Adding only what diffusion changed would take from F_t what neighbours have in common.)
 
     Args:
         channels: Task -> C.
@@ -56,8 +56,8 @@ class PAP(Distillation):
         for task, shares in zip(self.tasks, self.mixture.softmax(-1), strict=True):
             terms = [share * affinity for share, affinity in zip(shares, affinities, strict=True)]
             mixed_BLL = sum(terms[1:], start=terms[0])
-            change = self._diffused(coarse[task], mixed_BLL) - coarse[task]
-            enlarged = F.interpolate(change, features[task].shape[-2:], mode="bilinear", align_corners=False)
+            diffused = self._diffused(coarse[task], mixed_BLL)
+            enlarged = F.interpolate(diffused, features[task].shape[-2:], mode="bilinear", align_corners=False)
             refined[task] = self.refine[task](features[task] + enlarged)
         return refined
 

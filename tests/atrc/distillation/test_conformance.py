@@ -168,8 +168,7 @@ def test_pap_diffuses_pixel_by_pixel() -> None:
     y = small["edge"][0].reshape(4, 6)
     for _ in range(3):
         y = 0.75 * y + 0.25 * torch.stack([(mixed[i] * y).sum(1) for i in range(6)], dim=1)
-    change = y.view(1, 4, 2, 3) - small["edge"]
-    enlarged = F.interpolate(change, (4, 6), mode="bilinear", align_corners=False)
+    enlarged = F.interpolate(y.view(1, 4, 2, 3), (4, 6), mode="bilinear", align_corners=False)
     expected = module.refine["edge"](features["edge"] + enlarged)
     torch.testing.assert_close(module(features, regions)["edge"], expected)
 
@@ -183,7 +182,7 @@ def test_nothing_flows_from_padding_in_pap() -> None:
     for x in features.values():
         x[:, :, 4:] = 100.0
     after = module(features, regions, valid)
-    for task in NYUD:  # pixels whose enlarged change mixes no padded one
+    for task in NYUD:  # pixels whose enlarged outcome mixes no padded one
         torch.testing.assert_close(after[task][:, :, :3], before[task][:, :, :3])
 
 
