@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from atrc.build import build_space
 from atrc.config import Compare, Config
 from atrc.experiment import Planned, check, check_strategy, create_missing, expand_models
 from atrc.runs import RunDirectory, RunSpec
@@ -116,12 +117,13 @@ def incumbents(run: RunDirectory, compare: Compare) -> list[Incumbent]:
     if found is None:
         raise InputError(f"run {run.path} is not a finished search")
     named = list(_named(run))
+    space = build_space(run.config)
     result = []
     for point in range(1, compare.points):
         fraction = point / compare.points
         until = [choices for samples, choices in named if samples <= fraction * compare.samples]
         choices = until[-1] if until else named[0][1]
-        result.append(Incumbent(fraction, Genotype(found.space, choices, found.parameters)))
+        result.append(Incumbent(fraction, space.canonical(choices)))
     return [*result, Incumbent(1.0, found)]
 
 

@@ -29,7 +29,8 @@ class BMTASSpace(SearchSpace):
     """All ways to pick parents: L x N choices of N options.
 
     Many genotypes are one tree: nodes that no head reaches may pick anything, and nodes may change names.
-    `canonical` brings those of one tree to one form.
+    `canonical` brings those of one tree to one form. Genotypes drawn uniformly are not uniform over trees: in most of
+    them the tasks part early.
 
     Args:
         tasks: Names of the tasks, all different, at least one.

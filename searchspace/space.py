@@ -124,6 +124,13 @@ class SearchSpace(Mapping[str, tuple[str, ...]]):
             raise InputError(f"genotype is for space {genotype.space!r}, but this is space {self.name!r}")
         return self.genotype(genotype)
 
+    def canonical(self, choices: Mapping[str, str]) -> Genotype:
+        """The one form of all genotypes that stand for the same network: here the genotype itself.
+
+        A space where different choices can make the same network overrides it.
+        """
+        return self.genotype(choices)
+
     def sample(self, rng: random.Random) -> Genotype:
         """A genotype drawn uniformly; constraints between choices are met by drawing again."""
         while True:

@@ -39,7 +39,7 @@ def analyze(
     networks: Networks = True,
     quiet: Quiet = False,
 ) -> None:
-    """Tables and figures from runs: metrics, Delta_m, genotypes, agreement, importance, attention (Figs. 3-7)."""
+    """Tables and figures from runs: metrics, Delta_m, genotypes or trees, agreement, importance, attention."""
     show_analysis(runs, out, by=by, networks=networks, quiet=quiet)
 
 
@@ -77,15 +77,16 @@ def importance(
 
     It is kept in every run as importance.csv, which analyze reads.
     """
-    from analysis import measure_importance
+    from analysis import has_blocks, measure_importance
 
     given = {
         str(run.path): measure_importance(run, split=split, permutations=permutations, seed=seed, quiet=quiet)
         for run in find_runs(runs)
-        if run.genotype() is not None
+        if has_blocks(run)
     }
     if not given:
-        raise InputError(f"no run with context-pooling blocks in {', '.join(map(str, runs))}: baselines have none")
+        searched = ", ".join(map(str, runs))
+        raise InputError(f"no run with context-pooling blocks in {searched}: baselines have none, nor have trees")
     of_block = {"context": "first", "before": "first", "drop": "mean"}
     tables = {
         path: table.groupby(["target", "source"], sort=False).agg(of_block).reset_index().to_dict("records")

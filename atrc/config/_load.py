@@ -67,12 +67,14 @@ def load_config(source: str, overrides: Sequence[str] = ()) -> Config:
         data = _mapping(_read_shipped("presets", base), f"preset {base}")
     else:
         raise UnknownNameError("preset", base, preset_names(), "a preset's name or the path of a .yaml file")
+    if variants:  # defaults are there to be changed as well
+        data = _validated(data, base, ()).model_dump(mode="json")
     for variant in variants:
         if variant not in variant_names():
             raise UnknownNameError("variant", variant, variant_names(), f"config {source!r}")
-        changes = _read_shipped("presets", "variants", variant).replace("{name}", str(data.get("name")))
+        changes = _read_shipped("presets", "variants", variant).replace("{name}", data["name"])
         _change(data, _mapping(changes, f"variant {variant}"))
-        data["name"] = f"{data.get('name')}{VARIANT}{variant}"
+        data["name"] += VARIANT + variant
     return _validated(data, source, overrides)
 
 

@@ -115,7 +115,7 @@ def _execute(run: RunDirectory, *, quiet: bool, position: int) -> Result:
         metrics = evaluate_split(config, learner, "val", device, stop=stop, quiet=quiet, position=position)
     genotype = learner.genotype()
     if genotype is not None:
-        run.write_genotype(genotype)
+        run.write_genotype(build_space(config).canonical(genotype))
     result = Result(
         metrics=metrics,
         steps=training.steps,

@@ -139,7 +139,7 @@ def execute_trials(
         raise InputError(
             f"{run.path}: a budget of {budget} images does not allow one trial of {config.trials.steps} steps"
         )
-    genotype = strategy.genotype()
+    genotype = strategy.space.canonical(strategy.genotype())
     run.write_genotype(genotype)
     network = build_network(config, given.tasks, "found", genotype, pretrained=False)
     result = Result(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from atrc.build import build_tasks, cp_space, describe_dataset
-from atrc.config import load_config, parse_config, preset_names
+from atrc.config import load_config, parse_config, preset_names, ships, variant_names, variant_summary
 from searchspace import InputError
 
 
-@pytest.mark.parametrize("name", ["demo", "rooms4", "rooms5", "ccp", "nyud_hrnet18", "pascal_hrnet18"])
+@pytest.mark.parametrize("name", preset_names())
 def test_every_preset_builds_its_tasks_and_space(name: str) -> None:
     config = load_config(name)
     tasks = build_tasks(config, describe_dataset(config))
@@ -33,6 +35,40 @@ def test_resolved_config_reads_back_to_the_same() -> None:
     for name in preset_names():
         config = load_config(name, ["seeds=[4, 5]", "model.contexts={local: {border: zero}}"])
         assert parse_config(config.to_yaml(), "copy") == config
+
+
+def test_variants_change_a_preset_one_after_the_other() -> None:
+    config = load_config("rooms5+short+fcn+aspp")
+    assert config.name == "rooms5+short+fcn+aspp"
+    assert (config.search.steps, config.train.steps, config.search.lr) == (300, 300, load_config("rooms5").search.lr)
+    assert config.strategy.options == {"lr": 0.05}
+    assert config.model.head.name == "fcn"
+    assert config.model.head.options == {"channels": 48, "skip": 16, "rates": [1, 2, 3], "aspp": True}
+    assert load_config("rooms4+aspp").model.head.name == "shallow"
+    assert load_config("pascal_resnet50+wide").backbone.options == {"width": 2}, (
+        "of another name, without its options"
+    )
+    assert load_config("rooms4+short+branched").backbone.options["branches"] == (
+        "runs/rooms4+short+bmtas/search/seed0/genotype.json"
+    )
+
+
+def test_variants_of_a_file_and_those_that_do_not_exist(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("name: own\ndataset: {name: rooms}\ntasks: [semseg]\nsearch: {lr: 0.5}\n")
+    config = load_config(f"{file}+short")
+    assert (config.name, config.search.lr, config.search.steps) == ("own+short", 0.5, 300)
+    with pytest.raises(InputError, match=r"unknown variant 'shot' .*did you mean 'short'"):
+        load_config("rooms4+shot")
+    assert ships("rooms4+short+fpm")
+    assert not ships("own+short")
+    assert not ships("rooms4+own")
+
+
+def test_every_variant_says_what_it_changes() -> None:
+    for name in variant_names():
+        assert variant_summary(name).endswith(".")
+        assert load_config(f"rooms4+{name}") != load_config("rooms4")
 
 
 def test_overrides_nest_and_turn_lists_of_tasks_into_options() -> None:
