@@ -19,8 +19,14 @@ from analysis.overview import Analysis, Drawing, analyze
 from analysis.predictions import Example, examples_table, prediction_examples
 from analysis.sampled import ranked_by_stage, sampled_against_retrained
 from analysis.screen import summary
-from analysis.source_importance import importance_against_agreement, measure_importance, source_importance
+from analysis.source_importance import (
+    has_blocks,
+    importance_against_agreement,
+    measure_importance,
+    source_importance,
+)
 from analysis.trajectory import block_probabilities, freeze_times, search_trajectory, training_curves
+from analysis.trees import TreeAgreement, same_trees, stage_costs, tree_agreement, trees
 
 __all__ = [
     "Agreement",
@@ -32,6 +38,7 @@ __all__ = [
     "Example",
     "Runs",
     "TaskInfo",
+    "TreeAgreement",
     "agreement",
     "analyze",
     "attention_maps",
@@ -51,6 +58,7 @@ __all__ = [
     "fleiss_kappa",
     "freeze_times",
     "gains",
+    "has_blocks",
     "importance_against_agreement",
     "krippendorff_alpha",
     "load_runs",
@@ -62,11 +70,15 @@ __all__ = [
     "prediction_examples",
     "proportions",
     "ranked_by_stage",
+    "same_trees",
     "sampled_against_retrained",
     "search_trajectory",
     "source_importance",
+    "stage_costs",
     "summarize",
     "summary",
     "training_curves",
+    "tree_agreement",
+    "trees",
     "with_delta_m",
 ]

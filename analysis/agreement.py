@@ -16,7 +16,7 @@ from analysis.bootstrap import bootstrap, bootstrap_mean
 from analysis.genotypes import context_space
 from searchspace import Genotype, InputError, block
 
-__all__ = ["Agreement", "agreement", "fleiss_kappa", "krippendorff_alpha"]
+__all__ = ["Agreement", "agreement", "fleiss_kappa", "krippendorff_alpha", "over_runs"]
 
 RESAMPLES = 1000
 
@@ -75,7 +75,7 @@ def agreement(genotypes: Sequence[Genotype], *, seed: int = 0) -> Agreement:
     pairs = list(combinations(range(n), 2))
     same = np.array([[genotypes[a][choice] == genotypes[b][choice] for a, b in pairs] for choice in space])
     shares = same.mean(1)
-    intervals = [_over_runs(row, pairs, n, seed) for row in same]
+    intervals = [over_runs(row, pairs, n, seed) for row in same]
     table = pd.DataFrame(
         [
             {"target": target, "source": source, "agreement": share, "low": low, "high": high}
@@ -102,8 +102,15 @@ def _over_blocks(of: Callable[[np.ndarray], float], counts: np.ndarray, seed: in
     return of(counts), *bootstrap(drawn_coefficient, len(counts), resamples=RESAMPLES, seed=seed)
 
 
-def _over_runs(same: np.ndarray, pairs: Sequence[tuple[int, int]], n: int, seed: int) -> tuple[float, float]:
-    """Interval of one block's agreement, of whether each pair of runs is of one mind."""
+def over_runs(same: np.ndarray, pairs: Sequence[tuple[int, int]], n: int, seed: int) -> tuple[float, float]:
+    """95 % bootstrap interval of an agreement over runs; a resample's pairs of a run with itself are left out.
+
+    Args:
+        same: ``(len(pairs),)``: how far each pair of runs is of one mind, in 0..1.
+        pairs: Pairs of different runs.
+        n: Number of runs.
+        seed: Of the resampling.
+    """
     first, second = np.array(pairs).T
 
     def drawn_agreement(drawn: np.ndarray) -> np.ndarray:

@@ -32,7 +32,9 @@ class Blocks:
     def __init__(self, network: MultiTaskNetwork | SearchNetwork, genotype: Genotype | None = None) -> None:
         module = getattr(network, "distillation", None) or getattr(network, "supergraph", None)
         if not isinstance(module, ATRC | Supergraph):
-            raise InputError("the network has no context-pooling blocks: it is a baseline without contexts")
+            raise InputError(
+                "the network has no context-pooling blocks: it is a baseline without contexts, or a tree"
+            )
         self.network = network
         self._module = module
         if isinstance(module, ATRC):

@@ -56,7 +56,7 @@ def compare(
 
     Args:
         runs: The runs.
-        model: By default the retrained ATRC.
+        model: By default what the search found, retrained.
         other: By default the multi-task baseline.
         paired: How Delta_m chooses its baseline; see `analysis.multitask`. The baselines themselves are not
             resampled: they shift both sides alike and only scale the difference.

@@ -13,8 +13,9 @@ import pandas as pd
 
 from analysis.bootstrap import bootstrap_mean
 from analysis.load import Runs
+from analysis.spaces import common_space
 from atrc.config import config_value
-from searchspace import CPSpace, Genotype, InputError, block, build_space
+from searchspace import CPSpace, Genotype, InputError, block
 
 __all__ = [
     "PARTS",
@@ -33,23 +34,14 @@ PARTS = ("all", "diagonal", "off-diagonal")
 
 
 def context_space(genotypes: Sequence[Genotype]) -> CPSpace:
-    """The space that the genotypes come from.
+    """The context-pooling space that the genotypes come from.
 
     Raises:
-        InputError: None given, another kind of space, or different spaces.
+        InputError: Another kind of space; see also `analysis.spaces.common_space`.
     """
-    if not genotypes:
-        raise InputError("no genotype given, so there is nothing to analyse")
-    first = genotypes[0]
-    for genotype in genotypes:
-        if genotype.space != first.space or dict(genotype.parameters) != dict(first.parameters):
-            raise InputError(
-                "genotypes of different spaces cannot be analysed together: "
-                f"{first.space} {dict(first.parameters)} and {genotype.space} {dict(genotype.parameters)}"
-            )
-    space = build_space(first.space, **first.parameters)
+    space = common_space(genotypes)
     if not isinstance(space, CPSpace):
-        raise InputError(f"this analysis reads genotypes of the cp space, got one of {first.space!r}")
+        raise InputError(f"this analysis reads genotypes of the cp space, got one of {space.name!r}")
     return space
 
 
@@ -96,13 +88,16 @@ def proportions(genotypes: Sequence[Genotype]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["blocks", "context", "count", "total", "share", "low", "high"])
 
 
-def conditions(runs: Runs, by: str | None = None) -> dict[str, list[Genotype]]:
-    """The genotypes of all searches, put together by what they have in common.
+def conditions(
+    runs: Runs, by: str | None = None, experiments: Sequence[str] | None = None
+) -> dict[str, list[Genotype]]:
+    """The genotypes of searches, put together by what they have in common.
 
     Args:
         runs: The runs.
         by: A key of the config, e.g. ``strategy.name`` or ``dataset.name``, whose value names the condition; by
             default the experiment, with the model where searches of several kinds are in it.
+        experiments: Whose searches; by default all.
 
     Raises:
         InputError: A config has no such key.
@@ -111,7 +106,7 @@ def conditions(runs: Runs, by: str | None = None) -> dict[str, list[Genotype]]:
         for directory in runs.directories.values():
             config_value(directory.config, by)
     found: dict[str, list[Genotype]] = {}
-    for experiment in runs.experiments:
+    for experiment in runs.experiments if experiments is None else experiments:
         rows = runs.searches(experiment)
         several = rows["model"].nunique() > 1
         for row in rows.to_dict("records"):

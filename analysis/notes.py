@@ -6,9 +6,10 @@ from pathlib import Path
 
 from analysis.load import SINGLE, Runs
 from analysis.multitask import missing_baselines
-from searchspace import CPSpace, InputError, build_space
+from analysis.spaces import space_found
+from searchspace import BMTASSpace, CPSpace
 
-__all__ = ["has_context_genotypes", "notes"]
+__all__ = ["notes"]
 
 NAMED = 3
 
@@ -20,17 +21,6 @@ def notes(runs: Runs, *, paired: bool = False) -> list[str]:
         found += [*_missing_metrics(runs, experiment), *_budgets(runs, experiment), *_seeds(runs, experiment)]
         found += [*_searches(runs, experiment), *_question(runs, experiment)]
     return found
-
-
-def has_context_genotypes(runs: Runs, experiment: str) -> bool:
-    """Whether the experiment's searches found genotypes of a context-pooling space."""
-    genotypes = list(runs.found(experiment).values())
-    if not genotypes:
-        return False
-    try:
-        return isinstance(build_space(genotypes[0].space, **genotypes[0].parameters), CPSpace)
-    except InputError:  # a space that is not registered
-        return False
 
 
 def _unfinished(paths: tuple[Path, ...]) -> list[str]:
@@ -74,23 +64,30 @@ def _searches(runs: Runs, experiment: str) -> list[str]:
     name = runs.configs[experiment]
     if not found:
         return [f"{experiment}: no finished search, so no genotypes; make some with: atrc search {name}"]
-    if not has_context_genotypes(runs, experiment):
-        return [f"{experiment}: its genotypes are not of the cp space, which the analysis of context types reads"]
+    space = space_found(runs, experiment)
+    if not isinstance(space, CPSpace | BMTASSpace):
+        return [f"{experiment}: its genotypes are not all of one cp space, which the analysis of context types reads"]
+    remarks = []
+    if isinstance(space, BMTASSpace):
+        remarks.append(
+            f"{experiment}: its searches found trees, which have no context types: their shares, and agreement on, "
+            "importance and attention of blocks are left out"
+        )
     if len(found) == 1:
-        return [
+        remarks.append(
             f"{experiment}: one search only, so agreement between searches is missing; "
             f"give the config more seeds and make the others with: atrc search {name}"
-        ]
-    return []
+        )
+    return remarks
 
 
 def _question(runs: Runs, experiment: str) -> list[str]:
-    """What lacks for the question whether the retrained ATRC beats the multi-task baseline."""
+    """What lacks for the question whether the retrained network beats the multi-task baseline."""
     name = runs.configs[experiment]
     commands = {"multi": f"atrc train {name} --model multi", "retrain": f"atrc experiment {name}"}
     present = set(runs.frame[runs.frame["experiment"] == experiment]["model"])
     return [
-        f"{experiment}: no finished {model!r} run, so the retrained ATRC is not compared with the multi-task "
+        f"{experiment}: no finished {model!r} run, so the retrained network is not compared with the multi-task "
         f"baseline; make it with: {command}"
         for model, command in commands.items()
         if model not in present

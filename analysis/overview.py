@@ -34,12 +34,14 @@ from analysis.figures import (
     draw_resources,
     draw_sampled,
     draw_trajectory,
+    draw_trees,
     save_figure,
+    words_of,
 )
 from analysis.genotypes import conditions, context_space, distances, matrices, proportions, with_consensus
 from analysis.load import Runs, load_runs
 from analysis.multitask import summarize, with_delta_m
-from analysis.notes import has_context_genotypes, notes
+from analysis.notes import notes
 from analysis.predictions import examples_table, prediction_examples
 from analysis.sampled import ranked_by_stage, sampled_against_retrained
 from analysis.source_importance import (
@@ -48,13 +50,15 @@ from analysis.source_importance import (
     measure_importance,
     source_importance,
 )
+from analysis.spaces import space_found
 from analysis.tables import write_table
 from analysis.trajectory import block_probabilities, freeze_times, search_trajectory, training_curves
+from analysis.trees import stage_costs, tree_agreement, trees
 from atrc.build import build_dataset
 from atrc.runs import RunDirectory
 from atrc.training import load_learner, pick_device
 from atrc.training.checkpoint import latest
-from searchspace import Genotype, InputError
+from searchspace import BMTASSpace, CPSpace, Genotype, InputError, SearchSpace
 
 __all__ = ["Analysis", "Drawing", "analyze"]
 
@@ -150,16 +154,20 @@ def analyze(
         InputError: See `analysis.load.load_runs`.
     """
     runs = load_runs(paths)
-    found = conditions(runs, by)  # what is wrong with it stops before anything is written
+    spaces = {experiment: space_found(runs, experiment) for experiment in runs.experiments}
+    without_trees = [experiment for experiment, space in spaces.items() if not isinstance(space, BMTASSpace)]
+    found = conditions(runs, by, without_trees)  # what is wrong with it stops before anything is written
     analysis = Analysis(runs, Path(out), notes=notes(runs, paired=paired), paired=paired)
     analysis.add_table("runs", with_delta_m(runs, paired=paired))
     analysis.add_table("summary", summarize(runs, paired=paired))
     analysis.add_table("comparison", as_frame(compare(runs, paired=paired)))
-    for experiment in runs.experiments:
+    for experiment, space in spaces.items():
         part = _Part(analysis, experiment)
         _performance(part)
         trained: list[RunDirectory] = []
-        if has_context_genotypes(runs, experiment):
+        if isinstance(space, BMTASSpace):
+            _trees(part, space)
+        if isinstance(space, CPSpace):
             searches = _genotypes(part, runs.found(experiment))
             if networks:
                 trained = _trained(part, quiet=quiet)
@@ -168,7 +176,7 @@ def analyze(
             _attention(part, trained[0])
         if networks:
             _predictions(part)
-        _training(part)
+        _training(part, space)
     _proportions(analysis, found)
     return analysis
 
@@ -240,6 +248,18 @@ def _genotypes(part: _Part, found: Mapping[str, Genotype]) -> Agreement | None:
     return result
 
 
+def _trees(part: _Part, space: BMTASSpace) -> None:
+    """Which tasks share which stages, and how far searches agree on it."""
+    found = part.runs.found(part.experiment)
+    search = part.runs.directories[part.runs.searches(part.experiment)["path"].iloc[0]]
+    table = trees(found, stage_costs(search.config, space))
+    alike = tree_agreement(list(found.values())) if len(found) > 1 else None
+    if alike is not None:
+        part.table("trees_agreement", alike.table)
+        part.table("trees_overall", alike.overall.assign(runs=alike.runs))
+    part.figure("trees", table, lambda: draw_trees(table, None if alike is None else alike.mean))
+
+
 def _importance(part: _Part, searches: Agreement | None) -> None:
     """Fig. 6, of what is kept in the runs."""
     table = source_importance(part.runs, part.experiment)
@@ -281,13 +301,14 @@ def _predictions(part: _Part) -> None:
     part.figure("predictions", examples_table(examples), lambda: draw_predictions(examples, part.runs.tasks))
 
 
-def _training(part: _Part) -> None:
+def _training(part: _Part, space: SearchSpace | None) -> None:
+    words = words_of(space)
     trajectory = search_trajectory(part.runs, part.experiment)
     blocks = block_probabilities(part.runs, part.experiment)
     part.table("trajectory_blocks", blocks)
-    part.figure("trajectory", trajectory, lambda: draw_trajectory(trajectory, blocks))
+    part.figure("trajectory", trajectory, lambda: draw_trajectory(trajectory, blocks, words))
     frozen = freeze_times(part.runs, part.experiment)
-    part.figure("freezing", frozen, lambda: draw_freezing(frozen))
+    part.figure("freezing", frozen, lambda: draw_freezing(frozen, words))
     curves = training_curves(part.runs, part.experiment)
     part.figure("curves", curves, lambda: draw_curves(curves))
 

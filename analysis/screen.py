@@ -13,6 +13,7 @@ from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from analysis.agreement import agreement
 from analysis.comparison import answers, compare
@@ -20,9 +21,11 @@ from analysis.figures.style import context_colours, context_titles, short_labels
 from analysis.genotypes import consensus, context_space
 from analysis.load import Runs
 from analysis.multitask import summarize
-from analysis.notes import has_context_genotypes, notes
+from analysis.notes import notes
 from analysis.numbers import DASH, decimals, number, plus_minus
-from searchspace import Genotype, block
+from analysis.spaces import space_found
+from analysis.trees import same_trees, tree_agreement
+from searchspace import BMTASSpace, CPSpace, Genotype, block
 
 __all__ = ["summary"]
 
@@ -30,8 +33,8 @@ __all__ = ["summary"]
 def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
     """Tables, answers and genotypes of every experiment, then the notes on what is missing.
 
-    An experiment's part: metrics and Delta_m per model, the multi-task baseline against the retrained ATRC, and what
-    its searches found, with their agreement.
+    An experiment's part: metrics and Delta_m per model, the multi-task baseline against the retrained network, and
+    what its searches found, with their agreement.
 
     Args:
         runs: From `analysis.load.load_runs`.
@@ -48,9 +51,12 @@ def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
         parts += [_performance(rows, runs, experiment), _cost(rows)]
         sentences = answers(comparisons, experiment)
         if sentences:
-            parts.append(_section("Does the retrained ATRC beat the multi-task baseline?", sentences))
-        if has_context_genotypes(runs, experiment):
+            parts.append(_section("Does the retrained network beat the multi-task baseline?", sentences))
+        space = space_found(runs, experiment)
+        if isinstance(space, CPSpace):
             parts += _genotypes(runs.found(experiment))
+        if isinstance(space, BMTASSpace):
+            parts += _trees(runs.found(experiment), space)
     remarks = notes(runs, paired=paired)
     if remarks:
         parts.append(_section("Notes", remarks))
@@ -134,3 +140,39 @@ def _matrix(title: str, genotype: Genotype) -> Table:
             cells.append(Text(f" {short[context]:^2}", style=style))
         table.add_row(Text(f"{target.replace('_', ' ')} "), *cells)
     return table
+
+
+def _trees(found: dict[str, Genotype], space: BMTASSpace) -> list[RenderableType]:
+    """Every different tree, with the searches that found it."""
+    parts: list[RenderableType] = [Text("\nTrees (which tasks share which stages of the backbone)", style="bold")]
+    parts.append(Columns([_tree(runs, space.tree(found[runs[0]])) for runs in same_trees(found)], padding=(0, 3)))
+    if len(found) > 1:
+        result = tree_agreement(list(found.values()))
+        share = DASH if math.isnan(result.mean) else f"{100 * result.mean:.0f} %"
+        different = "one tree" if result.distinct == 1 else f"{result.distinct} different trees"
+        parts.append(
+            Text(
+                f"Agreement of {result.runs} searches, {different}: {share} of task pairs and stages are alike in "
+                "two of them (shared in both trees, or in neither)"
+            )
+        )
+    return parts
+
+
+def _tree(runs: Sequence[str], stages: Sequence[Sequence[Sequence[str]]]) -> Tree:
+    nodes = f"{sum(map(len, stages))} of {len(stages) * sum(map(len, stages[0]))} nodes"
+    drawn = Tree(Text(f"{', '.join(runs)}: {nodes}"), guide_style="dim")
+    _grow(drawn, stages, 0, stages[0])
+    return drawn
+
+
+def _grow(tree: Tree, stages: Sequence[Sequence[Sequence[str]]], stage: int, groups: Sequence[Sequence[str]]) -> None:
+    """Adds a line for each group of tasks, over all stages that they share, and below it what they part into."""
+    for group in groups:
+        until = stage
+        while until + 1 < len(stages) and group in stages[until + 1]:
+            until += 1
+        numbers = f"stage {stage + 1}" if until == stage else f"stages {stage + 1}-{until + 1}"
+        line = tree.add(Text(f"{numbers}: {', '.join(task.replace('_', ' ') for task in group)}"))
+        if until + 1 < len(stages):
+            _grow(line, stages, until + 1, [part for part in stages[until + 1] if set(part) <= set(group)])

@@ -9,14 +9,21 @@ from analysis.bootstrap import bootstrap_mean
 from analysis.importance import PERMUTATIONS, block_importance
 from analysis.load import Runs
 from analysis.multitask import baselines
+from analysis.spaces import common_space
 from analysis.tables import write_table
-from atrc.build import build_dataset
+from atrc.build import build_dataset, import_plugins
 from atrc.data import eval_transform, evaluation_batches
 from atrc.runs import RunDirectory
 from atrc.training import load_learner, pick_device
-from searchspace import NONE, InputError
+from searchspace import NONE, CPSpace, InputError
 
-__all__ = ["importance_against_agreement", "kept_importance", "measure_importance", "source_importance"]
+__all__ = [
+    "has_blocks",
+    "importance_against_agreement",
+    "kept_importance",
+    "measure_importance",
+    "source_importance",
+]
 
 NAME = "importance"
 
@@ -67,6 +74,15 @@ def measure_importance(
     ).assign(split=split, seed=seed)
     write_table(found, run.path, NAME)
     return found
+
+
+def has_blocks(run: RunDirectory) -> bool:
+    """Whether a run found, or trained, a genotype of context-pooling blocks."""
+    genotype = run.genotype()
+    if genotype is None:
+        return False
+    import_plugins(run.config)
+    return isinstance(common_space([genotype]), CPSpace)
 
 
 def kept_importance(run: RunDirectory) -> pd.DataFrame | None:

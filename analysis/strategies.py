@@ -7,7 +7,7 @@ is a block: the same seed draws the same networks' initial weights and the same 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -19,19 +19,21 @@ from rich.table import Table
 from rich.text import Text
 from scipy import stats
 
-from analysis.agreement import agreement
+from analysis.agreement import Agreement, agreement
 from analysis.bootstrap import bootstrap_mean
 from analysis.figures import draw_anytime, draw_pareto, draw_ranks, save_figure
 from analysis.multitask import spread
 from analysis.pareto import hypervolumes, trial_outcomes
+from analysis.spaces import common_space
 from analysis.tables import write_table
+from analysis.trees import TreeAgreement, tree_agreement
 from atrc.comparison import SEARCH, incumbents, network_model
 from atrc.config import Config
 from atrc.experiment import run_path
 from atrc.metrics.delta_m import delta_m
 from atrc.runs import RunDirectory
 from atrc.tasks import TASKS
-from searchspace import CPSpace, InputError
+from searchspace import BMTASSpace, CPSpace, InputError, SearchSpace
 from strategies import STRATEGIES, OneShotStrategy
 
 __all__ = [
@@ -44,6 +46,12 @@ __all__ = [
     "strategy_points",
     "strategy_table",
 ]
+
+_AGREEMENTS: dict[type[SearchSpace], Callable[..., Agreement | TreeAgreement]] = {
+    CPSpace: agreement,
+    BMTASSpace: tree_agreement,
+}
+"""Kind of space -> what two of its genotypes have in common."""
 
 TOLERANCE = 0.1
 """Budgets that differ by more than this share of the largest are unequal."""
@@ -263,14 +271,17 @@ def _multi_task(config: Config, folder: Path) -> float:
 
 
 def genotype_agreement(config: Config, folder: Path) -> Mapping[str, float]:
-    """Strategy -> mean share of blocks in which two of its searches agree; only for spaces of context blocks."""
+    """Strategy -> how far two of its searches agree, in 0..1: the mean share of blocks with the same context, or of
+    task pairs and stages that are alike in both trees; only for these spaces."""
     assert config.compare is not None
     result = {}
     for label in config.compare.strategies:
         runs = [RunDirectory.open(run_path(folder, f"{SEARCH}{label}", seed)) for seed in config.seeds]
         genotypes = [genotype for run in runs if (genotype := run.genotype()) is not None]
-        if len(genotypes) > 1 and genotypes[0].space == CPSpace(["a"]).name:
-            result[label] = agreement(genotypes).mean
+        if len(genotypes) > 1:
+            kinds = type(common_space(genotypes)).__mro__
+            if measure := next((_AGREEMENTS[kind] for kind in kinds if kind in _AGREEMENTS), None):
+                result[label] = measure(genotypes).mean
     return result
 
 

@@ -18,10 +18,21 @@ from analysis.figures._resources import draw_resources
 from analysis.figures._sampled import draw_sampled
 from analysis.figures._scaling import draw_scaling
 from analysis.figures._trajectory import draw_trajectory
+from analysis.figures._trees import draw_trees
 from analysis.figures.save import save_figure
-from analysis.figures.style import context_colours, context_titles, paper_style, short_labels
+from analysis.figures.style import (
+    context_colours,
+    context_titles,
+    paper_style,
+    short_labels,
+    task_colours,
+    task_labels,
+)
+from analysis.figures.words import BLOCKS, Words, words_of
 
 __all__ = [
+    "BLOCKS",
+    "Words",
     "context_colours",
     "context_titles",
     "draw_agreement",
@@ -42,7 +53,11 @@ __all__ = [
     "draw_sampled",
     "draw_scaling",
     "draw_trajectory",
+    "draw_trees",
     "paper_style",
     "save_figure",
     "short_labels",
+    "task_colours",
+    "task_labels",
+    "words_of",
 ]

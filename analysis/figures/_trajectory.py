@@ -1,4 +1,4 @@
-"""How a search went: entropy, schedules, the leading candidate of every block, freezing."""
+"""How a search went: entropy, schedules, the leading candidate of every choice, freezing."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ from matplotlib.lines import Line2D
 from analysis.figures.style import (
     INK,
     PAGE,
-    context_colours,
-    context_titles,
     legend_columns,
     letter_axes,
     new_figure,
     paper_style,
 )
-from searchspace import CONTEXTS
+from analysis.figures.words import BLOCKS, Words
 
 __all__ = ["draw_trajectory"]
 
-# Runs differ by line style, so that colour stays free for contexts.
+# Runs differ by line style, so that colour stays free for options.
 _STYLES = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.4, 1.2, 1.4)), (0, (3, 3)))
 
 
-def draw_trajectory(trajectory: pd.DataFrame, blocks: pd.DataFrame) -> Figure:
+def draw_trajectory(trajectory: pd.DataFrame, blocks: pd.DataFrame, words: Words = BLOCKS) -> Figure:
     """Four panels over the steps of one experiment's searches.
 
     Args:
         trajectory: What `analysis.trajectory.search_trajectory` returns.
         blocks: What `analysis.trajectory.block_probabilities` returns.
+        words: For the space; see `analysis.figures.words_of`.
     """
-    chosen = set(blocks["final"])
-    contexts = [*(c for c in CONTEXTS if c in chosen), *sorted(chosen - set(CONTEXTS))]
-    colours, titles = context_colours(contexts), context_titles(contexts)
+    options = words.in_order(blocks["final"])
+    colours, titles = words.colours(options), words.titles(options)
     with paper_style():
         figure = new_figure(PAGE, 4.9)
         axes = figure.subplots(2, 2, sharex=True)
         (entropy, schedule), (leader, frozen) = axes
         _lines(entropy, trajectory["entropy"], trajectory)
-        entropy.set(ylabel="Mean entropy of a block [nat]", ylim=(0, None))
+        entropy.set(ylabel=f"Mean entropy of a {words.choice} [nat]")
+        # a search that has hardly begun is a level line, which must not lie on the frame
+        entropy.set_ylim(0, max(entropy.get_ylim()[1], 1.03 * trajectory["entropy"].max()))
         _schedules(schedule, trajectory)
         for _, lines in blocks.groupby(["run", "block"], sort=False):
             colour = colours[lines["final"].iloc[-1]]
             leader.plot(lines["step"], lines["probability"], color=colour, lw=0.7, alpha=0.8)
-        leader.set(ylabel="Largest probability of a block", xlabel="Search step")
+        leader.set(ylabel=f"Largest probability of a {words.choice}", xlabel="Search step")
         leader.set_ylim(0, max(0.6, min(1.02, 1.1 * blocks["probability"].max())))
         _lines(frozen, 100 * trajectory["frozen"], trajectory, drawstyle="steps-post")
-        frozen.set(ylabel="Frozen blocks [%]", ylim=(-2, 102), xlabel="Search step")
+        frozen.set(ylabel=f"Frozen {words.choice}s [%]", ylim=(-2, 102), xlabel="Search step")
         runs, labels = frozen.get_legend_handles_labels()
         figure.legend(
             runs,
@@ -58,14 +58,19 @@ def draw_trajectory(trajectory: pd.DataFrame, blocks: pd.DataFrame) -> Figure:
             handlelength=2.8,
             columnspacing=1.5,
         )
-        keys = [Line2D([], [], color=colours[context], lw=2, label=titles[context]) for context in contexts]
-        title = "Context that the block of panel (c) ends with"
+        keys = [Line2D([], [], color=colours[option], lw=2, label=titles[option]) for option in options]
+        title = f"{words.option} that the {words.choice} of panel (c) ends with"
         figure.legend(
             handles=keys, loc="outside lower center", ncols=legend_columns(len(keys)), handlelength=1.2, title=title
         )
         letter_axes(
             axes.flat,
-            ("Uncertainty", "Schedules", "Leading candidate of each block", "Blocks that stopped sampling"),
+            (
+                "Uncertainty",
+                "Schedules",
+                f"Leading candidate of each {words.choice}",
+                f"{words.choice.capitalize()}s that stopped sampling",
+            ),
         )
         for ax in axes.flat:
             ax.grid(axis="y")

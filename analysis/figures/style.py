@@ -5,7 +5,8 @@ Drawing functions wrap themselves in ``paper_style()`` and make their own `Figur
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import matplotlib
@@ -20,6 +21,7 @@ __all__ = [
     "COLUMN",
     "INK",
     "PAGE",
+    "TASKS",
     "context_colours",
     "context_titles",
     "legend_columns",
@@ -28,6 +30,8 @@ __all__ = [
     "new_figure",
     "paper_style",
     "short_labels",
+    "task_colours",
+    "task_labels",
     "text_colour",
 ]
 
@@ -43,6 +47,18 @@ _CONTEXTS = {NONE: "#D9D9D9", "global": "#0072B2", "local": "#E69F00", "t_label"
 _FURTHER = ("#D55E00", "#56B4E9", "#F0E442", "#000000")
 _TITLES = {NONE: "none", "t_label": "T-label", "s_label": "S-label"}
 _SHORT = {NONE: "–", "global": "G", "local": "L", "t_label": "T", "s_label": "S"}
+
+# Of the same palette; a figure of tasks shows no contexts.
+_TASKS = {
+    "semseg": "#0072B2",
+    "depth": "#E69F00",
+    "human_parts": "#56B4E9",
+    "saliency": "#D55E00",
+    "normals": "#009E73",
+    "edge": "#CC79A7",
+}
+TASKS = tuple(_TASKS)
+"""Known tasks, in the order of legends."""
 
 # A tint for what is sampled from a supergraph, the full colour for the same architecture retrained.
 _MODELS = {"single": MUTED, "multi": "#56B4E9", "search": "#F3B48B", "retrain": "#D55E00"}
@@ -90,11 +106,20 @@ def new_figure(width: float, height: float) -> Figure:
 
 def context_colours(contexts: Iterable[str]) -> dict[str, str]:
     """Context type -> colour. The paper's five always have the same; others take further ones by name."""
-    names = list(dict.fromkeys(contexts))
-    others = sorted(set(names) - set(_CONTEXTS))
-    spare = [*_FURTHER, *sns.husl_palette(max(0, len(others) - len(_FURTHER)), l=0.45).as_hex()]
-    further = dict(zip(others, spare, strict=False))
-    return {name: _CONTEXTS.get(name) or further[name] for name in names}
+    return _with_further(contexts, _CONTEXTS, _FURTHER)
+
+
+def task_colours(tasks: Iterable[str]) -> dict[str, str]:
+    """Task -> colour. Known ones always have the same; others take further ones by name."""
+    return _with_further(tasks, _TASKS, [colour for colour in _FURTHER if colour not in _TASKS.values()])
+
+
+def _with_further(names: Iterable[str], known: Mapping[str, str], further: Sequence[str]) -> dict[str, str]:
+    """Name -> colour: the known one, or one of the further ones, in alphabetical order; as many as are needed."""
+    named = list(dict.fromkeys(names))
+    others = sorted(set(named) - set(known))
+    spare = [*further, *sns.husl_palette(max(0, len(others) - len(further)), l=0.45).as_hex()]
+    return {name: known[name] if name in known else spare[others.index(name)] for name in named}
 
 
 def context_titles(contexts: Iterable[str]) -> dict[str, str]:
@@ -112,6 +137,16 @@ def short_labels(contexts: Iterable[str]) -> dict[str, str]:
         labels[name] = label
         taken.add(label)
     return {name: labels[name] for name in names}
+
+
+def task_labels(tasks: Iterable[str]) -> dict[str, str]:
+    """Task -> as many of its first letters as no other one begins with, for a tile."""
+    titles = {name: name.replace("_", " ").capitalize() for name in tasks}
+    begin = Counter(title[:n] for title in titles.values() for n in range(1, len(title) + 1))
+    return {
+        name: next((title[:n] for n in range(1, len(title)) if title[n - 1] != " " and begin[title[:n]] == 1), title)
+        for name, title in titles.items()
+    }
 
 
 def model_colours(models: Sequence[str]) -> dict[str, str]:

@@ -44,6 +44,13 @@ CAPTIONS = {
         "What was chosen (Fig. 7)",
         "Share of every context type, over all blocks and all searches. Bars: 95 % bootstrap interval over searches.",
     ),
+    "trees": Caption(
+        "Which tasks share which stages of the backbone",
+        "What every search found, from the image to the heads. A box is one copy of a stage, with a tile for every "
+        "task that runs through it. Separate backbones would have a box for every task at every stage: the title "
+        "says how many there are instead, and with which share of the multiply-adds. Two searches are alike in a "
+        "pair of tasks and a stage where the pair shares the stage in both trees, or in neither.",
+    ),
     "agreement": Caption(
         "How reliably it was chosen",
         "Share of pairs of searches that picked the same context, block by block. Rows are targets, columns sources.",
@@ -72,12 +79,12 @@ CAPTIONS = {
     ),
     "trajectory": Caption(
         "How the search decided",
-        "Probabilities of the contexts that won in the end, their entropy, the annealing, and how many blocks are "
+        "Probabilities of the candidates that won in the end, their entropy, the annealing, and how many choices are "
         "frozen.",
     ),
     "freezing": Caption(
-        "When blocks froze",
-        "A dot per search and block, at the logged step after which the block no longer changed; hollow: never.",
+        "When choices froze",
+        "A dot per search and choice, at the logged step after which it no longer changed; hollow: never.",
     ),
     "curves": Caption(
         "Training losses",
@@ -89,7 +96,7 @@ CAPTIONS = {
 
 CHAPTERS = {
     "Performance": ("delta_m", "resources", "sampled", "ranks"),
-    "What was found": ("proportions", "agreement", "distances"),
+    "What was found": ("trees", "proportions", "agreement", "distances"),
     "What matters": ("importance", "importance_agreement", "attention"),
     "Predictions": ("predictions",),
     "How it went": ("trajectory", "freezing", "curves"),

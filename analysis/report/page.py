@@ -21,16 +21,16 @@ import pandas as pd
 
 from analysis.comparison import Comparison, answers, compare
 from analysis.figures.style import context_colours, context_titles, short_labels, text_colour
-from analysis.genotypes import context_space, with_consensus
+from analysis.genotypes import with_consensus
 from analysis.load import Runs
 from analysis.multitask import summarize, with_delta_m
-from analysis.notes import has_context_genotypes
 from analysis.numbers import decimals, number, plus_minus
 from analysis.overview import Analysis, Drawing
 from analysis.report.captions import CAPTIONS, CHAPTERS
 from analysis.report.origins import origins
+from analysis.spaces import space_found
 from atrc.files import write_text
-from searchspace import block
+from searchspace import CPSpace, block
 
 __all__ = ["write_report"]
 
@@ -175,16 +175,15 @@ def _every_run(analysis: Analysis, of: Mapping[str, tuple[int, int]]) -> dict[st
 
 def _matrices(runs: Runs, experiment: str) -> dict[str, Any] | None:
     """What every search found, as tables of coloured letters; None where there is nothing of a cp space."""
-    if not has_context_genotypes(runs, experiment):
+    space = space_found(runs, experiment)
+    if not isinstance(space, CPSpace):
         return None
-    found = runs.found(experiment)
-    space = context_space(list(found.values()))
     colours, short, titles = (of(space.contexts) for of in (context_colours, short_labels, context_titles))
     return {
         "tasks": [runs.tasks[task].title if task in runs.tasks else task for task in space.tasks],
         "panels": {
             name: [[genotype[block(target, source)] for source in space.tasks] for target in space.tasks]
-            for name, genotype in with_consensus(found).items()
+            for name, genotype in with_consensus(runs.found(experiment)).items()
         },
         "contexts": {
             name: {
