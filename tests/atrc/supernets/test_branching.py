@@ -108,7 +108,10 @@ def test_parents_learn_in_proportion_to_their_weights_and_weights_learn() -> Non
     assert sum(of_edge) == 0, "a parent of weight 0 learns nothing"
 
 
-@pytest.mark.parametrize("name", ["tiny", "hrnet18", "resnet50"])
+@pytest.mark.parametrize(
+    "name",
+    ["tiny", pytest.param("hrnet18", marks=pytest.mark.slow), pytest.param("resnet50", marks=pytest.mark.slow)],
+)
 def test_a_stage_costs_what_it_adds_to_a_network(config: Config, name: str) -> None:
     options = {"name": name, "width": 0.25} if name == "tiny" else {"name": name}
     chosen = settings(config, backbone=config.backbone.model_validate(options), cost=Cost())
