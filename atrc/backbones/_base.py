@@ -54,17 +54,27 @@ class Stage(nn.Module):
         super().__init__()
         self._run = run
         for name, part in parts.items():
-            self.add_module(name, part)
+            _put(self, name.split("."), part)
 
     def forward(self, maps: Maps) -> Maps:
         return self._run(self, maps)
+
+
+def _put(module: nn.Module, path: Sequence[str], part: nn.Module) -> None:
+    """Makes ``part`` the submodule at a path, within containers where it lies in some."""
+    *containers, name = path
+    for container in containers:
+        if container not in module._modules:
+            module.add_module(container, nn.ModuleDict())
+        module = module.get_submodule(container)
+    module.add_module(name, part)
 
 
 def deeper(stage: str) -> Cut:
     """The cut of a stage that reads the deepest map so far and adds its own."""
 
     def run(net: Any, maps: Maps) -> Maps:
-        return [*maps, getattr(net, stage)(maps[-1])]
+        return [*maps, net.get_submodule(stage)(maps[-1])]
 
     return run, (stage,)
 
@@ -85,7 +95,7 @@ class Backbone(nn.Module, ABC):
     channels: tuple[int, ...]
     cuts: ClassVar[tuple[Cut, ...]] = ()
 
-    def stages(self) -> list[Stage]:
+    def cut(self) -> list[Stage]:
         """The backbone in parts, which share its modules.
 
         Raises:

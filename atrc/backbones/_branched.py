@@ -43,7 +43,7 @@ class BranchedBackbone(nn.Module):
                 backbone = make_backbone()
                 if not isinstance(backbone, Backbone):
                     raise InputError("a branched backbone is not branched again: leave backbone.branches out")
-                stages = backbone.stages()
+                stages = backbone.cut()
                 if len(stages) != space.stages:
                     raise InputError(
                         f"the space has {space.stages} stages, but the backbone {backbone.name!r} has {len(stages)}: "

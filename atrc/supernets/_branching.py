@@ -61,7 +61,7 @@ class BranchingSearchNetwork(SearchNetwork):
         """Of a node of every stage, for one image; heads cost every genotype the same, and count nothing."""
         device = measure.device(device)
         with device:
-            stages = self._make_backbone().stages()
+            stages = self._make_backbone().cut()
         maps = [torch.zeros(1, 3, *size, device=device)]
         costs = []
         for stage in stages:

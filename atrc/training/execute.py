@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -104,7 +105,7 @@ def _execute(run: RunDirectory, *, quiet: bool, position: int) -> Result:
     if checkpoint is None:
         fit_tasks(learner.tasks, whole)
     else:
-        _restore(load_checkpoint(checkpoint), learner, state)
+        _restore(_load_state(learner, checkpoint), learner, state)
     run.rewind(state.step, "metrics.jsonl", "architecture.jsonl")
     with stop_requests(insist=True) as stop:
         _train(run, learner, training, loaders, state, stop, device, quiet=quiet, position=position)
@@ -148,7 +149,7 @@ def load_learner(run: RunDirectory, device: torch.device) -> Learner:
     checkpoint = latest(run.checkpoints)
     if checkpoint is None:
         raise InputError(f"run {run.path} has no checkpoint yet; start it with: atrc resume {run.path}")
-    learner.load_state_dict(load_checkpoint(checkpoint)["learner"])
+    _load_state(learner, checkpoint)
     learner.network.eval()
     return learner
 
@@ -319,8 +320,22 @@ def _all_state(learner: Learner, state: _State) -> dict[str, Any]:
     }
 
 
+def _load_state(learner: Learner, checkpoint: Path) -> dict[str, Any]:
+    """Loads a learner's state; returns all that the checkpoint holds.
+
+    Raises:
+        InputError: A damaged checkpoint, or one of other networks than this version builds.
+    """
+    saved = load_checkpoint(checkpoint)
+    try:
+        learner.load_state_dict(saved["learner"])
+    except (RuntimeError, KeyError, ValueError) as error:  # what torch raises where names or shapes differ
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"{checkpoint} does not fit what its run's config makes in this version: {reason}") from None
+    return saved
+
+
 def _restore(saved: dict[str, Any], learner: Learner, state: _State) -> None:
-    learner.load_state_dict(saved["learner"])
     torch.set_rng_state(saved["generators"]["cpu"])
     if "cuda" in saved["generators"] and learner.device.type == "cuda":
         torch.cuda.set_rng_state(saved["generators"]["cuda"], learner.device)

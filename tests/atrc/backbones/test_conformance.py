@@ -110,11 +110,11 @@ def test_resize_interpolates_between_pixel_centres() -> None:
 def test_stages_are_the_backbone_in_parts(backbone: Backbone) -> None:
     if not backbone.cuts:
         with pytest.raises(InputError, match="does not say where it can be branched"):
-            backbone.stages()
+            backbone.cut()
         return
     backbone.eval()
     x = image(1, 3, 47, 65)
-    stages = backbone.stages()
+    stages = backbone.cut()
     maps = [x]
     for stage in stages:
         maps = stage(maps)
