@@ -109,7 +109,8 @@ def _learners(runs: Runs, experiment: str, model: str) -> dict[str, Learner]:
         }
     rows = runs.frame[(runs.frame["experiment"] == experiment) & (runs.frame["model"] == model)]
     found: list[RunDirectory] = [runs.directories[path] for path in rows["path"]]
-    trained = next((run for run in found if latest(run.checkpoints) is not None), None)
+    # a search by trials has checkpoints and no network, hence no metrics
+    trained = next((run for run in found if run.result().metrics and latest(run.checkpoints) is not None), None)
     if trained is None:
         return {}
     learner = load_learner(trained, pick_device(trained.config.device))

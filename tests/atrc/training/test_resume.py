@@ -18,7 +18,7 @@ from atrc.config import Config
 from atrc.data import BatchLoader
 from atrc.experiment import create_search, create_train
 from atrc.runs import RunDirectory
-from atrc.training import Interrupted, execute, load_checkpoint, save_checkpoint
+from atrc.training import Interrupted, execute, load_checkpoint, load_learner, save_checkpoint
 from searchspace import InputError
 
 
@@ -138,6 +138,13 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     path.write_text("hello")
     with pytest.raises(InputError, match="truncated or damaged"):
         load_checkpoint(path)
+
+
+def test_a_checkpoint_of_another_network_is_one_line(config: Config, tmp_path: Path) -> None:
+    (run,) = create_train(config.model_copy(update={"tasks": {"depth": {}}}), ["multi"], tmp_path)
+    save_checkpoint(run.checkpoints, {"learner": {"network": {"other.weight": torch.zeros(1)}, "optimizer": {}}})
+    with pytest.raises(InputError, match=r"last\.pt does not fit what its run's config makes in this version: .*"):
+        load_learner(run, torch.device("cpu"))
 
 
 def test_run_directory_reads_without_this_software(config: Config, tmp_path: Path) -> None:
