@@ -22,7 +22,7 @@ from analysis.paper.missing import DEFAULT_RUNS, Gap, Origin, commands, options
 from analysis.paper.published import PublishedRow, PublishedTable, published_table
 from atrc.build import import_plugins
 from atrc.config import load_config
-from atrc.experiment import SEARCH, expand_models, group, run_path
+from atrc.experiment import SEARCH, changed_keys, expand_models, group, run_path
 from atrc.metrics.delta_m import delta_m
 from atrc.runs import Result, RunDirectory
 from atrc.tasks import TASKS
@@ -193,8 +193,7 @@ def _refuse_foreign(run: RunDirectory, origin: Origin, model: str) -> None:
             f"run {run.path} is of {run.spec.model!r} with seed {run.spec.seed}, which its folder does not say; "
             "move it away"
         )
-    made, wanted = run.config.model_dump(), origin.config.model_dump()
-    changed = [key for key in made if key != "seeds" and made[key] != wanted[key]]
+    changed = changed_keys(run, origin.config)
     if changed:
         raise InputError(
             f"run {run.path} was made with another config than {origin.source} ({', '.join(changed)} changed); "

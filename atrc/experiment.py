@@ -40,6 +40,7 @@ from strategies import MultiTrialStrategy, OneShotStrategy, build_strategy
 
 __all__ = [
     "Planned",
+    "changed_keys",
     "check",
     "check_strategy",
     "create_missing",
@@ -181,14 +182,19 @@ def open_made_with(path: Path, config: Config) -> RunDirectory:
         InputError: It was made with another config.
     """
     run = RunDirectory.open(path)
-    one, other = run.config.model_dump(), config.model_dump()
-    changed = [key for key in one if key != "seeds" and one[key] != other[key]]
+    changed = changed_keys(run, config)
     if changed:
         raise InputError(
             f"run {path} was made with another config ({', '.join(changed)} changed); "
             "give another --out, or remove it"
         )
     return run
+
+
+def changed_keys(run: RunDirectory, config: Config) -> list[str]:
+    """What a run's config has otherwise than this one, whichever seeds were asked for."""
+    one, other = run.config.model_dump(), config.model_dump()
+    return [key for key in one if key != "seeds" and one[key] != other[key]]
 
 
 def execute_experiment(

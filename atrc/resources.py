@@ -74,10 +74,8 @@ class Counter:
             network: The network.
             selection: For a supernet: what runs.
         """
-        of_backbone, maps = self._backbone(network.backbone, selection)
-        rest = _ghost(network, {id(network.backbone): _Given(maps)})
-        arguments = (self.image,) if selection is None else (self.image, selection)
-        return of_backbone + _count(rest, arguments, _COSTS)[0]
+        of_backbone, of_rest = self._run(network, selection)
+        return of_backbone + of_rest.get_total_flops() // 2
 
     def parts(
         self, network: MultiTaskNetwork | SearchNetwork, selection: Selection | None = None
@@ -92,17 +90,13 @@ class Counter:
             ``backbone``, ``neck`` (where there is one), ``heads`` (with the final predictions), ``aux`` (the
             auxiliary heads), ``blocks`` (the distillation but for) ``fuse`` (what joins the blocks of a row).
         """
-        of_backbone, maps = self._backbone(network.backbone, selection)
-        rest = _ghost(network, {id(network.backbone): _Given(maps)})
-        arguments = (self.image,) if selection is None else (self.image, selection)
-        with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_COSTS) as counter:
-            rest(*arguments)
-        counted = {name: sum(of.values()) // 2 for name, of in counter.get_flop_counts().items()}
+        of_backbone, of_rest = self._run(network, selection)
+        counted = {name: sum(of.values()) // 2 for name, of in of_rest.get_flop_counts().items()}
 
         def cost(*paths: str) -> Resources:
             """Of modules, and of what lies in containers, which are never called."""
             of_modules = [network.get_submodule(path) for path in paths if _has(network, path)]
-            pattern = re.compile(rf"{type(rest).__name__}\.({'|'.join(map(re.escape, paths))})(\.\w+)?")
+            pattern = re.compile(rf"{type(network).__name__}\.({'|'.join(map(re.escape, paths))})(\.\w+)?")
             inside = {name for name in counted if pattern.fullmatch(name)}
             outermost = [name for name in inside if name.rpartition(".")[0] not in inside]
             return Resources(sum(map(count_parameters, of_modules)), sum(counted[name] for name in outermost))
@@ -119,12 +113,22 @@ class Counter:
         }
         return {name: of for name, of in parts.items() if name != "neck" or network.neck is not None}
 
+    def _run(
+        self, network: MultiTaskNetwork | SearchNetwork, selection: Selection | None
+    ) -> tuple[int, FlopCounterMode]:
+        """Multiply-adds of the backbone, and the counter of all that follows."""
+        of_backbone, maps = self._backbone(network.backbone, selection)
+        rest = _ghost(network, {id(network.backbone): _Given(maps)})
+        arguments = (self.image,) if selection is None else (self.image, selection)
+        return of_backbone, _count(rest, arguments, _COSTS)[0]
+
     def _backbone(self, backbone: Backbone | BranchedBackbone, selection: Selection | None) -> tuple[int, Any]:
         """Multiply-adds, and the maps."""
         searched = isinstance(backbone, BranchedBackbone) and selection is not None
         if searched or backbone not in self._backbones:
             arguments = (self.image, selection) if searched else (self.image,)
-            self._backbones[backbone] = _count(_ghost(backbone), arguments, _COSTS | _UPSAMPLING)
+            counter, maps = _count(_ghost(backbone), arguments, _COSTS | _UPSAMPLING)
+            self._backbones[backbone] = counter.get_total_flops() // 2, maps
         return self._backbones[backbone]
 
 
@@ -146,17 +150,17 @@ class _Given(nn.Module):
         return self.maps
 
 
-def _count(ghost: nn.Module, inputs: Sequence[Any], costs: dict[Any, Any]) -> tuple[int, Any]:
-    """Multiply-adds of a call, and what it gave."""
+def _count(ghost: nn.Module, inputs: Sequence[Any], costs: dict[Any, Any]) -> tuple[FlopCounterMode, Any]:
+    """The counter of a call, and what it gave."""
     with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=costs) as counter:
         found = ghost(*inputs)
-    return counter.get_total_flops() // 2, found
+    return counter, found
 
 
 def count_module(module: nn.Module, inputs: Sequence[Any]) -> Resources:
     """What a part of a network costs, called with ``inputs`` on the meta device, in evaluation mode."""
     costs = _COSTS | _UPSAMPLING if isinstance(module, Backbone | Stage) else _COSTS
-    return Resources(count_parameters(module), _count(_ghost(module), inputs, costs)[0])
+    return Resources(count_parameters(module), _count(_ghost(module), inputs, costs)[0].get_total_flops() // 2)
 
 
 def _ghost(network: nn.Module, instead: Mapping[int, nn.Module] | None = None) -> nn.Module:
