@@ -54,6 +54,9 @@ class Predictions:
     initial: Mapping[str, Sequence[Tensor]] = field(default_factory=dict)
 
 
+torch.export.register_dataclass(Predictions, serialized_type_name="atrc.Predictions")  # so that networks export
+
+
 class Encoded(NamedTuple):
     """What a network knows of an image before distillation.
 

@@ -155,6 +155,36 @@ def test_every_backbone_neck_and_head_learns_at_an_odd_size(config, backbone, he
     assert [n for n, p in network.named_parameters() if p.grad is None and not n.startswith(unread)] == []
 
 
+@pytest.mark.parametrize(
+    ("neck", "head"),
+    [
+        pytest.param(None, {"name": "shallow", "aspp": True, "rates": [1, 2]}, marks=pytest.mark.slow),
+        pytest.param("fpm", {"name": "shallow"}, marks=pytest.mark.slow),
+        ("mti_net", {"name": "fcn", "channels": 12, "skip": 4, "aspp": True, "rates": [1, 2]}),
+    ],
+)
+def test_a_network_is_saved_loaded_and_exported(config, neck, head, tmp_path) -> None:
+    changes = {"tasks": ["semseg", "depth"], "model": {"head": head, "neck": neck and {"name": neck}}}
+    chosen = Config.model_validate({**config.model_dump(), **changes})
+    built = build_tasks(chosen, describe_dataset(chosen))
+    network, other = (build_network(chosen, built, "x", cp_space(chosen).uniform("t_label")) for _ in range(2))
+    for row in network.distillation.rows.values():
+        torch.nn.init.ones_(row.out[1].weight)
+    torch.save(network.state_dict(), tmp_path / "network.pt")
+    other.load_state_dict(torch.load(tmp_path / "network.pt", weights_only=True))
+    network.eval(), other.eval()
+    image = torch.randn(1, 3, 33, 47)
+    torch.export.save(torch.export.export(network, (image,)), tmp_path / "network.pt2")
+    exported = torch.export.load(tmp_path / "network.pt2").module()
+    with torch.no_grad():
+        expected, loaded, traced = network(image), other(image), exported(image)
+    for of in (loaded, traced):
+        assert set(of.initial) == (set(built) if neck else set())
+        for name in built:
+            torch.testing.assert_close(of.final[name], expected.final[name])
+            torch.testing.assert_close(of.regions[name], expected.regions[name])
+
+
 def test_derived_network_is_fresh_and_holds_only_the_genotype(supernet: SearchNetwork) -> None:
     genotype = supernet.space.uniform("global")
     derived = supernet.derive(genotype)
