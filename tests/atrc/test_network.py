@@ -132,6 +132,8 @@ def test_padding_changes_no_label_context(config, tasks) -> None:
 )
 def test_every_backbone_neck_and_head_learns_at_an_odd_size(config, backbone, head, neck, tasks) -> None:
     """Whole networks with contexts that read every part: predictions on the stride-4 grid, gradients everywhere."""
+    if backbone == "resnet50" and neck:
+        pytest.skip("a neck that keeps 2048 channels for every task has billions of weights; no table has one")
     changes = {
         "dataset": {"name": "rooms", "profile": "people" if len(tasks) == 5 else "indoor", "size": [32, 48]},
         "tasks": tasks,
