@@ -15,6 +15,7 @@ from atrc.cli._app import Json, OverrideOption, Quiet, RunsArgument, app, consol
 from atrc.predict import draw_maps, predict_image, read_image, save_drawings
 from atrc.runs import RunDirectory, find_runs
 from atrc.training import evaluate_split, load_learner, pick_device
+from atrc.training.prediction_files import folder_of_each_run
 from searchspace import InputError
 
 __all__: list[str] = []
@@ -27,16 +28,26 @@ def evaluate(
     runs: RunsArgument,
     split: Annotated[str, typer.Option(help="Split of the run's dataset.")] = "val",
     override: OverrideOption = None,
+    save_predictions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also write every predicted map as [cyan]DIR/TASK/ID.png[/cyan] or [cyan].npy[/cyan]; "
+            "of several runs, as [cyan]DIR/RUN/TASK/ID[/cyan].",
+        ),
+    ] = None,
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure trained runs on a split of their dataset."""
     rows: list[tuple[str, dict[str, float]]] = []
-    for run in find_runs(runs):
+    found = find_runs(runs)
+    folders = folder_of_each_run(save_predictions, [run.path for run in found]) if save_predictions else {}
+    for run in found:
         config = read_config(str(run.path / "config.yaml"), override)
         device = pick_device(config.device)
         learner = load_learner(run, device)
-        metrics = evaluate_split(config, learner, split, device, quiet=quiet)
+        metrics = evaluate_split(config, learner, split, device, save_predictions=folders.get(run.path), quiet=quiet)
         rows.append((str(run.path), metrics))
     if json_:
         console.print_json(json.dumps([{"run": run, "split": split, "metrics": metrics} for run, metrics in rows]))
@@ -46,6 +57,8 @@ def evaluate(
     for path, metrics in rows:
         table.add_row(path, *(f"{metrics[name]:.4g}" if name in metrics else "" for name in names))
     console.print(table)
+    if save_predictions:
+        console.print(f"predictions in {save_predictions}")
 
 
 @app.command(rich_help_panel=MODELS)

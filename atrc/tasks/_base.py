@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from PIL import Image
 from torch import Tensor
 from torchmetrics import Metric
 
+from atrc.tasks._pictures import index_picture
 from searchspace.errors import InputError
 from searchspace.registry import Registry
 
@@ -99,6 +101,21 @@ class Task(ABC):
             ``(B, H, W)``, or ``(B, C, H, W)`` for a task whose label has channels. Where the label is a 0 / 1
             map that is scored at many thresholds (saliency, edges), this is the probability of 1.
         """
+
+    def stored(self, label: np.ndarray) -> Image.Image | np.ndarray:
+        """A decoded map as a file keeps it: a picture becomes a PNG, an array an NPY.
+
+        Unless a task says otherwise, whole numbers ``(H, W)`` are an 8-bit picture of themselves, and anything else
+        is kept as it is.
+
+        Args:
+            label: ``(H, W)`` or, channel-last, ``(H, W, C)``, as for `draw`.
+
+        Raises:
+            InputError: A whole number does not fit into 8 bits.
+        """
+        whole = label.ndim == 2 and label.dtype.kind in "bui"
+        return index_picture(label) if whole else label
 
     def rescale_label(self, label: np.ndarray, scale: float) -> np.ndarray:
         """The label's values after the image grew by ``scale`` (depth shrinks; most tasks do not change)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 from torch import Tensor
 
 from atrc.metrics import MeanIoU
@@ -13,6 +14,7 @@ from atrc.tasks._base import IGNORE, Task
 from atrc.tasks._labels import check_class_map, check_weight
 from atrc.tasks._losses import cross_entropy
 from atrc.tasks._palette import paint_classes
+from atrc.tasks._pictures import index_picture
 from searchspace.errors import InputError
 
 __all__ = ["ClassMapTask"]
@@ -62,6 +64,10 @@ class ClassMapTask(Task):
 
     def draw(self, label: np.ndarray) -> np.ndarray:
         return paint_classes(label, len(self.classes))
+
+    def stored(self, label: np.ndarray) -> Image.Image:
+        """Class indices in 8 bits, with a palette: viewers show the colours of `draw`."""
+        return index_picture(label, self.draw(np.arange(256)[None])[0])
 
     def check_label(self, label: np.ndarray) -> str | None:
         return check_class_map(label, len(self.classes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -11,6 +12,7 @@ from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_class_map, check_weight
 from atrc.tasks._losses import expect_shape, full_precision, mean_over, two_class_cross_entropy
 from atrc.tasks._palette import IGNORED_GREY
+from atrc.tasks._pictures import probability_picture
 from searchspace.errors import InputError
 
 __all__ = ["Edge"]
@@ -84,6 +86,10 @@ class Edge(Task):
         strength = np.clip(label, 0, 1)[..., None]
         picture = _PAPER + strength * (_INK - _PAPER)
         return np.where((label == IGNORE)[..., None], IGNORED_GREY, picture).round().astype(np.uint8)
+
+    def stored(self, label: np.ndarray) -> Image.Image:
+        """The probability as 16-bit grey, 0..65535."""
+        return probability_picture(label)
 
     def check_label(self, label: np.ndarray) -> str | None:
         return check_class_map(label, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import Image
 from torch import Tensor
 
 from atrc.metrics import MaxF
@@ -10,6 +11,7 @@ from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_class_map, check_weight
 from atrc.tasks._losses import full_precision, two_class_cross_entropy
 from atrc.tasks._palette import IGNORED_GREY
+from atrc.tasks._pictures import probability_picture
 
 __all__ = ["Saliency"]
 
@@ -60,6 +62,10 @@ class Saliency(Task):
         grey = (np.clip(label, 0, 1) * 255.0).round()
         grey = np.where(label == IGNORE, IGNORED_GREY, grey).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=-1)
+
+    def stored(self, label: np.ndarray) -> Image.Image:
+        """The probability as 16-bit grey, 0..65535."""
+        return probability_picture(label)
 
     def check_label(self, label: np.ndarray) -> str | None:
         return check_class_map(label, 2)

@@ -20,6 +20,8 @@ def evaluate(
     batches: Iterable[Batch],
     tasks: Mapping[str, Task],
     device: torch.device,
+    *,
+    save: Callable[[Batch, Mapping[str, torch.Tensor]], None] | None = None,
 ) -> dict[str, float]:
     """Task -> metric in the task's unit.
 
@@ -28,6 +30,8 @@ def evaluate(
         batches: The split, in any order.
         tasks: What is measured.
         device: Where ``predict`` computes.
+        save: Called with every batch and its decoded maps once they are measured; leaves them as they are.
+            `atrc.training.prediction_files.PredictionFiles` writes them to files.
     """
     metrics = {name: task.metric().to(device) for name, task in tasks.items()}
     for cpu_batch in batches:
@@ -35,6 +39,8 @@ def evaluate(
         decoded = decode_predictions(predict(batch), tasks, tuple(batch.image.shape[2:]))
         for name, metric in metrics.items():
             metric.update(decoded[name], batch.labels[name])
+        if save is not None:
+            save(cpu_batch, decoded)
     return {name: float(metric.compute()) for name, metric in metrics.items()}
 
 

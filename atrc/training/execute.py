@@ -41,6 +41,7 @@ from atrc.training.checkpoint import latest, load_checkpoint, save_checkpoint
 from atrc.training.evaluation import evaluate
 from atrc.training.learner import Learner, SearchLearner, WeightLearner
 from atrc.training.memory import peak_memory, reset_peak_memory
+from atrc.training.prediction_files import PredictionFiles
 from atrc.training.scoring import Setting
 from atrc.training.stopping import Interrupted, Stop, stop_requests
 from atrc.training.trials import choose_finally, execute_trials
@@ -281,11 +282,28 @@ def evaluate_split(
     split: str,
     device: torch.device,
     *,
+    save_predictions: Path | None = None,
     stop: Stop | None = None,
     quiet: bool = False,
     position: int = 0,
 ) -> dict[str, float]:
-    """Metrics of a learner on a split of the config's dataset."""
+    """Metrics of a learner on a split of the config's dataset.
+
+    Args:
+        config: Names the dataset.
+        learner: What is measured.
+        split: Of the dataset.
+        device: Where the learner computes.
+        save_predictions: The folder where every decoded map is written, see `PredictionFiles`; None writes none.
+        stop: Asks for an early end.
+        quiet: No progress bar.
+        position: Line of the progress bar, where several runs share a screen.
+
+    Raises:
+        InputError: The split cannot be read, or a prediction cannot be written.
+        Interrupted: ``stop`` was requested.
+    """
+    save = None if save_predictions is None else PredictionFiles(save_predictions, learner.tasks)
     dataset = build_dataset(config, split, learner.tasks)
     batches = evaluation_batches(
         dataset,
@@ -305,7 +323,7 @@ def evaluate_split(
             yield batch
 
     learner.network.eval()
-    return evaluate(learner.predict, watched(), learner.tasks, device)
+    return evaluate(learner.predict, watched(), learner.tasks, device, save=save)
 
 
 def _all_state(learner: Learner, state: _State) -> dict[str, Any]:

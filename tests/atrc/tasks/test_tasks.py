@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from atrc.tasks import TASKS, Depth, Edge, HumanParts, Normals, Saliency, SemSeg, Task
 from atrc.tasks._depth import log_bins
@@ -90,6 +92,31 @@ def test_pictures_of_known_values() -> None:
     assert depth[0] == depth[1] == [0, 0, 0]
     assert depth[3] == depth[4] != depth[2]
     assert SemSeg(3).draw(np.array([[255]]))[0, 0].tolist() == [150] * 3
+
+
+def test_stored_maps_hold_known_values() -> None:
+    """PNG of whole numbers and probabilities, NPY of measures; a user's task needs to say nothing."""
+
+    def png(stored: object) -> np.ndarray:
+        assert isinstance(stored, Image.Image)
+        stored.save(file := io.BytesIO(), format="PNG")
+        return np.array(Image.open(file))
+
+    probability = np.array([[0, 0.5, 1, 0.25]], np.float32)
+    for task in (Edge(), Saliency()):
+        assert png(task.stored(probability)).tolist() == [[0, 32768, 65535, 16384]]
+        assert png(task.stored(probability)).dtype == np.uint16
+    classes = np.array([[0, 2, 1]])
+    assert png(SemSeg(3).stored(classes)).tolist() == classes.tolist()
+    assert np.array(SemSeg(3).stored(classes).convert("RGB")).tolist() == SemSeg(3).draw(classes).tolist()
+    for measured in (np.array([[0.1, 70]], np.float32), np.ones((1, 2, 3), np.float32)):
+        assert Depth().stored(measured) is measured
+        assert Normals().stored(measured) is measured
+    # Depth says nothing of its own, so these are what a user's task gets.
+    assert png(Depth().stored(classes > 1)).tolist() == [[0, 1, 0]]
+    assert png(Depth().stored(np.array([[254, 255]]))).dtype == np.uint8
+    with pytest.raises(InputError, match=r"holds 0\.\.255, but the map has -1\.\.7"):
+        Depth().stored(np.array([[-1, 7]]))
 
 
 def test_palette_is_distinct_and_stable() -> None:

@@ -1,0 +1,140 @@
+"""Decoded predictions as files, written while a split is evaluated: ``TASK/ID.png`` or ``TASK/ID.npy``."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePath
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from atrc.data import Batch
+from atrc.files import writing
+from atrc.tasks import Task
+from searchspace import InputError
+
+__all__ = ["PredictionFiles", "folder_of_each_run", "image_window"]
+
+
+class PredictionFiles:
+    """Writes every map of every batch it is called with; holds none of them.
+
+    A map covers the sample as the dataset gives it, without the padding of the batch. What a file holds is the
+    task's choice, see `atrc.tasks.Task.stored`. A file appears when it is whole, and replaces one of an earlier
+    evaluation. The id of a sample names its files; a slash in it makes a subfolder. One object is for one pass over
+    one split.
+
+    Example::
+
+        evaluate(learner.predict, batches, learner.tasks, device, save=PredictionFiles(Path("maps"), learner.tasks))
+
+    Args:
+        folder: Where the tasks' folders go; made with the first file.
+        tasks: Whose maps are written.
+
+    Raises:
+        InputError: The folder is a file.
+    """
+
+    def __init__(self, folder: Path, tasks: Mapping[str, Task]) -> None:
+        self.folder = folder
+        self.tasks = tasks
+        self._named: set[PurePath] = set()
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file: give a folder for the predictions")
+
+    def __call__(self, batch: Batch, decoded: Mapping[str, Tensor]) -> None:
+        """Writes the maps of one batch.
+
+        Args:
+            batch: Names the samples, and says where they are image.
+            decoded: Task -> ``(B, H, W)`` or ``(B, C, H, W)``, on any device; left as it is.
+
+        Raises:
+            InputError: An id leads out of the folder or came before, or a file cannot be written; the message names
+                it.
+        """
+        places = [self._place(entry) for entry in batch.ids]
+        windows = [image_window(mask.numpy()) for mask in batch.valid[:, 0].cpu()]
+        maps = {name: channels_last(decoded[name].cpu()) for name in self.tasks}
+        wanted = [
+            (self.folder / name / place, self.tasks[name], array[window])
+            for name, arrays in maps.items()
+            for place, array, window in zip(places, arrays, windows, strict=True)
+        ]
+        # Packing takes most of the time and no lock of Python's; the files themselves are written one by one.
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            packed = pool.map(lambda one: pack(one[1].stored(one[2])), wanted)
+            for (path, *_), (suffix, content) in zip(wanted, packed, strict=True):
+                write(path.with_name(path.name + suffix), content)
+
+    def _place(self, entry: str) -> PurePath:
+        """The path of a sample's files below the task's folder, without suffix."""
+        place = sample_path(entry)
+        if place in self._named:
+            raise InputError(f"two samples of the split are called {entry!r}: their predictions would be one file")
+        self._named.add(place)
+        return place
+
+
+def channels_last(maps: Tensor) -> np.ndarray:
+    """``(B, H, W)`` as it is, ``(B, C, H, W)`` as ``(B, H, W, C)``."""
+    return (maps.movedim(1, -1) if maps.ndim == 4 else maps).numpy()
+
+
+def image_window(valid: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns of the rectangle that is image in an ``(H, W)`` mask; the rest is padding."""
+    rows, columns = (np.flatnonzero(valid.any(axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def sample_path(entry: str) -> PurePath:
+    """A sample's id as a relative path.
+
+    Raises:
+        InputError: It is empty or leads somewhere else.
+    """
+    path = PurePath(entry)
+    if not path.name or path.anchor or ".." in path.parts or "\0" in entry:
+        raise InputError(f"sample id {entry!r} cannot name a file inside the folder of the predictions")
+    return path
+
+
+def pack(stored: Image.Image | np.ndarray) -> tuple[str, bytes]:
+    """Suffix and content of the file: PNG of a picture, NPY of an array."""
+    content = io.BytesIO()
+    if isinstance(stored, Image.Image):
+        stored.save(content, format="PNG")
+        return ".png", content.getvalue()
+    np.save(content, np.ascontiguousarray(stored), allow_pickle=False)
+    return ".npy", content.getvalue()
+
+
+def write(path: Path, content: bytes) -> None:
+    """Writes a file.
+
+    Raises:
+        InputError: It cannot be written: the disk is full, a file is where a folder should be, ...
+    """
+    try:
+        with writing(path) as file:
+            file.write(content)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def folder_of_each_run(folder: Path, runs: Iterable[Path]) -> dict[Path, Path]:
+    """Run -> where its predictions go: ``folder`` for one run, a subfolder of its own for each of several.
+
+    The subfolder is the run's path below the nearest folder that holds them all: ``multi/seed0``, ``retrain/seed0``.
+    """
+    absolute = {run: Path(os.path.abspath(run)) for run in runs}
+    if len(absolute) == 1:
+        return dict.fromkeys(absolute, folder)
+    shared = os.path.commonpath([path.parent for path in absolute.values()])
+    return {run: folder / path.relative_to(shared) for run, path in absolute.items()}
