@@ -66,7 +66,10 @@ def expand_models(config: Config, models: Iterable[str]) -> list[str]:
 
 
 def check(config: Config) -> None:
-    """Builds what a run will need, so that a mistake shows before the first step and before a folder is made."""
+    """Builds what a run will need, so that a mistake shows before the first step and before a folder is made.
+
+    Opens the dataset too: what its first use prepares is ready for all runs.
+    """
     import_plugins(config)
     check_trackers(config.trackers)
     pick_device(config.device)
@@ -74,6 +77,8 @@ def check(config: Config) -> None:
     build_backbone(config, report=lambda loaded: print(loaded.summary(), file=sys.stderr))
     with torch.device("meta"):
         build_search_network(config, tasks, pretrained=False)
+    for split in ("train", "val"):
+        build_dataset(config, split, tasks)
 
 
 def check_strategy(config: Config) -> None:

@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -74,6 +74,7 @@ class Result:
         multiply_adds: Of one validation image; for a search, of the network it found.
         peak_memory: Largest number of bytes in use during the run: of the process, or of the GPU; None where the
             system does not say.
+        skipped: Samples that could not be read and were left out: split -> id -> what is wrong.
     """
 
     metrics: Mapping[str, float]
@@ -83,6 +84,7 @@ class Result:
     parameters: int
     multiply_adds: int
     peak_memory: int | None = None
+    skipped: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class RunDirectory:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +14,7 @@ from atrc.config import Config, load_config
 
 __all__ = [
     "ConfigArgument",
+    "DataFolder",
     "ExperimentFolder",
     "Jobs",
     "Json",
@@ -19,10 +22,12 @@ __all__ = [
     "Quiet",
     "RunsArgument",
     "Seeds",
+    "SkipBad",
     "app",
     "console",
     "experiment_folder",
     "read_config",
+    "show_skipped",
 ]
 
 app = typer.Typer(
@@ -49,6 +54,13 @@ OverrideOption = Annotated[
     typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a key, e.g. [cyan]-s train.steps=100[/cyan]."),
 ]
 Seeds = Annotated[str | None, typer.Option(metavar="0,1,2", help="Seeds, one run each; default: the config's.")]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="PACK", help="Where the dataset's files are, e.g. [cyan]~/data/NYUD_MT[/cyan]."),
+]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out samples whose files cannot be used; results list them.")
+]
 ExperimentFolder = Annotated[
     Path | None, typer.Option("--out", "-o", help="Folder of the experiment; default: runs/NAME of the config.")
 ]
@@ -60,12 +72,29 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUNS...", help="Run directories, or folders of them.")]
 
 
-def read_config(source: str, overrides: list[str] | None, seeds: str | None = None) -> Config:
+def read_config(
+    source: str,
+    overrides: list[str] | None,
+    seeds: str | None = None,
+    data: Path | None = None,
+    skip_bad: bool = False,
+) -> Config:
     """The config that a command was given, with its overrides."""
     extra = [f"seeds=[{seeds}]"] if seeds is not None else []
+    if data is not None:  # in full, since a run may be continued from elsewhere
+        extra.append(f"dataset.root={json.dumps(str(data.expanduser().absolute()))}")
+    if skip_bad:
+        extra.append("dataset.skip_bad=true")
     return load_config(source, [*(overrides or []), *extra])
 
 
 def experiment_folder(config: Config, out: Path | None) -> Path:
     """Where the experiment's runs go."""
     return out if out is not None else Path("runs") / config.name
+
+
+def show_skipped(*skipped: Mapping[str, Mapping[str, str]]) -> None:
+    """A line for every sample that a run left out: split -> id -> what is wrong."""
+    found = [(split, *sample) for of in skipped for split, samples in of.items() for sample in samples.items()]
+    for split, entry, complaint in dict.fromkeys(found):
+        console.print(f"left out: {split} {entry}: {complaint}", style="yellow", markup=False)

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from atrc.build import build_dataset, build_tasks, describe_dataset, import_plugins
-from atrc.cli._app import ConfigArgument, Json, OverrideOption, app, console, read_config
+from atrc.cli._app import ConfigArgument, DataFolder, Json, OverrideOption, SkipBad, app, console, read_config
 from atrc.data.check import inspect_dataset
 from atrc.data.preview import contact_sheet
 from atrc.files import writing
@@ -26,12 +26,14 @@ app.add_typer(data, name="data", rich_help_panel="Use")
 def preview(
     config: ConfigArgument,
     override: OverrideOption = None,
+    folder: DataFolder = None,
+    skip_bad: SkipBad = False,
     split: Annotated[str, typer.Option(help="Which split.")] = "train",
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many samples, evenly spaced.")] = 8,
     out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write, a PNG.")] = Path("preview.png"),
 ) -> None:
     """Draw a contact sheet: images with every label map."""
-    settings = read_config(config, override)
+    settings = read_config(config, override, None, folder, skip_bad)
     import_plugins(settings)
     dataset = build_dataset(settings, split)
     tasks = build_tasks(settings, dataset.info)
@@ -44,9 +46,11 @@ def preview(
 
 
 @data.command()
-def check(config: ConfigArgument, override: OverrideOption = None, json_: Json = False) -> None:
+def check(
+    config: ConfigArgument, override: OverrideOption = None, folder: DataFolder = None, json_: Json = False
+) -> None:
     """Go through every sample of every split; name each bad file; show what the labels hold."""
-    settings = read_config(config, override)
+    settings = read_config(config, override, None, folder)
     import_plugins(settings)
     info = describe_dataset(settings)
     report = inspect_dataset(settings.dataset.name, **settings.dataset.options)

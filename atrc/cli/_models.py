@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 from tqdm import tqdm
 
-from atrc.build import describe_dataset
-from atrc.cli._app import Json, OverrideOption, Quiet, RunsArgument, app, console, read_config
+from atrc.build import build_dataset, describe_dataset
+from atrc.cli._app import (
+    DataFolder,
+    Json,
+    OverrideOption,
+    Quiet,
+    RunsArgument,
+    SkipBad,
+    app,
+    console,
+    read_config,
+    show_skipped,
+)
 from atrc.predict import draw_maps, predict_image, read_image, save_drawings
 from atrc.runs import RunDirectory, find_runs
 from atrc.training import evaluate_split, load_learner, pick_device
@@ -28,6 +39,8 @@ def evaluate(
     runs: RunsArgument,
     split: Annotated[str, typer.Option(help="Split of the run's dataset.")] = "val",
     override: OverrideOption = None,
+    data: DataFolder = None,
+    skip_bad: SkipBad = False,
     save_predictions: Annotated[
         Path | None,
         typer.Option(
@@ -40,23 +53,28 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure trained runs on a split of their dataset."""
-    rows: list[tuple[str, dict[str, float]]] = []
+    rows: list[dict[str, Any]] = []
     found = find_runs(runs)
     folders = folder_of_each_run(save_predictions, [run.path for run in found]) if save_predictions else {}
     for run in found:
-        config = read_config(str(run.path / "config.yaml"), override)
+        config = read_config(str(run.path / "config.yaml"), override, None, data, skip_bad)
         device = pick_device(config.device)
         learner = load_learner(run, device)
-        metrics = evaluate_split(config, learner, split, device, save_predictions=folders.get(run.path), quiet=quiet)
-        rows.append((str(run.path), metrics))
+        dataset = build_dataset(config, split, learner.tasks)
+        folder = folders.get(run.path)
+        metrics = evaluate_split(config, learner, dataset, device, save_predictions=folder, quiet=quiet)
+        rows.append({"run": str(run.path), "split": split, "metrics": metrics, "skipped": dict(dataset.skipped)})
     if json_:
-        console.print_json(json.dumps([{"run": run, "split": split, "metrics": metrics} for run, metrics in rows]))
+        console.print_json(json.dumps(rows))
         return
-    names = list(dict.fromkeys(name for _, metrics in rows for name in metrics))
+    names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
     table = Table("run", *names, box=None, pad_edge=False)
-    for path, metrics in rows:
-        table.add_row(path, *(f"{metrics[name]:.4g}" if name in metrics else "" for name in names))
+    for row in rows:
+        table.add_row(
+            row["run"], *(f"{row['metrics'][name]:.4g}" if name in row["metrics"] else "" for name in names)
+        )
     console.print(table)
+    show_skipped(*({split: row["skipped"]} for row in rows))
     if save_predictions:
         console.print(f"predictions in {save_predictions}")
 

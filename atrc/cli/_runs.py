@@ -11,16 +11,19 @@ from rich.table import Table
 from atrc.cli._analysis import show_analysis, show_comparison
 from atrc.cli._app import (
     ConfigArgument,
+    DataFolder,
     ExperimentFolder,
     Jobs,
     OverrideOption,
     Quiet,
     RunsArgument,
     Seeds,
+    SkipBad,
     app,
     console,
     experiment_folder,
     read_config,
+    show_skipped,
 )
 from atrc.comparison import baselines, networks, searches
 from atrc.experiment import (
@@ -60,6 +63,8 @@ def experiment(
     config: ConfigArgument,
     model: Models = None,
     override: OverrideOption = None,
+    data: DataFolder = None,
+    skip_bad: SkipBad = False,
     seeds: Seeds = None,
     out: ExperimentFolder = None,
     jobs: Jobs = None,
@@ -69,7 +74,7 @@ def experiment(
 
     Stopped or killed, the same command goes on where it was.
     """
-    settings = read_config(config, override, seeds)
+    settings = read_config(config, override, seeds, data, skip_bad)
     folder = experiment_folder(settings, out)
     execute_experiment(settings, folder, model or ["baselines"], jobs=jobs, quiet=quiet)
     show_analysis([folder], folder / "analysis", quiet=quiet)
@@ -79,6 +84,8 @@ def experiment(
 def compare(
     config: ConfigArgument,
     override: OverrideOption = None,
+    data: DataFolder = None,
+    skip_bad: SkipBad = False,
     seeds: Seeds = None,
     out: ExperimentFolder = None,
     jobs: Jobs = None,
@@ -92,7 +99,7 @@ def compare(
     Searches, trains what each search would have named along the way, and shows curves, table and tests. Stopped or
     killed, the same command goes on where it was.
     """
-    settings = read_config(config, override, seeds)
+    settings = read_config(config, override, seeds, data, skip_bad)
     folder = experiment_folder(settings, out)
     at_once = jobs or default_jobs(settings)
     searched = searches(settings, folder)
@@ -105,13 +112,15 @@ def compare(
 def search(
     config: ConfigArgument,
     override: OverrideOption = None,
+    data: DataFolder = None,
+    skip_bad: SkipBad = False,
     seeds: Seeds = None,
     out: ExperimentFolder = None,
     jobs: Jobs = None,
     quiet: Quiet = False,
 ) -> None:
     """Search a genotype, once per seed; the supernet is evaluated at what it found."""
-    settings = read_config(config, override, seeds)
+    settings = read_config(config, override, seeds, data, skip_bad)
     runs = create_search(settings, experiment_folder(settings, out))
     _execute(runs, jobs, quiet)
     console.print(f"Train what was found:  atrc retrain {' '.join(str(run.path) for run in runs)}")
@@ -122,13 +131,15 @@ def train(
     config: ConfigArgument,
     model: Models = None,
     override: OverrideOption = None,
+    data: DataFolder = None,
+    skip_bad: SkipBad = False,
     seeds: Seeds = None,
     out: ExperimentFolder = None,
     jobs: Jobs = None,
     quiet: Quiet = False,
 ) -> None:
     """Train stand-alone networks: baselines, one context everywhere, or a genotype file."""
-    settings = read_config(config, override, seeds)
+    settings = read_config(config, override, seeds, data, skip_bad)
     _execute(create_train(settings, model or ["baselines"], experiment_folder(settings, out)), jobs, quiet)
 
 
@@ -154,6 +165,7 @@ def resume(runs: RunsArgument, jobs: Jobs = None, quiet: Quiet = False) -> None:
 def _execute(runs: Sequence[RunDirectory], jobs: int | None, quiet: bool) -> None:
     execute_all(runs, jobs=jobs or default_jobs(runs[0].config), quiet=quiet)
     console.print(results_table(runs))
+    show_skipped(*(run.result().skipped for run in runs))
 
 
 def results_table(runs: Sequence[RunDirectory]) -> Table:

@@ -1,10 +1,11 @@
 """Datasets, augmentation and batches."""
 
-from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample
+from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample, skipped_samples
 from atrc.data.batch import Batch, collate
 from atrc.data.check import DatasetReport, Problem, check_dataset, inspect_dataset
 from atrc.data.folder import Folder
 from atrc.data.loader import BatchLoader, evaluation_batches
+from atrc.data.nyud import NYUD
 from atrc.data.pascal_context import PascalContext
 from atrc.data.preview import contact_sheet
 from atrc.data.rooms import Rooms
@@ -26,6 +27,7 @@ from atrc.data.transforms import (
 
 __all__ = [
     "DATASETS",
+    "NYUD",
     "Batch",
     "BatchLoader",
     "Compose",
@@ -54,5 +56,6 @@ __all__ = [
     "evaluation_batches",
     "hold_out",
     "inspect_dataset",
+    "skipped_samples",
     "train_transform",
 ]

@@ -6,13 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from searchspace.registry import Registry
 
-__all__ = ["DATASETS", "Dataset", "DatasetInfo", "Sample"]
+__all__ = ["DATASETS", "Dataset", "DatasetInfo", "Sample", "skipped_samples"]
 
 DATASETS: Registry[type[Dataset]] = Registry("dataset", "atrc.datasets")
 
@@ -57,9 +58,14 @@ class Dataset(ABC):
 
     Subclasses are built as ``Class(split, tasks, **options)``: the split's name (``"train"`` or ``"val"``), the
     tasks whose labels are wanted, and the options of the config's ``dataset`` section.
+
+    Attributes:
+        info: The dataset's facts.
+        skipped: Samples that were left out because they cannot be read: id -> what is wrong.
     """
 
     info: DatasetInfo
+    skipped: Mapping[str, str] = MappingProxyType({})
 
     @classmethod
     @abstractmethod
@@ -76,3 +82,8 @@ class Dataset(ABC):
         Raises:
             InputError: The file is missing, unreadable or of the wrong shape; the message names it.
         """
+
+
+def skipped_samples(**splits: Dataset) -> dict[str, dict[str, str]]:
+    """Split -> id -> what is wrong, of the splits that lack samples."""
+    return {name: dict(split.skipped) for name, split in splits.items() if split.skipped}

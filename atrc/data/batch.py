@@ -35,6 +35,11 @@ class Batch:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def windows(self) -> list[tuple[slice, slice]]:
+        """Rows and columns of every sample's rectangle that is image; the rest is padding."""
+        masks = self.valid[:, 0].cpu().numpy()
+        return [(_extent(mask.any(1)), _extent(mask.any(0))) for mask in masks]
+
     def to(self, device: torch.device | str) -> Batch:
         """The batch on ``device``; does not wait for the copy if the batch is in pinned memory."""
         pinned = self.image.device.type == "cpu" and self.image.is_pinned()
@@ -76,6 +81,12 @@ def collate(views: Sequence[View]) -> Batch:
         valid=torch.from_numpy(np.stack([view.valid for view in views]))[:, None],
         ids=[view.id for view in views],
     )
+
+
+def _extent(line: np.ndarray) -> slice:
+    """From the first True to the last."""
+    inside = np.flatnonzero(line)
+    return slice(int(inside[0]), int(inside[-1]) + 1)
 
 
 def _label_tensor(labels: Sequence[np.ndarray]) -> Tensor:

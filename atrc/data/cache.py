@@ -1,17 +1,66 @@
-"""Where derived data is kept, and how a folder of it appears all at once or not at all."""
+"""Derived data: under which keys it is kept, and how it appears all at once or not at all."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from atrc.files import sync, umask
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-__all__ = ["atomic_folder"]
+from atrc.files import sync, umask, writing
+
+__all__ = ["atomic_folder", "fingerprint", "hashed", "kept_map"]
+
+_KEY = "atrc"
+"""The text chunk of a kept map that says what it was made of."""
+
+
+def hashed(facts: Any) -> str:
+    """Sixteen characters that change when the facts do, which must be JSON-ready."""
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def fingerprint(file: Path) -> tuple[str, int, int] | None:
+    """Name, bytes and modification time, which change when the content does; None for a file that is not there."""
+    try:
+        facts = file.stat()
+    except OSError:
+        return None
+    return file.name, facts.st_size, facts.st_mtime_ns
+
+
+def kept_map(path: Path, key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """``make()``, or what it gave before under the same key.
+
+    Processes that are first at once both make the map, and one of their files stays. A damaged file, and one of
+    another key, is replaced.
+
+    Args:
+        path: The PNG file.
+        key: What the map depends on.
+        make: Gives an ``(H, W)`` uint8 map.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.info.get(_KEY) == key:
+                return np.array(image)
+    except (OSError, ValueError, SyntaxError):
+        pass
+    made = make()
+    text = PngInfo()
+    text.add_text(_KEY, key)
+    with writing(path) as file:
+        Image.fromarray(made).save(file, format="PNG", pnginfo=text)
+    return made
 
 
 @contextmanager

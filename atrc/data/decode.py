@@ -11,7 +11,7 @@ from PIL import Image
 
 from searchspace.errors import InputError
 
-__all__ = ["LABEL_SUFFIXES", "image_size", "read_image", "read_label", "resize_image"]
+__all__ = ["LABEL_SUFFIXES", "image_size", "read_image", "read_label", "read_matlab", "resize_image"]
 
 T = TypeVar("T")
 
@@ -65,6 +65,28 @@ def read_label(path: Path) -> np.ndarray:
     if label.ndim not in (2, 3) or label.dtype.kind not in "buif":
         raise InputError(f"{path}: expected numbers as H x W or H x W x C, got {label.dtype} {label.shape}")
     return label
+
+
+def read_matlab(path: Path, variable: str) -> np.ndarray:
+    """A variable of a MATLAB file (up to version 7.2), as SciPy gives it: cells and structs are object arrays.
+
+    Raises:
+        InputError: There is no such file, it is no MATLAB file, or it lacks the variable.
+    """
+    from scipy.io import loadmat  # deferred: most datasets have no such file
+
+    def read() -> np.ndarray:
+        try:
+            content = loadmat(path, variable_names=[variable])
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # what SciPy's reader stumbles over in a damaged file may be anything
+            raise ValueError(f"{type(error).__name__}: {error}") from None
+        if variable not in content:
+            raise ValueError(f"it holds no variable {variable!r}")
+        return np.asarray(content[variable])
+
+    return _guarded(path, "MATLAB file", read)
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -6,8 +6,6 @@ resized arrays are kept on the disk (`atrc.data.cache`), so that training reads 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -20,8 +18,9 @@ import numpy as np
 from tqdm import tqdm
 
 from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample
-from atrc.data.cache import atomic_folder
+from atrc.data.cache import atomic_folder, fingerprint, hashed
 from atrc.data.reader import FolderReader, read_ids, task_options
+from atrc.data.sift import IMAGE, refuse, sift
 from atrc.data.spec import FolderSpec, load_spec, shipped_specs
 from atrc.files import cache_root
 from searchspace.errors import InputError, UnknownNameError
@@ -30,9 +29,6 @@ __all__ = ["Folder"]
 
 _VERSION = 1
 """Part of every cache key; raised when the same files give other arrays than before."""
-
-_IMAGE = "image"
-"""What the images are called among the cached arrays."""
 
 
 @DATASETS.register("folder")
@@ -51,10 +47,13 @@ class Folder(Dataset):
         size: ``(H, W)`` of images and labels, instead of the spec's.
         cached: Keep decoded, resized arrays on the disk. They take ``H * W`` times 3 bytes per image, 1 per class
             map, 4 per depth map and 12 per map of normals. Without, files are decoded whenever a sample is asked for.
+        skip_bad: Leave out samples whose image or a wanted label cannot be used, instead of refusing the split. All
+            are read once to find them.
 
     Attributes:
         info: Facts of the dataset; all tasks of the spec, wanted or not.
         ids: Ids of the samples, in the order of the split file.
+        skipped: Of the samples that were left out: id -> what is wrong.
 
     Raises:
         InputError: The spec, the root, a split file or, if `cached`, any image or label cannot be used. The message
@@ -70,6 +69,7 @@ class Folder(Dataset):
         spec: str | Path | Mapping[str, Any] | None = None,
         size: Sequence[int] | None = None,
         cached: bool = True,
+        skip_bad: bool = False,
         **unknown: Any,
     ) -> None:
         description = _load(spec, unknown)
@@ -83,8 +83,11 @@ class Folder(Dataset):
         if split not in description.splits:
             raise UnknownNameError("split", split, description.splits, f"dataset {self.info.name}")
         self.split = split
-        self.reader = FolderReader(description, locate(root), self.info.size)
-        self.ids = read_ids(description, self.reader.root, split)
+        exact = not description.resample and size is None
+        self.reader = FolderReader(description, locate(root), self.info.size, exact)
+        self.ids = read_ids(self.reader.root / description.splits[split], split, description.exclude)
+        if skip_bad:
+            self._skip_bad()
         self._arrays = self._cached_arrays() if cached else None
 
     @classmethod
@@ -95,6 +98,7 @@ class Folder(Dataset):
         spec: str | Path | Mapping[str, Any] | None = None,
         size: Sequence[int] | None = None,
         cached: bool = True,
+        skip_bad: bool = False,
         **unknown: Any,
     ) -> DatasetInfo:
         """The dataset's facts from the spec alone; the root matters only if class names are in a JSON file of it."""
@@ -114,13 +118,23 @@ class Folder(Dataset):
         entry = self.ids[index]
         if self._arrays is not None:
             labels = {task: self._arrays[task][index] for task in self.tasks}
-            return Sample(entry, self._arrays[_IMAGE][index], labels)
+            return Sample(entry, self._arrays[IMAGE][index], labels)
         labels = self.reader.labels(entry, self.tasks)
         return Sample(entry, self.reader.image(entry), labels)
 
+    def _skip_bad(self) -> None:
+        title = f"{self.info.name}, {self.split}"
+        # In the name, as in those of the arrays: what makes the same files give other labels.
+        rules = hashed([self.reader.rules[task].facts for task in self.tasks])
+        folder = self.info.cache / f"{self.split}-readable-{rules}"
+        self.skipped = sift(self.reader, self.ids, [IMAGE, *self.tasks], folder, f"{title}: reading")
+        self.ids = [entry for entry in self.ids if entry not in self.skipped]
+        if not self.ids:
+            refuse(self.skipped, title)
+
     def _cached_arrays(self) -> dict[str, np.ndarray]:
         """Array name -> ``(N, H, W)`` or ``(N, H, W, C)`` memory-map, made first where there is none."""
-        folders = {name: self._cache_folder(name) for name in (_IMAGE, *self.tasks)}
+        folders = {name: self._cache_folder(name) for name in (IMAGE, *self.tasks)}
         missing = {name: folder for name, folder in folders.items() if not folder.is_dir()}
         if missing:
             self._build(missing)
@@ -129,14 +143,14 @@ class Folder(Dataset):
 
     def _cache_folder(self, name: str) -> Path:
         """Where array ``name`` of this split is kept; the name holds hashes of all that decides its content."""
-        if name == _IMAGE:
+        if name == IMAGE:
             files = [self.reader.image_file(entry) for entry in self.ids]
             facts: Any = None
         else:
             files = [self.reader.label_file(entry, name) for entry in self.ids]
             facts = self.reader.rules[name].facts
-        rule = _hash([_VERSION, facts, self.info.size, self.ids])
-        content = _hash([_fingerprint(file) for file in files])
+        rule = hashed([_VERSION, facts, self.info.size, self.ids])
+        content = hashed([_present(file) for file in files])
         return self.info.cache / f"{self.split}-{name}-{rule}-{content}"
 
     def _build(self, folders: Mapping[str, Path]) -> None:
@@ -148,9 +162,9 @@ class Folder(Dataset):
                     for name, folder in folders.items()
                 }
                 for entry in tqdm(self.ids, desc=f"{self.info.name}, {self.split}: decoding", unit="image"):
-                    arrays = self.reader.labels(entry, [name for name in writers if name != _IMAGE])
-                    if _IMAGE in writers:
-                        arrays[_IMAGE] = self.reader.image(entry)
+                    arrays = self.reader.labels(entry, [name for name in writers if name != IMAGE])
+                    if IMAGE in writers:
+                        arrays[IMAGE] = self.reader.image(entry)
                     for name, array in arrays.items():
                         complaint = writers[name].append(array)
                         if complaint is not None:
@@ -202,7 +216,7 @@ class _ArrayWriter:
 
 def _load(spec: str | Path | Mapping[str, Any] | None, unknown: Mapping[str, Any]) -> FolderSpec:
     for name in unknown:
-        raise UnknownNameError("option", name, ("root", "spec", "size", "cached"), "dataset folder")
+        raise UnknownNameError("option", name, ("root", "spec", "size", "cached", "skip_bad"), "dataset folder")
     if spec is None:
         raise InputError(f"dataset folder: give 'spec', a YAML file or one of {', '.join(shipped_specs())}")
     return load_spec(spec)
@@ -226,22 +240,16 @@ def _info(spec: FolderSpec, root: str | Path | None, size: Sequence[int] | None)
         name=spec.name,
         tasks=task_options(spec, folder),
         size=(chosen[0], chosen[1]),
-        cache=cache_root() / "folder" / f"{slug}-{chosen[0]}x{chosen[1]}-{_hash([place])}",
+        cache=cache_root() / "folder" / f"{slug}-{chosen[0]}x{chosen[1]}-{hashed([place])}",
     )
 
 
-def _fingerprint(file: Path) -> tuple[str, int, int]:
-    """Name, bytes and modification time, which change when the content does."""
-    try:
-        facts = file.stat()
-    except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
-        raise InputError(f"{file}: {reason}; `cached: false` or a check of the dataset lists all") from None
-    return file.name, facts.st_size, facts.st_mtime_ns
-
-
-def _hash(facts: Any) -> str:
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+def _present(file: Path) -> tuple[str, int, int]:
+    """The fingerprint of a file that has to be there."""
+    found = fingerprint(file)
+    if found is None:
+        raise InputError(f"{file}: no such file; atrc data check lists all, --skip-bad leaves such samples out")
+    return found
 
 
 def _remove_outdated(folder: Path) -> None:

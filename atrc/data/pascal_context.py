@@ -1,59 +1,212 @@
-"""PASCAL-Context in the multi-task pack ``PASCAL_MT``: its facts, for building and counting networks.
-
-The pack keeps human parts and boundaries in MATLAB files, which are not read yet: the dataset can be described, and
-says so when it is opened.
-"""
+"""PASCAL-Context in the multi-task pack ``PASCAL_MT`` of follow-up work (Vandenhende et al.)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample
-from searchspace.errors import InputError
+from atrc.data.cache import fingerprint, hashed, kept_map
+from atrc.data.complaints import check_label, expect_size, named, no_root, times
+from atrc.data.decode import image_size, read_image, read_label, read_matlab
+from atrc.data.derive import class_map
+from atrc.data.folder import locate
+from atrc.data.pascal_labels import CLASSES, PARTS, class_boundaries, human_parts, known_normals, salient
+from atrc.data.reader import read_ids
+from atrc.data.sift import IMAGE, absent, refuse, sift
+from atrc.files import cache_root
+from atrc.tasks import TASKS
+from searchspace.errors import InputError, UnknownNameError
 
 __all__ = ["PascalContext"]
 
-CLASSES = [
-    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
-    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
-]
-PARTS = ["background", "head", "torso", "upper arms", "lower arms", "upper legs", "lower legs"]
+_NAME = "PASCAL-Context"
+_TASKS: Mapping[str, Mapping[str, Any]] = {
+    "semseg": {"classes": CLASSES},
+    "human_parts": {"classes": PARTS},
+    "saliency": {},
+    "normals": {},
+    "edge": {"positive_weight": 0.95, "max_distance": 0.0075},
+}
+_SPLITS = {"train": "ImageSets/Context/train.txt", "val": "ImageSets/Context/val.txt"}
+_DOWNLOAD = (
+    "PASCAL_MT of https://github.com/SimonVandenhende/Multi-Task-Learning-PyTorch, unpacked; "
+    "then --data PATH/PASCAL_MT, or ATRC_DATA=PATH"
+)
+_VERSION = 1
+"""Part of every cache key; raised when the same files give other labels than before."""
 
 
 @DATASETS.register("pascal_context")
 class PascalContext(Dataset):
-    """Five tasks, images padded to 512 x 512; 4998 for training, 5105 for validation.
+    """Five tasks; 4998 images for training and 5105 for validation, of up to 500 pixels a side, padded to 512 x 512.
+
+    The first use reads everything once, a few minutes for the whole pack: it finds files that cannot be used before
+    they end a training, and keeps what MATLAB files were turned into.
 
     Args:
         split: ``train`` or ``val``.
-        tasks: Any of the five.
-        root: The folder ``PASCAL_MT``.
+        tasks: Any of semseg, human_parts, saliency, normals, edge.
+        root: The folder ``PASCAL_MT``; relative to ``$ATRC_DATA`` where that is set.
+        cached: Keep what was found in the first use. Without, files are read whenever a sample is asked for.
+        skip_bad: Leave out samples whose image or a wanted label cannot be used, instead of refusing the split.
+
+    Attributes:
+        ids: Ids of the samples, in the order of the split's file.
 
     Raises:
-        InputError: Always, until the pack's MATLAB files can be read.
+        InputError: The pack is missing or incomplete, or, if `cached`, a file in it cannot be used. The message names
+            the file.
     """
 
-    def __init__(self, split: str, tasks: Iterable[str], *, root: str | Path = "PASCAL_MT") -> None:
-        raise InputError(
-            f"dataset pascal_context at {root} cannot be opened: the MATLAB files of its human parts and boundaries "
-            "are not read yet; its networks can be built and counted (atrc resources)"
-        )
+    def __init__(
+        self,
+        split: str,
+        tasks: Iterable[str],
+        *,
+        root: str | Path = "PASCAL_MT",
+        cached: bool = True,
+        skip_bad: bool = False,
+    ) -> None:
+        self.info = self.describe(root=root)
+        self.tasks = tuple(tasks)
+        for task in self.tasks:
+            if task not in _TASKS:
+                raise UnknownNameError("task", task, _TASKS, f"dataset {_NAME}")
+        if split not in _SPLITS:
+            raise UnknownNameError("split", split, _SPLITS, f"dataset {_NAME}")
+        self.reader = _Reader(locate(root), self.info.cache if cached else None)
+        self.ids = read_ids(self.reader.root / _SPLITS[split], split)
+        if cached or skip_bad:
+            self._sift(f"{_NAME}, {split}", self.info.cache / f"{split}-readable" if cached else None, skip_bad)
 
     @classmethod
-    def describe(cls, **options: Any) -> DatasetInfo:
-        tasks: dict[str, dict[str, Any]] = {
-            "semseg": {"classes": CLASSES},
-            "human_parts": {"classes": PARTS},
-            "saliency": {},
-            "normals": {},
-            "edge": {"positive_weight": 0.95, "max_distance": 0.0075},
-        }
-        return DatasetInfo("PASCAL-Context", tasks, (512, 512))
+    def describe(  # type: ignore[override] # other options than these are refused
+        cls, *, root: str | Path = "PASCAL_MT", cached: bool = True, skip_bad: bool = False
+    ) -> DatasetInfo:
+        folder = cache_root() / "pascal_context" / hashed(str(locate(root).resolve()))
+        return DatasetInfo(_NAME, {task: dict(facts) for task, facts in _TASKS.items()}, (512, 512), folder)
 
     def __len__(self) -> int:
-        raise NotImplementedError
+        return len(self.ids)
 
     def __getitem__(self, index: int) -> Sample:
-        raise NotImplementedError
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        entry = self.ids[index]
+        return Sample(entry, self.reader.read(entry, IMAGE), self.reader.labels(entry, self.tasks))
+
+    def _sift(self, title: str, folder: Path | None, skip_bad: bool) -> None:
+        parts = [IMAGE, *self.tasks]
+        if not skip_bad:
+            refuse(absent(self.reader, self.ids, parts), title)  # at once, and not after minutes of reading
+        self.skipped = sift(self.reader, self.ids, parts, folder, f"{title}: reading")
+        self.ids = [entry for entry in self.ids if entry not in self.skipped]
+        if not (skip_bad and self.ids):
+            refuse(self.skipped, title)
+
+
+@dataclass(frozen=True)
+class _Label:
+    """How a task's labels are made.
+
+    Attributes:
+        make: Takes the files and the image's size ``(H, W)``.
+        files: Patterns of the files; all are needed.
+        instead: Where the first file may be if it is not there.
+        kept: Whether making it takes so long that the map is kept.
+    """
+
+    make: Callable[[Sequence[Path], tuple[int, int]], np.ndarray]
+    files: tuple[str, ...]
+    instead: str | None = None
+    kept: bool = False
+
+
+def _label_map(file: Path, size: tuple[int, int]) -> np.ndarray:
+    label_map = read_matlab(file, "LabelMap")
+    if label_map.shape != size or label_map.dtype.kind not in "uif":
+        raise InputError(
+            f"{file}: LabelMap is {label_map.dtype} {times(label_map.shape)}, expected numbers, {times(size)}"
+        )
+    return label_map
+
+
+_IMAGES = "JPEGImages/{id}.jpg"
+_LABEL_MAPS = "pascal-context/trainval/{id}.mat"
+_LABELS: Mapping[str, _Label] = {
+    "semseg": _Label(
+        lambda files, size: class_map(read_label(files[0])),
+        ("semseg/VOC12/{id}.png",),
+        instead="semseg/pascal-context/{id}.png",
+    ),
+    "human_parts": _Label(
+        lambda files, size: human_parts(read_matlab(files[0], "anno"), size), ("human_parts/{id}.mat",), kept=True
+    ),
+    "saliency": _Label(lambda files, size: salient(read_label(files[0])), ("sal_distill/{id}.png",)),
+    "normals": _Label(
+        lambda files, size: known_normals(read_label(files[0]), _label_map(files[1], size)),
+        ("normals_distill/{id}.png", _LABEL_MAPS),
+    ),
+    "edge": _Label(lambda files, size: class_boundaries(_label_map(files[0], size)), (_LABEL_MAPS,), kept=True),
+}
+
+
+class _Reader:
+    """Reads the pack; see `atrc.data.sift.Reader`.
+
+    Args:
+        root: The pack.
+        cache: Where maps that were made of MATLAB files are kept, if they are.
+    """
+
+    def __init__(self, root: Path, cache: Path | None) -> None:
+        if not root.is_dir():
+            labels = (pattern for label in _LABELS.values() for pattern in label.files)
+            raise InputError(no_root(root, _NAME, [*_SPLITS.values(), _IMAGES, *dict.fromkeys(labels)], _DOWNLOAD))
+        self.root = root
+        self.cache = cache
+        self.labellers = {task: TASKS[task](**facts) for task, facts in _TASKS.items()}
+
+    def files(self, entry: str, part: str) -> list[Path]:
+        image = self.root / _IMAGES.format(id=entry)
+        if part == IMAGE:
+            return [image]
+        label = _LABELS[part]
+        own = [self.root / pattern.format(id=entry) for pattern in label.files]
+        if label.instead is not None and not own[0].exists():
+            other = self.root / label.instead.format(id=entry)
+            own[0] = other if other.exists() else own[0]
+        return [*own, image]
+
+    def read(self, entry: str, part: str) -> np.ndarray:
+        return read_image(*self.files(entry, part)) if part == IMAGE else self.labels(entry, [part])[part]
+
+    def labels(self, entry: str, tasks: Iterable[str]) -> dict[str, np.ndarray]:
+        """Task name -> ``(H, W)`` or ``(H, W, C)``, see `atrc.data.Sample`.
+
+        Raises:
+            InputError: A file is missing or unreadable, of another size than the image, or holds a value that is not
+                allowed; the message names the file.
+        """
+        size = image_size(*self.files(entry, IMAGE))
+        return {task: self._label(entry, task, size) for task in tasks}
+
+    def _label(self, entry: str, task: str, size: tuple[int, int]) -> np.ndarray:
+        files = self.files(entry, task)
+
+        def make() -> np.ndarray:
+            with named(files[0], task):
+                label = _LABELS[task].make(files, size)
+                expect_size(label, files[-1], size)
+                check_label(self.labellers[task], label)
+                return label
+
+        if self.cache is None or not _LABELS[task].kept:
+            return make()
+        key = hashed([_VERSION, *map(fingerprint, files)])
+        return kept_map(self.cache / task / f"{entry}.png", key, make)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from atrc.data.complaints import check_label, expect_size, named, no_root, times
 from atrc.data.decode import LABEL_SUFFIXES, image_size, read_image, read_label, resize_image
 from atrc.data.derive import boundaries, class_map, looked_up, measured_map, positives, resize_any
 from atrc.data.resample import resize_nearest
+from atrc.data.sift import IMAGE
 from atrc.data.spec import RESIZE_OF_TASK, FolderSpec, InJson, LabelSpec, as_lookup
 from atrc.tasks import IGNORE, TASKS, Task
 from searchspace.errors import InputError
@@ -41,13 +42,12 @@ def _classes(name: str, label: LabelSpec, root: Path | None) -> dict[str, Any]:
     return {"classes": names}
 
 
-def read_ids(spec: FolderSpec, root: Path, split: str) -> list[str]:
-    """The ids of a split in the order of its file, without the excluded ones; blank lines do not count.
+def read_ids(path: Path, split: str, exclude: Collection[str] = ()) -> list[str]:
+    """The ids that a split's file lists, in its order and without the excluded ones; blank lines do not count.
 
     Raises:
         InputError: The file is missing, lists nothing (that is not excluded), or lists an id twice.
     """
-    path = root / spec.splits[split]
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -62,7 +62,7 @@ def read_ids(spec: FolderSpec, root: Path, split: str) -> list[str]:
         if entry in seen:
             raise InputError(f"{path}: lists id {entry!r} twice")
         seen.add(entry)
-    kept = [entry for entry in ids if entry not in spec.exclude]
+    kept = [entry for entry in ids if entry not in exclude]
     if not kept:
         raise InputError(f"{path}: every id of split {split!r} is excluded")
     return kept
@@ -141,6 +141,7 @@ class FolderReader:
         spec: What is what.
         root: The dataset's folder.
         size: ``(H, W)`` of what is read.
+        exact: Whether images have that size already; if so, another one is an error.
 
     Raises:
         InputError: The root or a file that the spec reads values from is missing, or a task's section says what
@@ -150,12 +151,12 @@ class FolderReader:
     spec: FolderSpec
     root: Path
     size: tuple[int, int]
+    exact: bool = False
     rules: dict[str, LabelRule] = field(init=False)
 
     def __post_init__(self) -> None:
         if not self.root.is_dir():
-            wanted = ", ".join([self.spec.images, *self.spec.splits.values()])
-            raise InputError(f"{self.root}: no such folder; the root of {self.spec.name} should hold {wanted}")
+            raise InputError(no_root(self.root, self.spec.name, self._layout(), self.spec.download))
         self._options = task_options(self.spec, self.root)
         self.rules = {name: self._rule(name) for name in self.spec.tasks}
 
@@ -167,13 +168,29 @@ class FolderReader:
         """Where the file is that the label of id ``entry`` comes from."""
         return self.root / self.rules[task].pattern.format(id=entry)
 
+    def files(self, entry: str, part: str) -> list[Path]:
+        """All files that a part of id ``entry`` depends on: the image, or a task's label."""
+        image = self.image_file(entry)
+        return [image] if part == IMAGE else [self.label_file(entry, part), image]
+
+    def read(self, entry: str, part: str) -> np.ndarray:
+        """`image`, or one of `labels`."""
+        return self.image(entry) if part == IMAGE else self.labels(entry, [part])[part]
+
     def image(self, entry: str) -> np.ndarray:
         """``(H, W, 3)`` uint8.
 
         Raises:
-            InputError: The file is missing or unreadable.
+            InputError: The file is missing or unreadable, or the image is not as large as it must be.
         """
-        return resize_image(read_image(self.image_file(entry)), self.size)
+        file = self.image_file(entry)
+        image = read_image(file)
+        if self.exact and image.shape[:2] != self.size:
+            raise InputError(
+                f"{file}: image is {times(image.shape[:2])}, those of {self.spec.name} are {times(self.size)}; "
+                "set the dataset's size, [height, width], to have all resampled"
+            )
+        return resize_image(image, self.size)
 
     def labels(self, entry: str, tasks: Iterable[str]) -> dict[str, np.ndarray]:
         """Task name -> ``(H, W)`` or ``(H, W, C)``, see `atrc.data.Sample`.
@@ -191,17 +208,20 @@ class FolderReader:
         self, file: Path, task: str, read: Callable[[Path], np.ndarray], image: Path, size: tuple[int, int]
     ) -> np.ndarray:
         rule = self.rules[task]
-        with _named(file, task):
+        with named(file, task):
             values = read(file)
-            if values.shape[:2] != size:
-                raise InputError(f"label is {_times(values.shape[:2])}, but its image {image} is {_times(size)}")
+            expect_size(values, image, size)
             if values.dtype == np.uint8 and rule.is_class_map:
                 label = _by_value(values, rule.from_values)
             else:
                 label = rule.from_values(values)
             if not rule.spec.boundaries:
-                _check(rule.task, label)
+                check_label(rule.task, label)
             return rule.resized(label, self.size)
+
+    def _layout(self) -> list[str]:
+        labels = [label.file for label in self.spec.tasks.values() if label.file]
+        return [*self.spec.splits.values(), self.spec.images, *dict.fromkeys(labels)]
 
     def _rule(self, name: str) -> LabelRule:
         spec = self.spec.tasks[name]
@@ -261,28 +281,3 @@ def _by_value(values: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) 
     table = np.zeros(256, np.uint8)
     table[present] = function(present[None].astype(np.uint8))[0]
     return table[values]
-
-
-def _check(task: Task, label: np.ndarray) -> None:
-    """Refuses a label that the task does not take."""
-    if label.dtype == np.uint8 and label.ndim == 2:
-        present = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
-        if task.check_label(present[None].astype(np.uint8)) is None:
-            return
-    complaint = task.check_label(label)
-    if complaint is not None:
-        raise InputError(complaint)
-
-
-@contextmanager
-def _named(file: Path, task: str) -> Iterator[None]:
-    """Puts the file and the task in front of an error that does not name the file yet."""
-    try:
-        yield
-    except InputError as error:
-        message = str(error)
-        raise InputError(message if str(file) in message else f"{file} ({task}): {message}") from None
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(str(side) for side in shape)

@@ -181,6 +181,9 @@ class FolderSpec(_Model):
         splits: Split name -> text file with one id per line.
         exclude: Ids to leave out of every split.
         size: ``(H, W)`` to which images and labels are resized.
+        resample: False where images have that size already; then another one is an error, unless the user asks for a
+            size.
+        download: Where the files are from, for the message when they are not there.
         tasks: Task name -> where its labels come from.
     """
 
@@ -189,6 +192,8 @@ class FolderSpec(_Model):
     splits: dict[str, StrictStr] = Field(min_length=1)
     exclude: list[StrictStr] = Field(default_factory=list)
     size: tuple[int, int] | None = None
+    resample: bool = True
+    download: StrictStr | None = None
     tasks: dict[str, LabelSpec]
 
     @field_validator("images")

@@ -24,6 +24,7 @@ class Subset(Dataset):
     def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:
         self.dataset = dataset
         self.info = dataset.info
+        self.skipped = dataset.skipped
         self._indices = list(indices)
 
     @classmethod

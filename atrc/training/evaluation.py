@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -37,11 +37,26 @@ def evaluate(
     for cpu_batch in batches:
         batch = cpu_batch.to(device)
         decoded = decode_predictions(predict(batch), tasks, tuple(batch.image.shape[2:]))
-        for name, metric in metrics.items():
-            metric.update(decoded[name], batch.labels[name])
+        for maps, labels in _without_padding(cpu_batch, decoded, batch.labels):
+            for name, metric in metrics.items():
+                metric.update(maps[name], labels[name])
         if save is not None:
             save(cpu_batch, decoded)
     return {name: float(metric.compute()) for name, metric in metrics.items()}
+
+
+def _without_padding(
+    batch: Batch, *of: Mapping[str, torch.Tensor]
+) -> Iterator[tuple[Mapping[str, torch.Tensor], ...]]:
+    """Maps of a batch as they are where nothing is padded; else sample by sample, each at its own size.
+
+    A metric may depend on the size: the tolerance of the boundary measure is a share of the diagonal.
+    """
+    if batch.valid.all():
+        yield of
+        return
+    for index, window in enumerate(batch.windows()):
+        yield tuple({name: maps[index : index + 1][..., *window] for name, maps in one.items()} for one in of)
 
 
 def decode_predictions(

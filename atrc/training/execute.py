@@ -29,7 +29,15 @@ from atrc.build import (
     import_plugins,
 )
 from atrc.config import Config, Training
-from atrc.data import Batch, BatchLoader, eval_transform, evaluation_batches, hold_out
+from atrc.data import (
+    Batch,
+    BatchLoader,
+    Dataset,
+    eval_transform,
+    evaluation_batches,
+    hold_out,
+    skipped_samples,
+)
 from atrc.measures import MEASURES
 from atrc.network import MultiTaskNetwork, SearchNetwork
 from atrc.resources import count_multiply_adds, count_parameters
@@ -81,7 +89,8 @@ def _execute(run: RunDirectory, *, quiet: bool, position: int) -> Result:
     # Initialisation and dropout draw from torch's global generator, which is seeded here and saved in checkpoints.
     torch.manual_seed(run.spec.seed)
     learner, training = _build_learner(run, strategy, device)
-    whole = build_dataset(config, "train", learner.tasks)
+    # both, so that a split that cannot be read is found before the training and not after it
+    whole, validation = (build_dataset(config, split, learner.tasks) for split in ("train", "val"))
     train, held_out = whole, None
     if learner.data_use is not DataUse.SINGLE_LEVEL or (strategy is not None and strategy.final is not None):
         train, held_out = hold_out(whole, config.held_out)
@@ -114,7 +123,7 @@ def _execute(run: RunDirectory, *, quiet: bool, position: int) -> Result:
             setting = Setting(config, run.spec.seed, device, learner.tasks, train, held_out, stop)
             choose_finally(run, learner.strategy, learner.network, setting, quiet=quiet, position=position)
             save_checkpoint(run.checkpoints, _all_state(learner, state))
-        metrics = evaluate_split(config, learner, "val", device, stop=stop, quiet=quiet, position=position)
+        metrics = evaluate_split(config, learner, validation, device, stop=stop, quiet=quiet, position=position)
     genotype = learner.genotype()
     if genotype is not None:
         run.write_genotype(build_space(config).canonical(genotype))
@@ -126,6 +135,7 @@ def _execute(run: RunDirectory, *, quiet: bool, position: int) -> Result:
         parameters=count_parameters(learner.network) + _architecture_parameters(learner),
         multiply_adds=count_multiply_adds(_deployed(learner), train.info.size),
         peak_memory=peak_memory(device),
+        skipped=skipped_samples(train=whole, val=validation),
     )
     run.write_result(result)
     return result
@@ -279,7 +289,7 @@ def _train(
 def evaluate_split(
     config: Config,
     learner: Learner,
-    split: str,
+    split: Dataset,
     device: torch.device,
     *,
     save_predictions: Path | None = None,
@@ -287,12 +297,12 @@ def evaluate_split(
     quiet: bool = False,
     position: int = 0,
 ) -> dict[str, float]:
-    """Metrics of a learner on a split of the config's dataset.
+    """Metrics of a learner on a split.
 
     Args:
-        config: Names the dataset.
+        config: Says how many images at a time, and by how many processes they are prepared.
         learner: What is measured.
-        split: Of the dataset.
+        split: With the labels of all its tasks.
         device: Where the learner computes.
         save_predictions: The folder where every decoded map is written, see `PredictionFiles`; None writes none.
         stop: Asks for an early end.
@@ -300,19 +310,18 @@ def evaluate_split(
         position: Line of the progress bar, where several runs share a screen.
 
     Raises:
-        InputError: The split cannot be read, or a prediction cannot be written.
+        InputError: A sample cannot be read, or a prediction cannot be written.
         Interrupted: ``stop`` was requested.
     """
     save = None if save_predictions is None else PredictionFiles(save_predictions, learner.tasks)
-    dataset = build_dataset(config, split, learner.tasks)
     batches = evaluation_batches(
-        dataset,
+        split,
         learner.tasks,
-        eval_transform(dataset.info.size),
+        eval_transform(split.info.size),
         batch_size=config.evaluate_batch,
         workers=config.workers,
     )
-    total = -(-len(dataset) // config.evaluate_batch)
+    total = -(-len(split) // config.evaluate_batch)
 
     def watched() -> Iterator[Batch]:
         for batch in tqdm(

@@ -18,7 +18,7 @@ from atrc.files import writing
 from atrc.tasks import Task
 from searchspace import InputError
 
-__all__ = ["PredictionFiles", "folder_of_each_run", "image_window"]
+__all__ = ["PredictionFiles", "folder_of_each_run"]
 
 
 class PredictionFiles:
@@ -60,12 +60,11 @@ class PredictionFiles:
                 it.
         """
         places = [self._place(entry) for entry in batch.ids]
-        windows = [image_window(mask.numpy()) for mask in batch.valid[:, 0].cpu()]
         maps = {name: channels_last(decoded[name].cpu()) for name in self.tasks}
         wanted = [
             (self.folder / name / place, self.tasks[name], array[window])
             for name, arrays in maps.items()
-            for place, array, window in zip(places, arrays, windows, strict=True)
+            for place, array, window in zip(places, arrays, batch.windows(), strict=True)
         ]
         # Packing takes most of the time and no lock of Python's; the files themselves are written one by one.
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
@@ -85,12 +84,6 @@ class PredictionFiles:
 def channels_last(maps: Tensor) -> np.ndarray:
     """``(B, H, W)`` as it is, ``(B, C, H, W)`` as ``(B, H, W, C)``."""
     return (maps.movedim(1, -1) if maps.ndim == 4 else maps).numpy()
-
-
-def image_window(valid: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns of the rectangle that is image in an ``(H, W)`` mask; the rest is padding."""
-    rows, columns = (np.flatnonzero(valid.any(axis)) for axis in (1, 0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def sample_path(entry: str) -> PurePath:

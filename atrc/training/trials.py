@@ -12,6 +12,7 @@ from tqdm import tqdm
 from atrc.build import build_network
 from atrc.config import Config
 from atrc.costs import network_costs
+from atrc.data import skipped_samples
 from atrc.network import SearchNetwork
 from atrc.resources import count_multiply_adds, count_parameters
 from atrc.runs import Result, RunDirectory
@@ -150,6 +151,7 @@ def execute_trials(
         parameters=count_parameters(network),
         multiply_adds=count_multiply_adds(network, given.train.info.size),
         peak_memory=peak_memory(given.device),
+        skipped=skipped_samples(train=given.train),
     )
     run.write_result(result)
     return result

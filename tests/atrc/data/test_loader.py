@@ -85,6 +85,14 @@ def test_batch_is_channel_first(tasks: Mapping[str, Task]) -> None:
     np.testing.assert_array_equal(batch.labels["normals"][0].permute(1, 2, 0), sample.labels["normals"])
 
 
+def test_windows_are_where_the_image_is() -> None:
+    valid = torch.ones(2, 1, 5, 8, dtype=torch.bool)
+    valid[1, :, [0, 4]] = False  # an odd rest of padding
+    valid[1, ..., [0, 1, 7]] = False
+    batch = Batch(torch.zeros(2, 3, 5, 8), {}, valid, ["a", "b"])
+    assert batch.windows() == [(slice(0, 5), slice(0, 8)), (slice(1, 4), slice(2, 7))]
+
+
 def test_each_epoch_is_another_permutation(tasks: Mapping[str, Task]) -> None:
     batches = loader(tasks)
     assert batches.steps_per_epoch == 2

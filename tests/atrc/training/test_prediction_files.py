@@ -13,7 +13,7 @@ from atrc.data.decode import read_label
 from atrc.network import Predictions
 from atrc.tasks import Depth, Normals, Saliency, SemSeg, Task
 from atrc.training import evaluate
-from atrc.training.prediction_files import PredictionFiles, folder_of_each_run, image_window
+from atrc.training.prediction_files import PredictionFiles, folder_of_each_run
 from searchspace import InputError
 
 CPU = torch.device("cpu")
@@ -82,13 +82,6 @@ def test_known_maps_without_padding(tmp_path: Path, workers: int) -> None:
         np.testing.assert_array_equal(found["saliency"], expected)
         assert [found[task].dtype for task in TASKS] == [np.uint8, np.uint16, np.float32, np.float32]
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 4 * 3, "nothing half written is left"
-
-
-def test_an_odd_rest_of_padding() -> None:
-    valid = np.zeros((5, 8), bool)
-    valid[1:4, 2:7] = True
-    assert image_window(valid) == (slice(1, 4), slice(2, 7))
-    assert image_window(np.ones((2, 3), bool)) == (slice(0, 2), slice(0, 3))
 
 
 def batch_of(*ids: str) -> tuple[Batch, dict[str, torch.Tensor]]:

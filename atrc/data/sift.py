@@ -1,0 +1,108 @@
+"""Which samples of a dataset on disk can be read: found once, and remembered until a file changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from atrc.data.cache import fingerprint, hashed
+from atrc.files import write_json
+from searchspace.errors import InputError
+
+__all__ = ["IMAGE", "Reader", "absent", "refuse", "sift"]
+
+IMAGE = "image"
+"""What a sample's photograph is called among its parts; the others are called as their tasks."""
+
+_VERSION = 1
+"""Part of every key; raised when other samples count as readable than before."""
+
+
+class Reader(Protocol):
+    """Reads the parts of samples from files."""
+
+    def files(self, entry: str, part: str) -> Sequence[Path]:
+        """All files that a part of sample ``entry`` depends on."""
+
+    def read(self, entry: str, part: str) -> np.ndarray:
+        """The part itself.
+
+        Raises:
+            InputError: It cannot be used; the message names the file.
+        """
+
+
+def absent(reader: Reader, ids: Sequence[str], parts: Sequence[str]) -> dict[str, str]:
+    """Samples that lack a file, at once and without reading any: id -> which one."""
+    return {
+        entry: f"{file}: no such file"
+        for entry in ids
+        for part in reversed(parts)  # so that the first part's stays
+        for file in reader.files(entry, part)
+        if not file.exists()
+    }
+
+
+def sift(reader: Reader, ids: Sequence[str], parts: Sequence[str], cache: Path | None, title: str) -> dict[str, str]:
+    """Reads every part of every sample; what is wrong with those that cannot be used: id -> the first complaint.
+
+    Args:
+        reader: Reads them.
+        ids: The samples.
+        parts: `IMAGE` and names of tasks.
+        cache: Folder in which the outcome is kept, a file for every part; None keeps nothing.
+        title: Of the progress bar.
+    """
+    found: dict[str, Mapping[str, str]] = {}
+    unknown: dict[str, Path | None] = {}
+    for part in parts:
+        path = None if cache is None else cache / f"{part}-{_key(reader, ids, part)}.json"
+        known = None if path is None else _recalled(path)
+        if known is None:
+            unknown[part] = path
+        else:
+            found[part] = known
+    fresh: dict[str, dict[str, str]] = {part: {} for part in unknown}
+    for entry in tqdm(ids, desc=title, unit="image", disable=not unknown):
+        for part in unknown:
+            try:
+                reader.read(entry, part)
+            except InputError as error:
+                fresh[part][entry] = str(error)
+    for part, path in unknown.items():
+        if path is not None:
+            write_json(path, fresh[part])
+    bad: dict[str, str] = {}
+    for part in parts:
+        for entry, complaint in {**found, **fresh}[part].items():
+            bad.setdefault(entry, complaint)
+    return {entry: bad[entry] for entry in ids if entry in bad}
+
+
+def refuse(bad: Mapping[str, str], title: str) -> None:
+    """Nothing, if nothing is bad.
+
+    Raises:
+        InputError: Names the first bad sample's file, and how to see or leave out all of them.
+    """
+    if not bad:
+        return
+    first = next(iter(bad.values()))
+    others = f"; {len(bad)} samples of {title} cannot be read" if len(bad) > 1 else ""
+    raise InputError(f"{first}{others} (atrc data check lists all, --skip-bad leaves them out)")
+
+
+def _key(reader: Reader, ids: Sequence[str], part: str) -> str:
+    return hashed([_VERSION, [[entry, *map(fingerprint, reader.files(entry, part))] for entry in ids]])
+
+
+def _recalled(path: Path) -> dict[str, str] | None:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
