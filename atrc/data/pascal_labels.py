@@ -120,10 +120,10 @@ def known_normals(colours: np.ndarray, label_map: np.ndarray) -> np.ndarray:
     if colours.shape != (*label_map.shape, 3):
         raise InputError(f"normals are {colours.shape}, expected {(*label_map.shape, 3)}")
     known = np.isin(label_map, WITH_NORMALS)
-    normals = 2 * colours.astype(np.float32) / 255 - 1
-    # no colour is shorter than 3 ** 0.5 / 255: 127.5, which would be 0, is not a byte
-    normals /= np.sqrt((normals * normals).sum(axis=2, keepdims=True))
-    normals[~known] = 0
+    normals = (2 * np.arange(256, dtype=np.float32) / 255 - 1)[colours]
+    # none is shorter than 3 ** 0.5 / 255: 127.5, which would be 0, is not a byte
+    length = np.sqrt(np.einsum("hwc,hwc->hw", normals, normals))
+    normals *= (known / length)[..., None]
     return normals
 
 
