@@ -62,13 +62,13 @@ def check(
         console.print_json(json.dumps({"samples": dict(report.samples), "problems": problems}))
     else:
         table = Table("split", "task", "class", "share of labelled pixels", "samples", box=None, pad_edge=False)
-        for row in report.statistics.to_dict("records"):
-            share = row.get("share")
+        for row in json.loads(report.statistics.to_json(orient="records")):  # where what is missing is None
+            values = "" if row["mean"] is None else "{minimum:.3g} .. {maximum:.3g}, mean {mean:.3g}".format(**row)
             table.add_row(
-                str(row["split"]),
-                str(row["task"]),
-                str(row["name"] or ""),
-                f"{share:.2%}" if isinstance(share, float) and share == share else "",
+                row["split"],
+                row["task"],
+                row["name"] or "",
+                values if row["share"] is None else f"{row['share']:.2%}",
                 str(row["images"]),
             )
         console.print(table)

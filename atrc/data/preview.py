@@ -69,15 +69,23 @@ def contact_sheet(
         y = _TITLE_HEIGHT + _HEAD_HEIGHT + row * (cell_height + _CAPTION_HEIGHT)
         for column, picture in enumerate(pictures):
             x = _MARGIN + column * (cell_width + _GAP)
-            cell = Image.fromarray(np.ascontiguousarray(picture))
-            sheet.paste(cell.resize((cell_width, cell_height), Image.Resampling.NEAREST), (x, y))
+            high, wide = _inside(picture.shape[:2], (cell_height, cell_width))
+            left, top = x + (cell_width - wide) // 2, y + (cell_height - high) // 2
+            cell = Image.fromarray(np.ascontiguousarray(picture)).resize((wide, high), Image.Resampling.NEAREST)
+            sheet.paste(cell, (left, top))
             # White label maps would otherwise run into the paper.
-            draw.rectangle((x - 1, y - 1, x + cell_width, y + cell_height), outline=_RULE)
+            draw.rectangle((left - 1, top - 1, left + wide, top + high), outline=_RULE)
         caption = _fitting(name, cell_width)
         draw.text((_MARGIN, y + cell_height + 4), caption, fill=_FAINT, font=ImageFont.load_default(size=12))
     if path is not None:
         sheet.save(path)
     return sheet
+
+
+def _inside(size: tuple[int, ...], cell: tuple[int, int]) -> tuple[int, int]:
+    """The largest ``(H, W)`` of the same shape that fits into a cell; images may be smaller than the dataset says."""
+    scale = min(room / side for room, side in zip(cell, size, strict=True))
+    return round(size[0] * scale), round(size[1] * scale)
 
 
 def _row(sample: Sample, tasks: Mapping[str, Task]) -> tuple[str, list[np.ndarray]]:
