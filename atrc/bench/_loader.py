@@ -1,4 +1,4 @@
-"""``loader``: training batches of rendered rooms."""
+"""``loader``: training batches of rendered rooms, small and at the size of NYUD-v2."""
 
 from __future__ import annotations
 
@@ -16,8 +16,16 @@ __all__ = ["loader"]
 
 @BENCHMARKS.register("loader")
 def loader(setting: Setting) -> Iterator[Case]:
-    """A training batch of eight rooms, 96 x 128: from the cache with augmentation, and rendered anew."""
-    config = load_config("demo" if setting.quick else "rooms4", ["dataset.train=64"])
+    """A training batch of eight rooms: from the cache with augmentation, and rendered anew."""
+    if setting.quick:
+        yield _case("demo", 64)
+        return
+    yield _case("rooms4", 64)
+    yield _case("rooms4", 16, "dataset.size=[425, 560]")
+
+
+def _case(preset: str, images: int, *overrides: str) -> Case:
+    config = load_config(preset, [f"dataset.train={images}", *overrides])
     tasks = build_tasks(config, describe_dataset(config))
     train = build_dataset(config, "train", tasks)
     transform = training_transform(config.augmentation, train.info.size)
@@ -32,4 +40,4 @@ def loader(setting: Setting) -> Iterator[Case]:
             render(0, "train", index, train.info.size)
 
     height, width = train.info.size
-    yield Case(f"8 images, {height}x{width}", {"from the cache": from_cache, "rendered": rendered}, "rendered")
+    return Case(f"8 images, {height}x{width}", {"from the cache": from_cache, "rendered": rendered}, "rendered")
