@@ -49,6 +49,6 @@ def draw_freezing(table: pd.DataFrame, words: Words = BLOCKS) -> Figure:
         keys = [Line2D([], [], marker="o", lw=0, color=colours[option], label=titles[option]) for option in options]
         if not table["frozen"].all():
             keys.append(Line2D([], [], marker="o", lw=0, mfc="white", mec=INK, label="still sampling at the end"))
-        columns = legend_columns(len(keys))
+        columns = legend_columns(len(keys), 4)  # the figure is narrow
         figure.legend(handles=keys, loc="outside upper center", ncols=columns, handlelength=1, title=words.legend)
     return figure

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from analysis import block_probabilities, freeze_times, load_runs, search_trajectory, training_curves
+from analysis.figures import draw_freezing
 from searchspace import CPSpace
 
 from .conftest import ATRC, TASKS, Write, of, write_search
@@ -63,6 +65,21 @@ def test_freeze_times(write: Write, tmp_path: Path) -> None:
     assert (table["step"] == 100).all()
     assert table["frozen"].tolist() == [True] * 8 + [False] * 8
     assert set(table["context"]) == {"global"}
+
+
+def test_the_legend_of_freeze_times_fits_into_the_figure() -> None:
+    """With its longest content: all contexts, and blocks that never froze."""
+    options = ["none", "global", "local", "t_label", "s_label"]
+    blocks = [f"semseg<-{task}" for task in ("depth", "normals", "edge", "semseg", "saliency")]
+    steps = {"step": range(5), "frozen": [True, True, True, True, False]}
+    table = pd.DataFrame({"run": "seed 0", "block": blocks, "context": options, **steps})
+    figure = draw_freezing(table)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == 6
+    box = legend.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
 
 
 def test_a_search_that_freezes_nothing_has_no_freeze_times(write: Write, tmp_path: Path) -> None:
