@@ -48,15 +48,22 @@ def evaluate(
 def _without_padding(
     batch: Batch, *of: Mapping[str, torch.Tensor]
 ) -> Iterator[tuple[Mapping[str, torch.Tensor], ...]]:
-    """Maps of a batch as they are where nothing is padded; else sample by sample, each at its own size.
+    """Maps of a batch as they are where nothing is padded; else those of each size together, without padding.
 
     A metric may depend on the size: the tolerance of the boundary measure is a share of the diagonal.
     """
     if batch.valid.all():
         yield of
         return
-    for index, window in enumerate(batch.windows()):
-        yield tuple({name: maps[index : index + 1][..., *window] for name, maps in one.items()} for one in of)
+    windows = batch.windows()
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for index, window in enumerate(windows):
+        alike.setdefault(tuple(side.stop - side.start for side in window), []).append(index)
+    for indices in alike.values():
+        yield tuple(
+            {name: torch.stack([maps[i][..., *windows[i]] for i in indices]) for name, maps in one.items()}
+            for one in of
+        )
 
 
 def decode_predictions(
