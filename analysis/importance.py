@@ -26,7 +26,7 @@ from tqdm import tqdm
 from analysis.blocks import Blocks
 from atrc.data import Batch
 from atrc.network import Predictions
-from atrc.training import decode_predictions, evaluate
+from atrc.training import decode_predictions, evaluate, measure
 from searchspace import NONE, InputError
 
 __all__ = ["PERMUTATIONS", "block_importance", "permuted_metrics"]
@@ -167,6 +167,7 @@ class _Recorded:
             }
             found |= {("block", t, s): maps for t, row in pooled.items() for s, maps in row.items()}
             found |= {("label", target): batch.labels[target] for target in blocks.space.tasks}
+            found["valid",] = batch.valid
             if not self._maps:
                 self._size = tuple(batch.image.shape[2:])
                 needed = images * sum(maps[0].nbytes for maps in found.values())
@@ -195,7 +196,8 @@ class _Recorded:
                 row = row + F.conv2d(change, effects[permuted][:, :, None, None])
             raw = self._blocks.finish(target, row)
             decoded = decode_predictions(Predictions({target: raw}, {}), {target: task}, self._size)
-            metric.update(decoded[target], self._maps["label", target][part].to(self._device))
+            labels = {target: self._maps["label", target][part].to(self._device)}
+            measure({target: metric}, decoded, labels, self._maps["valid",][part])
         return float(metric.compute())
 
 

@@ -1,7 +1,7 @@
 """Datasets, augmentation and batches."""
 
 from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample, skipped_samples
-from atrc.data.batch import Batch, collate
+from atrc.data.batch import Batch, collate, image_windows
 from atrc.data.check import DatasetReport, Problem, check_dataset, inspect_dataset
 from atrc.data.folder import Folder
 from atrc.data.loader import BatchLoader, evaluation_batches
@@ -55,6 +55,7 @@ __all__ = [
     "eval_transform",
     "evaluation_batches",
     "hold_out",
+    "image_windows",
     "inspect_dataset",
     "skipped_samples",
     "train_transform",

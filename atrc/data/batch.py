@@ -12,7 +12,7 @@ from torch import Tensor
 from atrc.data.transforms import View
 from searchspace.errors import InputError
 
-__all__ = ["Batch", "collate"]
+__all__ = ["Batch", "collate", "image_windows"]
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,6 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    def windows(self) -> list[tuple[slice, slice]]:
-        """Rows and columns of every sample's rectangle that is image; the rest is padding."""
-        masks = self.valid[:, 0].cpu().numpy()
-        return [(_extent(mask.any(1)), _extent(mask.any(0))) for mask in masks]
 
     def to(self, device: torch.device | str) -> Batch:
         """The batch on ``device``; does not wait for the copy if the batch is in pinned memory."""
@@ -81,6 +76,12 @@ def collate(views: Sequence[View]) -> Batch:
         valid=torch.from_numpy(np.stack([view.valid for view in views]))[:, None],
         ids=[view.id for view in views],
     )
+
+
+def image_windows(valid: Tensor) -> list[tuple[slice, slice]]:
+    """Rows and columns of every sample's rectangle that is image in ``(B, 1, H, W)``; the rest is padding."""
+    masks = valid[:, 0].cpu().numpy()
+    return [(_extent(mask.any(1)), _extent(mask.any(0))) for mask in masks]
 
 
 def _extent(line: np.ndarray) -> slice:

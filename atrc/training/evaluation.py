@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 import torch.nn.functional as F
+from torchmetrics import Metric
 
-from atrc.data import Batch
+from atrc.data import Batch, image_windows
 from atrc.network import Predictions
 from atrc.tasks import Task
 
-__all__ = ["decode_predictions", "evaluate"]
+__all__ = ["decode_predictions", "evaluate", "measure"]
 
 
 @torch.no_grad()
@@ -37,33 +38,39 @@ def evaluate(
     for cpu_batch in batches:
         batch = cpu_batch.to(device)
         decoded = decode_predictions(predict(batch), tasks, tuple(batch.image.shape[2:]))
-        for maps, labels in _without_padding(cpu_batch, decoded, batch.labels):
-            for name, metric in metrics.items():
-                metric.update(maps[name], labels[name])
+        measure(metrics, decoded, batch.labels, cpu_batch.valid)
         if save is not None:
             save(cpu_batch, decoded)
     return {name: float(metric.compute()) for name, metric in metrics.items()}
 
 
-def _without_padding(
-    batch: Batch, *of: Mapping[str, torch.Tensor]
-) -> Iterator[tuple[Mapping[str, torch.Tensor], ...]]:
-    """Maps of a batch as they are where nothing is padded; else those of each size together, without padding.
+def measure(
+    metrics: Mapping[str, Metric],
+    decoded: Mapping[str, torch.Tensor],
+    labels: Mapping[str, torch.Tensor],
+    valid: torch.Tensor,
+) -> None:
+    """Updates metrics with a batch, of which images of one size are seen together, without padding.
 
     A metric may depend on the size: the tolerance of the boundary measure is a share of the diagonal.
+
+    Args:
+        metrics: Task -> metric.
+        decoded: Task -> ``(B, H, W)`` or ``(B, C, H, W)``.
+        labels: Likewise.
+        valid: ``(B, 1, H, W)`` bool, see `Batch`.
     """
-    if batch.valid.all():
-        yield of
+    if valid.all():
+        for name, metric in metrics.items():
+            metric.update(decoded[name], labels[name])
         return
-    windows = batch.windows()
-    alike: dict[tuple[int, ...], list[int]] = {}
-    for index, window in enumerate(windows):
-        alike.setdefault(tuple(side.stop - side.start for side in window), []).append(index)
-    for indices in alike.values():
-        yield tuple(
-            {name: torch.stack([maps[i][..., *windows[i]] for i in indices]) for name, maps in one.items()}
-            for one in of
-        )
+    alike: dict[tuple[int, ...], list[tuple[int, tuple[slice, slice]]]] = {}
+    for index, window in enumerate(image_windows(valid)):
+        alike.setdefault(tuple(side.stop - side.start for side in window), []).append((index, window))
+    for places in alike.values():
+        for name, metric in metrics.items():
+            cut = ([of[name][index][..., *window] for index, window in places] for of in (decoded, labels))
+            metric.update(*map(torch.stack, cut))
 
 
 def decode_predictions(

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from atrc.data import Batch
+from atrc.data import Batch, image_windows
 from atrc.files import writing
 from atrc.tasks import Task
 from searchspace import InputError
@@ -64,7 +64,7 @@ class PredictionFiles:
         wanted = [
             (self.folder / name / place, self.tasks[name], array[window])
             for name, arrays in maps.items()
-            for place, array, window in zip(places, arrays, batch.windows(), strict=True)
+            for place, array, window in zip(places, arrays, image_windows(batch.valid), strict=True)
         ]
         # Packing takes most of the time and no lock of Python's; the files themselves are written one by one.
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
