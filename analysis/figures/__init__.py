@@ -11,6 +11,7 @@ from analysis.figures._freezing import draw_freezing
 from analysis.figures._genotypes import draw_genotypes
 from analysis.figures._importance import draw_importance
 from analysis.figures._pareto import draw_pareto
+from analysis.figures._precision_recall import draw_precision_recall
 from analysis.figures._predictions import draw_predictions
 from analysis.figures._proportions import draw_proportions
 from analysis.figures._ranks import draw_ranks
@@ -19,7 +20,7 @@ from analysis.figures._sampled import draw_sampled
 from analysis.figures._scaling import draw_scaling
 from analysis.figures._trajectory import draw_trajectory
 from analysis.figures._trees import draw_trees
-from analysis.figures.save import save_figure
+from analysis.figures.save import save_figure, write_figure
 from analysis.figures.style import (
     context_colours,
     context_titles,
@@ -46,6 +47,7 @@ __all__ = [
     "draw_genotypes",
     "draw_importance",
     "draw_pareto",
+    "draw_precision_recall",
     "draw_predictions",
     "draw_proportions",
     "draw_ranks",
@@ -60,4 +62,5 @@ __all__ = [
     "task_colours",
     "task_labels",
     "words_of",
+    "write_figure",
 ]

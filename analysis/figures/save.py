@@ -1,4 +1,4 @@
-"""Writes a figure as PDF, PNG and SVG, whole or not at all, and the same bytes for the same figure."""
+"""Writes a figure as PDF, PNG or SVG, whole or not at all, and the same bytes for the same figure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from analysis.figures.style import paper_style
 from atrc.files import writing
 
-__all__ = ["save_figure"]
+__all__ = ["save_figure", "write_figure"]
 
 DPI = 220
 FONT_TYPE = 42
@@ -27,8 +27,13 @@ def save_figure(figure: Figure, folder: Path, name: str) -> tuple[Path, Path, Pa
     """Writes ``name.pdf``, ``name.png`` (220 dots per inch) and ``name.svg`` into the folder; returns their paths."""
     paths = folder / f"{name}.pdf", folder / f"{name}.png", folder / f"{name}.svg"
     for path in (paths[1], paths[0], paths[2]):
-        form = path.suffix.removeprefix(".")
-        with paper_style(), rc_context({"pdf.fonttype": FONT_TYPE}), writing(path) as file:
-            figure.savefig(file, format=form, dpi=DPI, metadata=_METADATA[form])
+        write_figure(figure, path)
         figure.set_layout_engine("none")  # all files have the layout of the first
     return paths
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Writes one file; its suffix is ``.pdf``, ``.png`` or ``.svg``."""
+    form = path.suffix.lower().removeprefix(".")
+    with paper_style(), rc_context({"pdf.fonttype": FONT_TYPE}), writing(path) as file:
+        figure.savefig(file, format=form, dpi=DPI, metadata=_METADATA[form])

@@ -1,6 +1,7 @@
 """Benchmarks: ours against the plain formulation, interleaved in one process."""
 
 from atrc.bench import (  # noqa: F401  (they register)
+    _boundaries,
     _loader,
     _local,
     _scaling,

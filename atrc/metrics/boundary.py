@@ -1,9 +1,9 @@
-"""ODS-F of boundary maps, as the BSDS benchmark defines it, without MATLAB.
+"""ODS-F, OIS-F and AP of boundary maps, as the BSDS benchmark defines them, without MATLAB.
 
-At every threshold the prediction is binarised, thinned, and matched one-to-one to the ground truth within a
-tolerance. Counts over the data set give a precision-recall curve; the optimal-dataset-scale F (ODS-F) is the best
-F on it. The benchmark's approximate minimum-cost assignment is replaced by a maximum bipartite matching over the
-pixel pairs within the tolerance, which has the same cardinality up to its approximation.
+At every threshold, predicted pixels are matched to those of the ground truth (`match_boundaries`). Counts over the
+data set give a precision-recall curve. The optimal-dataset-scale F (ODS-F) is the best F on it, the
+optimal-image-scale F (OIS-F) lets every image choose its threshold, and the average precision (AP) is the area under
+the curve (Arbelaez et al., "Contour Detection and Hierarchical Image Segmentation", PAMI 2011).
 
 Maps are evaluated as given. The benchmark's habit of suppressing non-maxima first is left to the caller, since it
 is a step of the detector (the paper's networks are scored on their output).
@@ -11,45 +11,30 @@ is a step of the detector (the paper's networks are scored on their output).
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
 
-from atrc.kernels import compiled, compiles
-from atrc.metrics._thinning import thin
+from atrc.metrics._counts import BoundaryCounts
+from atrc.metrics._matching import BoolMap, count_matches, count_matches_plainly, match_boundaries
 from searchspace.errors import InputError
 
 __all__ = [
     "BoundaryCounts",
     "BoundaryCurve",
     "BoundaryF",
+    "BoundaryScores",
+    "boundary_curve",
+    "boundary_scores",
     "count_matches",
     "count_matches_plainly",
     "match_boundaries",
 ]
-
-BoolMap = NDArray[np.bool_]
-
-_KERNEL = Path(__file__).with_name("boundary.c")
-_PIXELS_AT_ONCE = 500_000  # thinned together, which bounds the memory of full-size maps
-
-
-class BoundaryCounts(NamedTuple):
-    """Pixels counted at T thresholds, each ``(T,)`` int64; summed over images and annotators."""
-
-    matched_prediction: np.ndarray
-    predicted: np.ndarray
-    matched_truth: np.ndarray
-    truth: np.ndarray
 
 
 class BoundaryCurve(NamedTuple):
@@ -61,186 +46,69 @@ class BoundaryCurve(NamedTuple):
     f: Tensor
 
 
-def match_boundaries(prediction: BoolMap, truth: BoolMap, max_distance: float) -> tuple[BoolMap, BoolMap]:
-    """Matches boundary pixels one-to-one, as many as can be, no pair farther apart than ``max_distance``.
+class BoundaryScores(NamedTuple):
+    """What the benchmark prints, in percent but for the threshold.
+
+    ODS is the threshold that is best for the whole data set, OIS every image's own; AP is the area under the
+    precision-recall curve.
+    """
+
+    ods_f: float
+    ods_threshold: float
+    ods_precision: float
+    ods_recall: float
+    ois_f: float
+    ap: float
+
+
+def boundary_curve(counts: BoundaryCounts, thresholds: Sequence[float]) -> BoundaryCurve:
+    """Precision, recall and F over all images, at every threshold.
 
     Args:
-        prediction: ``(H, W)`` bool.
-        truth: ``(H, W)`` bool.
-        max_distance: Euclidean distance in pixels, inclusive.
-
-    Returns:
-        ``(H, W)`` bool masks of the matched pixels of ``prediction`` and of ``truth``; both have the same number
-        of pixels, the maximum. Which of several maximum matchings is found is not specified.
+        counts: ``(N, T)`` each; N may be 0.
+        thresholds: T of them.
     """
-    matched_prediction, matched_truth = np.zeros_like(prediction), np.zeros_like(truth)
-    rows, columns = np.nonzero(prediction)
-    count = int(np.count_nonzero(truth))
-    if rows.size == 0 or count == 0:
-        return matched_prediction, matched_truth
-
-    # A border as wide as the tolerance lets every offset be looked up without a bounds check.
-    margin = int(max_distance)
-    width = truth.shape[1] + 2 * margin
-    number = np.full((truth.shape[0] + 2 * margin, width), -1, dtype=np.int32)
-    inside = number[margin : margin + truth.shape[0], margin : margin + truth.shape[1]]
-    inside[truth] = np.arange(count, dtype=np.int32)
-    near = _offsets(max_distance)
-    flat = (rows + margin) * width + (columns + margin)
-    candidates = number.ravel()[flat[:, None] + (near[:, 0] * width + near[:, 1])[None, :]]
-
-    paired = candidates >= 0
-    degree = paired.sum(1)
-    reachable = np.flatnonzero(degree)
-    if reachable.size == 0:
-        return matched_prediction, matched_truth
-    hits, partners = _maximum_matching(candidates[paired], degree[reachable], count)
-    matched_prediction[rows[reachable[hits]], columns[reachable[hits]]] = True
-    truth_rows, truth_columns = np.nonzero(truth)
-    matched_truth[truth_rows[partners], truth_columns[partners]] = True
-    return matched_prediction, matched_truth
+    total = counts.total()
+    rates = map(torch.from_numpy, (total.precision, total.recall, total.f))
+    return BoundaryCurve(torch.tensor(thresholds, dtype=torch.float64), *rates)
 
 
-def _maximum_matching(
-    neighbours: np.ndarray, degree: np.ndarray, count: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The matched vertices of either side in a maximum bipartite matching.
+def boundary_scores(counts: BoundaryCounts, thresholds: Sequence[float]) -> BoundaryScores:
+    """ODS-F with its threshold, precision and recall; OIS-F; AP.
 
-    It is found as a maximum flow of unit capacities (Dinic, the bound of Hopcroft and Karp). SciPy's own
-    ``maximum_bipartite_matching`` gives the same cardinality, but on maps of full size, where a thousand pixels of
-    25,000 stay unmatched, it takes most of a minute where this takes half a second.
+    For OIS-F, counts are summed over images at the threshold with each image's own best F. For AP, the precision is
+    interpolated linearly over the recall at 0, 0.01 .. 1, is 0 outside the recalls that were measured, and is summed,
+    times 0.01. Of thresholds that are equally good, or have the same recall, the lowest counts.
 
     Args:
-        neighbours: Right vertices of left vertex 0, then of 1 .. in one array, each run increasing.
-        degree: How many of them each left vertex has.
-        count: The number of right vertices.
+        counts: ``(N, T)`` each; N may be 0.
+        thresholds: T of them, increasing.
     """
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import maximum_flow
-
-    left = degree.size
-    source, sink = left + count, left + count + 1
-    heads = np.concatenate((left + neighbours, np.full(count, sink), np.arange(left)))
-    edges_out = np.concatenate((degree, np.ones(count, dtype=int), [left, 0]))
-    starts = np.concatenate(([0], np.cumsum(edges_out)))
-    capacity = np.ones(heads.size, dtype=np.int32)
-    graph = csr_array((capacity, heads.astype(np.int32), starts.astype(np.int32)), shape=(sink + 1, sink + 1))
-    flow = maximum_flow(graph, source, sink, method="dinic").flow
-    # The flow matrix is antisymmetric: the sink's row holds what it receives, negated.
-    of_source, of_sink = slice(*flow.indptr[source : source + 2]), slice(*flow.indptr[sink : sink + 2])
-    lefts = flow.indices[of_source][flow.data[of_source] > 0]
-    rights = flow.indices[of_sink][flow.data[of_sink] < 0] - left
-    return lefts, rights
-
-
-@lru_cache(maxsize=64)
-def _offsets(max_distance: float) -> NDArray[np.int64]:
-    """``(n, 2)`` row and column offsets within ``max_distance``, in the order of the pixels they lead to."""
-    reach = int(max_distance)
-    steps = np.arange(-reach, reach + 1)
-    offsets = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
-    return offsets[(offsets**2).sum(1) <= max_distance**2]
-
-
-def count_matches(
-    prediction: np.ndarray,
-    truths: Sequence[BoolMap],
-    thresholds: Sequence[float],
-    max_distance: float,
-    valid: BoolMap | None = None,
-) -> BoundaryCounts:
-    """Counts of one image at every threshold.
-
-    A predicted pixel is a true positive where any annotator matches it; recall sums over the annotators. With a
-    single annotator the counts are determined; with several, which pixels a maximum matching leaves out may decide
-    whether another annotator matches them as well.
-
-    It runs in C, without Python's lock; where there is no compiler, as `count_matches_plainly`.
-
-    Args:
-        prediction: ``(H, W)`` float, boundary probability.
-        truths: One ``(H, W)`` bool map per annotator, used as given (the benchmark does not thin them).
-        thresholds: Increasing; a pixel is predicted where its probability is not below.
-        max_distance: Euclidean distance in pixels, inclusive.
-        valid: ``(H, W)`` bool; other pixels are dropped from the truths and, after thinning, the prediction.
-    """
-    if not compiles(_KERNEL):
-        return count_matches_plainly(prediction, truths, thresholds, max_distance, valid)
-    valid = np.ones(prediction.shape, dtype=bool) if valid is None else valid
-    near = _offsets(max_distance)
-    margin = max(1, int(max_distance))
-    edges = np.asarray(thresholds, dtype=prediction.dtype).astype(np.float64)
-
-    def padded(maps: np.ndarray, value: float) -> np.ndarray:
-        room = [(0, 0)] * (maps.ndim - 2) + [(margin, margin)] * 2
-        return np.ascontiguousarray(np.pad(maps, room, constant_values=value))
-
-    # infinitely below, since a threshold may be 0
-    maps = padded(prediction.astype(np.float64), -np.inf)
-    height, width = maps.shape
-    nearest_first = near[np.argsort((near**2).sum(1), kind="stable")]
-    arrays = (
-        maps,
-        edges,
-        padded(np.stack(list(truths)) & valid, False),
-        padded(valid, False),
-        np.ascontiguousarray(nearest_first[:, 0] * width + nearest_first[:, 1]),
-        counts := np.zeros((4, len(edges)), dtype=np.int64),
+    total = counts.total()
+    ods = int(total.f.argmax())
+    return BoundaryScores(
+        ods_f=100 * float(total.f[ods]),
+        ods_threshold=thresholds[ods],
+        ods_precision=100 * float(total.precision[ods]),
+        ods_recall=100 * float(total.recall[ods]),
+        ois_f=100 * float(counts.at(counts.own_best()).total().f),
+        ap=100 * _average_precision(total),
     )
-    sizes = height, width, len(edges), len(truths), len(near)
-    status = compiled(_KERNEL).count_boundaries(
-        *map(ctypes.c_int64, sizes), *(ctypes.c_void_p(array.ctypes.data) for array in arrays)
-    )
-    if status:
-        raise MemoryError("the boundary measure has no memory for its maps")
-    return BoundaryCounts(*counts)
 
 
-def count_matches_plainly(
-    prediction: np.ndarray,
-    truths: Sequence[BoolMap],
-    thresholds: Sequence[float],
-    max_distance: float,
-    valid: BoolMap | None = None,
-) -> BoundaryCounts:
-    """`count_matches`, many times slower, with NumPy and SciPy alone."""
-    if valid is not None:
-        truths = [truth & valid for truth in truths]
-    counts = np.zeros((4, len(thresholds)), dtype=np.int64)
-    counts[3] = sum(int(np.count_nonzero(truth)) for truth in truths)
-    for steps, thinned in _thinned_maps(prediction, thresholds):
-        predicted = thinned if valid is None else thinned & valid
-        hit = np.zeros_like(predicted)
-        matched_truth = 0
-        for truth in truths:
-            matched, matched_by = match_boundaries(predicted, truth, max_distance)
-            hit |= matched
-            matched_truth += int(np.count_nonzero(matched_by))
-        counts[:3, steps] = np.array([[np.count_nonzero(hit)], [np.count_nonzero(predicted)], [matched_truth]])
-    return BoundaryCounts(*counts)
-
-
-def _thinned_maps(prediction: np.ndarray, thresholds: Sequence[float]) -> Iterator[tuple[slice, BoolMap]]:
-    """Every different binary map of ``prediction``, thinned, with the thresholds that give it; no empty ones."""
-    edges = np.asarray(thresholds, dtype=prediction.dtype)
-    # Binary maps of rising thresholds are nested, so equal sizes mean equal maps.
-    sizes = np.array([np.count_nonzero(prediction >= edge) for edge in edges])
-    starts = np.flatnonzero(np.diff(sizes, prepend=-1))
-    ends = np.append(starts[1:], len(edges))
-    together = max(1, _PIXELS_AT_ONCE // prediction.size)
-    for first in range(0, len(starts), together):
-        batch = slice(first, first + together)
-        maps = thin(prediction >= edges[starts[batch], None, None])
-        for start, end, thinned in zip(starts[batch], ends[batch], maps, strict=True):
-            if sizes[start]:
-                yield slice(start, end), thinned
+def _average_precision(total: BoundaryCounts) -> float:
+    recall, first = np.unique(total.recall, return_index=True)
+    if recall.size < 2:  # a single point has no area
+        return 0.0
+    grid = np.arange(101) / 100
+    return float(np.interp(grid, recall, total.precision[first], left=0.0, right=0.0).sum() / 100)
 
 
 class BoundaryF(Metric):
-    """ODS-F in percent (Sec. 4.1).
+    """ODS-F in percent (Sec. 4.1); OIS-F, AP and the curve besides.
 
-    The best F is taken over the thresholds themselves; the benchmark's script also interpolates precision and
-    recall between neighbouring ones.
+    It keeps the counts of every image, 3 kB each. The best F is taken over the thresholds themselves; the benchmark's
+    script also interpolates precision and recall between neighbouring ones.
 
     Args:
         max_distance: Tolerance as a share of the image diagonal: 0.011 on NYUD-v2, 0.0075 on PASCAL-Context and
@@ -256,10 +124,7 @@ class BoundaryF(Metric):
     higher_is_better = True
     full_state_update = False
 
-    matched_prediction: Tensor
-    predicted: Tensor
-    matched_truth: Tensor
-    truth: Tensor
+    image_counts: list[Tensor] | Tensor
 
     def __init__(self, max_distance: float = 0.011, thresholds: int = 99, ignore: int = 255) -> None:
         super().__init__()
@@ -270,8 +135,7 @@ class BoundaryF(Metric):
         self.max_distance = max_distance
         self.thresholds = tuple(step / (thresholds + 1) for step in range(1, thresholds + 1))
         self.ignore = ignore
-        for name in BoundaryCounts._fields:
-            self.add_state(name, torch.zeros(thresholds, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("image_counts", [], dist_reduce_fx="cat")  # (n, 4, T) each
 
     def update(self, prediction: Tensor, label: Tensor | Sequence[Tensor]) -> None:
         """Counts one batch; the matching runs on the CPU.
@@ -294,31 +158,53 @@ class BoundaryF(Metric):
                 )
         maps = prediction.detach().float().cpu().numpy()
         truths = np.stack([annotator.detach().cpu().numpy() for annotator in annotators], axis=1)
-        tolerance = self.max_distance * float(np.hypot(*maps.shape[1:]))
 
         def count(image: np.ndarray, truth: np.ndarray) -> BoundaryCounts:
-            valid = (truth != self.ignore).all(0)
-            return count_matches(image, list(truth == 1), self.thresholds, tolerance, valid)
+            return self.count(image, list(truth == 1), (truth != self.ignore).all(0))
 
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            for counts in pool.map(count, maps, truths):
-                for name, values in counts._asdict().items():
-                    state = getattr(self, name)
-                    state += torch.from_numpy(values).to(state.device)
+            found = [np.stack(counts) for counts in pool.map(count, maps, truths)]
+        if found:
+            assert isinstance(self.image_counts, list)
+            self.image_counts.append(torch.from_numpy(np.stack(found)).to(self.device))
+
+    def count(
+        self, prediction: np.ndarray, truths: Sequence[BoolMap], valid: BoolMap | None = None
+    ) -> BoundaryCounts:
+        """``(T,)`` counts of one image, which are not added to the metric's; see `count_matches`.
+
+        Args:
+            prediction: ``(H, W)`` float, boundary probability.
+            truths: One ``(H, W)`` bool map per annotator.
+            valid: ``(H, W)`` bool; other pixels do not count.
+        """
+        tolerance = self.max_distance * float(np.hypot(*prediction.shape))
+        return count_matches(prediction, truths, self.thresholds, tolerance, valid)
+
+    def counts(self) -> BoundaryCounts:
+        """``(N, T)`` counts of every image, over all processes; those of a merged metric come first."""
+        with self.sync_context():
+            return self._counts()
 
     def curve(self) -> BoundaryCurve:
         """Precision, recall and F at every threshold, over all processes."""
-        with self.sync_context():
-            return self._curve()
+        return BoundaryCurve(*(of.to(self.device) for of in boundary_curve(self.counts(), self.thresholds)))
+
+    def scores(self) -> BoundaryScores:
+        """ODS-F with its threshold, precision and recall; OIS-F; AP: over all processes."""
+        return boundary_scores(self.counts(), self.thresholds)
 
     def compute(self) -> Tensor:
         """The ODS-F in percent, a scalar."""
-        return 100 * self._curve().f.max()
+        return torch.tensor(100 * self._counts().total().f.max(), device=self.device)
 
-    def _curve(self) -> BoundaryCurve:
-        # An empty denominator has an empty numerator, so that clamping it gives the benchmark's 0.
-        precision = self.matched_prediction.double() / self.predicted.clamp(min=1)
-        recall = self.matched_truth.double() / self.truth.clamp(min=1)
-        f = 2 * precision * recall / (precision + recall).clamp(min=torch.finfo(torch.float64).tiny)
-        threshold = torch.tensor(self.thresholds, dtype=torch.float64, device=precision.device)
-        return BoundaryCurve(threshold, precision, recall, f)
+    def sync(self, *args: Any, **kwargs: Any) -> None:
+        """As in torchmetrics, but a process that has seen no image may take part."""
+        if isinstance(self.image_counts, list) and not self.image_counts:
+            self.image_counts = [torch.zeros(0, 4, len(self.thresholds), dtype=torch.int64, device=self.device)]
+        super().sync(*args, **kwargs)
+
+    def _counts(self) -> BoundaryCounts:
+        kept = [self.image_counts] if isinstance(self.image_counts, Tensor) else self.image_counts
+        nothing = torch.zeros(0, 4, len(self.thresholds), dtype=torch.int64)
+        return BoundaryCounts(*torch.cat([nothing, *(counts.cpu() for counts in kept)]).numpy().swapaxes(0, 1))

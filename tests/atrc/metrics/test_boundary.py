@@ -11,6 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
 from skimage.morphology import thin as reference_thin
 
 from atrc.kernels import compiled, compiles
@@ -72,6 +74,39 @@ def test_matching_is_one_to_one_and_maximal(seed: int, density: float, distance:
     assert not (matched_truth & ~truth).any()
     # The two masks must admit a perfect matching among themselves.
     assert brute_force_cardinality(matched_prediction, matched_truth, distance) == size
+
+
+def scipy_cardinality(prediction: np.ndarray, truth: np.ndarray, distance: float) -> int:
+    """Size of a maximum matching of the pixels within the distance, which SciPy finds its own way."""
+    apart = np.argwhere(prediction)[:, None] - np.argwhere(truth)
+    near = (apart**2).sum(2) <= distance**2
+    return int((maximum_bipartite_matching(csr_array(near)) >= 0).sum()) if near.size else 0
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    seed=st.integers(0, 10**9),
+    density=st.floats(0.02, 0.6),
+    distance=st.sampled_from([0.0, 1.0, 1.5, 2.0, 2.9, 4.3]),
+    masked=st.booleans(),
+)
+def test_matchings_are_as_large_as_scipys(seed: int, density: float, distance: float, masked: bool) -> None:
+    """The plain form on any maps; the kernel, which thins, on what is thin already."""
+    rng = np.random.default_rng(seed)
+    size = rng.integers(1, 17, 2)
+    (prediction,) = thin((rng.random(size) < density)[None])
+    truth = rng.random(size) < density
+    valid = rng.random(size) < 0.8 if masked else np.ones(size, dtype=bool)
+    expected = scipy_cardinality(prediction & valid, truth & valid, distance)
+    for found in match_boundaries(prediction & valid, truth & valid, distance):
+        assert found.sum() == expected
+    counts = count_matches(prediction.astype(np.float32), [truth], [0.5], distance, valid)
+    assert [int(count[0]) for count in counts] == [
+        expected,
+        (prediction & valid).sum(),
+        expected,
+        (truth & valid).sum(),
+    ]
 
 
 def drawn_maps(seed: int, annotators: int) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
