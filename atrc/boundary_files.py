@@ -43,17 +43,23 @@ class BoundaryTruth(NamedTuple):
     mark: float | None
 
 
-def pair_files(predictions: Path, truths: Path) -> list[BoundaryPair]:
+def pair_files(predictions: Path, truths: Path, names: Sequence[str] | None = None) -> list[BoundaryPair]:
     """Every prediction with its ground truth, by name; files of other types are passed over.
 
     Args:
         predictions: Folder of PNG and NPY files, in subfolders if need be.
         truths: Folder of the PNG, NPY and MAT files of the same names.
+        names: Only these images, such as the ids of a split; both folders may then hold others.
 
     Raises:
         InputError: A file has no partner, two files of a folder have one name, or there are no files.
     """
     predicted, true = _named_files(predictions, PREDICTIONS), _named_files(truths, TRUTHS)
+    if names is not None:
+        for name in names:
+            if name not in true:
+                raise InputError(f"{name} has no ground truth in {truths}")
+        predicted, true = ({name: of[name] for name in names if name in of} for of in (predicted, true))
     _refuse_lone(sorted(true.keys() - predicted.keys()), true, "prediction", predictions)
     _refuse_lone(sorted(predicted.keys() - true.keys()), predicted, "ground truth", truths)
     return [BoundaryPair(name, predicted[name], true[name]) for name in sorted(true)]

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from atrc.boundary_files import count_pairs, pair_files
 from atrc.cli._app import Json, Quiet, app, console
+from atrc.data.reader import read_ids
 from atrc.files import write_text
 from atrc.metrics import BoundaryCounts, BoundaryF, BoundaryScores, boundary_scores
 from searchspace import InputError
@@ -35,6 +36,10 @@ def boundaries(
         Path,
         typer.Argument(metavar="GT_DIR", help="Folder of ground truth by the same names: PNG, NPY, BSDS500's MAT."),
     ],
+    ids: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Only the images that a file lists, one a line, such as a split's."),
+    ] = None,
     max_distance: Annotated[
         float, typer.Option(help="Tolerance as a share of the image diagonal; NYUD-v2: 0.011.")
     ] = 0.0075,
@@ -65,7 +70,7 @@ def boundaries(
     outputs = {"--csv": csv, "--per-image": per_image, "--plot": plot}
     _check_outputs(outputs)
     metric = BoundaryF(max_distance, thresholds)
-    pairs = pair_files(predictions, truths)
+    pairs = pair_files(predictions, truths, None if ids is None else read_ids(ids, ids.stem))
     counts = count_pairs(pairs, metric, ignore=ignore, jobs=jobs or os.cpu_count() or 1, quiet=quiet)
     curve = _table(np.array(metric.thresholds), counts.total())
     best = counts.own_best()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from tqdm import tqdm
 
 from atrc.build import build_dataset, describe_dataset
@@ -68,7 +68,7 @@ def evaluate(
         console.print_json(json.dumps(rows))
         return
     names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
-    table = Table("run", *names, box=None, pad_edge=False)
+    table = Table(Column("run", overflow="fold"), *names, box=None, pad_edge=False)
     for row in rows:
         table.add_row(
             row["run"], *(f"{row['metrics'][name]:.4g}" if name in row["metrics"] else "" for name in names)

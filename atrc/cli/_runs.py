@@ -172,7 +172,7 @@ def results_table(runs: Sequence[RunDirectory]) -> Table:
     """A row per finished run with its metrics."""
     tasks = list(runs[0].config.tasks)
     table = Table(box=None, pad_edge=False)
-    table.add_column("run")
+    table.add_column("run", overflow="fold")
     for task in tasks:
         kind = TASKS[task]
         table.add_column(f"{task}\n{kind.metric_name} {'↑' if kind.higher_is_better else '↓'}", justify="right")

@@ -231,6 +231,24 @@ def test_other_files_are_passed_over(boundaries: Call) -> None:
     assert json.loads(boundaries(*THREE, "--json").out)["images"] == 2
 
 
+def test_only_the_images_of_a_list(boundaries: Call) -> None:
+    """Both folders may hold others, as a pack's ground truth does; what is listed has to be there."""
+    for name, shift in {"a/1": 0, "b": 9}.items():
+        write(f"pred/{name}.png", bits8(column(5 + shift)))
+        write(f"gt/{name}.npy", column(5))
+    write("gt/c.npy", column(5))
+    Path("split.txt").write_text("a/1\n")
+    said = boundaries("--ids", "split.txt", "--json", "-q")
+    assert said.status == 0
+    assert (json.loads(said.out)["images"], json.loads(said.out)["ods_f"]) == (1, 100)
+    for listed, complaint in (("c\n", "c.npy has no prediction in pred"), ("d\n", "d has no ground truth in gt")):
+        Path("split.txt").write_text(listed)
+        said = boundaries("--ids", "split.txt")
+        assert said.status == 2
+        assert complaint in said.err
+    assert "no such file" in boundaries("--ids", "nowhere.txt").err
+
+
 def test_progress(boundaries: Call) -> None:
     two_images()
     assert "2/2" in boundaries(*THREE[:-1]).err
