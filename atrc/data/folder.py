@@ -20,7 +20,7 @@ from tqdm import tqdm
 from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample
 from atrc.data.cache import atomic_folder, fingerprint, hashed
 from atrc.data.reader import FolderReader, read_ids, task_options
-from atrc.data.sift import IMAGE, refuse, sift
+from atrc.data.sift import HINT, IMAGE, absent, refuse, sift
 from atrc.data.spec import FolderSpec, load_spec, shipped_specs
 from atrc.files import cache_root
 from searchspace.errors import InputError, UnknownNameError
@@ -122,18 +122,22 @@ class Folder(Dataset):
         labels = self.reader.labels(entry, self.tasks)
         return Sample(entry, self.reader.image(entry), labels)
 
+    @property
+    def _title(self) -> str:
+        return f"{self.info.name}, {self.split}"
+
     def _skip_bad(self) -> None:
-        title = f"{self.info.name}, {self.split}"
         # In the name, as in those of the arrays: what makes the same files give other labels.
         rules = hashed([self.reader.rules[task].facts for task in self.tasks])
         folder = self.info.cache / f"{self.split}-readable-{rules}"
-        self.skipped = sift(self.reader, self.ids, [IMAGE, *self.tasks], folder, f"{title}: reading")
+        self.skipped = sift(self.reader, self.ids, [IMAGE, *self.tasks], folder, f"{self._title}: reading")
         self.ids = [entry for entry in self.ids if entry not in self.skipped]
         if not self.ids:
-            refuse(self.skipped, title)
+            refuse(self.skipped, self._title)
 
     def _cached_arrays(self) -> dict[str, np.ndarray]:
         """Array name -> ``(N, H, W)`` or ``(N, H, W, C)`` memory-map, made first where there is none."""
+        refuse(absent(self.reader, self.ids, [IMAGE, *self.tasks]), self._title)
         folders = {name: self._cache_folder(name) for name in (IMAGE, *self.tasks)}
         missing = {name: folder for name, folder in folders.items() if not folder.is_dir()}
         if missing:
@@ -150,7 +154,7 @@ class Folder(Dataset):
             files = [self.reader.label_file(entry, name) for entry in self.ids]
             facts = self.reader.rules[name].facts
         rule = hashed([_VERSION, facts, self.info.size, self.ids])
-        content = hashed([_present(file) for file in files])
+        content = hashed([fingerprint(file) for file in files])
         return self.info.cache / f"{self.split}-{name}-{rule}-{content}"
 
     def _build(self, folders: Mapping[str, Path]) -> None:
@@ -161,7 +165,7 @@ class Folder(Dataset):
                     name: _ArrayWriter(stack.enter_context(atomic_folder(folder)), len(self), stack)
                     for name, folder in folders.items()
                 }
-                for entry in tqdm(self.ids, desc=f"{self.info.name}, {self.split}: decoding", unit="image"):
+                for entry in tqdm(self.ids, desc=f"{self._title}: decoding", unit="image"):
                     arrays = self.reader.labels(entry, [name for name in writers if name != IMAGE])
                     if IMAGE in writers:
                         arrays[IMAGE] = self.reader.image(entry)
@@ -171,6 +175,8 @@ class Folder(Dataset):
                             raise InputError(f"{self.reader.label_file(entry, name)} ({name}): {complaint}")
                 for writer in writers.values():
                     writer.close()
+        except InputError as error:
+            raise InputError(f"{error} ({HINT})") from None
         except OSError as error:
             raise InputError(
                 f"{self.info.cache}: cannot write decoded images ({error.strerror or error}); "
@@ -242,14 +248,6 @@ def _info(spec: FolderSpec, root: str | Path | None, size: Sequence[int] | None)
         size=(chosen[0], chosen[1]),
         cache=cache_root() / "folder" / f"{slug}-{chosen[0]}x{chosen[1]}-{hashed([place])}",
     )
-
-
-def _present(file: Path) -> tuple[str, int, int]:
-    """The fingerprint of a file that has to be there."""
-    found = fingerprint(file)
-    if found is None:
-        raise InputError(f"{file}: no such file; atrc data check lists all, --skip-bad leaves such samples out")
-    return found
 
 
 def _remove_outdated(folder: Path) -> None:

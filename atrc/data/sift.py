@@ -14,10 +14,13 @@ from atrc.data.cache import fingerprint, hashed
 from atrc.files import write_json
 from searchspace.errors import InputError
 
-__all__ = ["IMAGE", "Reader", "absent", "refuse", "sift"]
+__all__ = ["HINT", "IMAGE", "Reader", "absent", "refuse", "sift"]
 
 IMAGE = "image"
 """What a sample's photograph is called among its parts; the others are called as their tasks."""
+
+HINT = "atrc data check lists all such files, --skip-bad leaves their samples out"
+"""What a user can do about a sample that cannot be used."""
 
 _VERSION = 1
 """Part of every key; raised when other samples count as readable than before."""
@@ -94,7 +97,7 @@ def refuse(bad: Mapping[str, str], title: str) -> None:
         return
     first = next(iter(bad.values()))
     others = f"; {len(bad)} samples of {title} cannot be read" if len(bad) > 1 else ""
-    raise InputError(f"{first}{others} (atrc data check lists all, --skip-bad leaves them out)")
+    raise InputError(f"{first}{others} ({HINT})")
 
 
 def _key(reader: Reader, ids: Sequence[str], part: str) -> str:

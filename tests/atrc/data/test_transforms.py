@@ -91,6 +91,24 @@ def test_scaling_keeps_alignment_and_divides_depth(scale: float, tasks: Mapping[
     np.testing.assert_allclose(np.linalg.norm(view.labels["normals"], axis=2), 1, rtol=1e-5)
 
 
+@pytest.mark.parametrize("scale", [1.25, 1.6, 2.0])
+def test_an_enlarged_image_is_bilinear(scale: float, tasks: Mapping[str, Task]) -> None:
+    """Between the four nearest pixel centres, by their distances; beyond the outer centres the border is repeated."""
+    image = np.random.default_rng(0).integers(0, 256, (15, 20, 3), dtype=np.uint8)
+    view = rescale(View.of(Sample("a", image, {})), tasks, scale)
+    height, width = view.image.shape[:2]
+    expected = np.zeros(view.image.shape)
+    for row in range(height):
+        for column in range(width):
+            y = min(max((row + 0.5) * 15 / height - 0.5, 0), 14)
+            x = min(max((column + 0.5) * 20 / width - 0.5, 0), 19)
+            top, left = min(int(y), 13), min(int(x), 18)
+            near = image[top : top + 2, left : left + 2].astype(float)
+            rows = np.array([1 - (y - top), y - top])
+            expected[row, column] = np.einsum("i,j,ijc->c", rows, np.array([1 - (x - left), x - left]), near)
+    assert np.abs(view.image - expected).max() <= 1, "rounded once a direction"
+
+
 def test_scale_is_uniform_in_its_range(tasks: Mapping[str, Task]) -> None:
     sample = Sample("a", np.zeros((200, 100, 3), np.uint8), {})
     generator = np.random.default_rng(0)
