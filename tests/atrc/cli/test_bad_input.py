@@ -13,26 +13,24 @@ import pytest
 import yaml
 from PIL import Image
 
-from atrc.cli import main
 from atrc.config import Config
 from atrc.experiment import create_train
 from atrc.runs import RunDirectory
 from atrc.training import execute
 from searchspace import CPSpace
 
+from .conftest import Command
+
 Run = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def atrc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def atrc(atrc: Command) -> Run:
     """Runs a command line in an empty folder; gives its exit status and what it said on stderr."""
-    monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str | Path) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["atrc", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exited:
-            main()
-        return int(exited.value.code or 0), capsys.readouterr().err
+        said = atrc(*arguments)
+        return said.status, said.err
 
     return call
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import struct
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,36 +16,18 @@ from PIL import Image
 from scipy.io import savemat
 
 from atrc.boundary_files import read_truth
-from atrc.cli import main
 from searchspace import InputError
+
+from .conftest import Command, Said
 
 SIZE = (24, 32)  # diagonal 40
 TWO_PIXELS = ("--max-distance", "0.05")
 
 
-class Said(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Said]
-
-
 @pytest.fixture
-def boundaries(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+def boundaries(atrc: Command) -> Command:
     """Runs ``atrc boundaries pred gt`` in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "140")
-
-    def call(*arguments: str | Path) -> Said:
-        monkeypatch.setattr(sys, "argv", ["atrc", "boundaries", "pred", "gt", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exited:
-            main()
-        captured = capsys.readouterr()
-        return Said(int(exited.value.code or 0), captured.out, captured.err)
-
-    return call
+    return partial(atrc, "boundaries", "pred", "gt")
 
 
 def column(*at: int) -> np.ndarray:
@@ -94,7 +76,7 @@ THREE = ("--thresholds", "3", *TWO_PIXELS, "-q")
 EXPECTED = {"ods_f": 80, "ods_threshold": 0.25, "ods_precision": 200 / 3, "ods_recall": 100, "ois_f": 100, "ap": 67}
 
 
-def test_scores_of_two_images(boundaries: Call) -> None:
+def test_scores_of_two_images(boundaries: Command) -> None:
     two_images()
     said = boundaries(*THREE)
     assert said.status == 0, said.err
@@ -105,7 +87,7 @@ def test_scores_of_two_images(boundaries: Call) -> None:
 
 
 @pytest.mark.parametrize("jobs", ["1", "3"])
-def test_json(boundaries: Call, jobs: str) -> None:
+def test_json(boundaries: Command, jobs: str) -> None:
     two_images()
     said = json.loads(boundaries(*THREE, "--json", "-j", jobs).out)
     assert said == {
@@ -116,7 +98,7 @@ def test_json(boundaries: Call, jobs: str) -> None:
     }
 
 
-def test_tables_and_figure(boundaries: Call, tmp_path: Path) -> None:
+def test_tables_and_figure(boundaries: Command, tmp_path: Path) -> None:
     two_images()
     said = boundaries(*THREE, "--csv", "out/curve.csv", "--per-image", "images.csv", "--plot", "out/curve.PDF")
     assert said.status == 0, said.err
@@ -137,7 +119,7 @@ def test_tables_and_figure(boundaries: Call, tmp_path: Path) -> None:
     assert (tmp_path / "out/curve.PDF").read_bytes().startswith(b"%PDF")
 
 
-def test_the_figure_shows_the_ods_point_over_lines_of_equal_f(boundaries: Call) -> None:
+def test_the_figure_shows_the_ods_point_over_lines_of_equal_f(boundaries: Command) -> None:
     two_images()
     assert boundaries(*THREE, "--plot", "a.svg").status == 0
     assert boundaries(*THREE, "--plot", "b.svg").status == 0
@@ -163,7 +145,7 @@ def test_the_figure_shows_the_ods_point_over_lines_of_equal_f(boundaries: Call) 
         (np.float16(0.5), "sub/a.NPY", 0.5),
     ],
 )
-def test_what_predictions_mean(boundaries: Call, values: Any, name: str, last: float | None) -> None:
+def test_what_predictions_mean(boundaries: Command, values: Any, name: str, last: float | None) -> None:
     prediction = np.zeros(SIZE, dtype=values.dtype)
     prediction[:, 5] = values
     path = Path("pred") / name
@@ -182,7 +164,7 @@ def test_what_predictions_mean(boundaries: Call, values: Any, name: str, last: f
 
 
 @pytest.mark.parametrize("kind", ["png 0/1", "png 0/255", "png of one bit", "palette", "npy", "mat"])
-def test_what_the_ground_truth_may_be(boundaries: Call, kind: str) -> None:
+def test_what_the_ground_truth_may_be(boundaries: Command, kind: str) -> None:
     write("pred/a.npy", column(5, 20))
     line = column(5).astype(np.uint8)
     if kind == "mat":
@@ -200,7 +182,7 @@ def test_what_the_ground_truth_may_be(boundaries: Call, kind: str) -> None:
     assert (said["ods_precision"], said["ods_recall"]) == (50, 100)
 
 
-def test_several_annotators(boundaries: Call) -> None:
+def test_several_annotators(boundaries: Command) -> None:
     """A prediction is right if any annotator has it; recall sums over annotators. Their number may change."""
     write("pred/a.npy", column(5, 25))
     write_bsds("gt/a.mat", [column(5), column(5, 15), column(15)])
@@ -212,7 +194,7 @@ def test_several_annotators(boundaries: Call) -> None:
     assert both["ods_recall"] == pytest.approx(100 * (48 + 10) / (96 + 10))
 
 
-def test_ignored_pixels_count_on_neither_side(boundaries: Call) -> None:
+def test_ignored_pixels_count_on_neither_side(boundaries: Command) -> None:
     write("pred/a.npy", column(5, 20))
     truth = column(5, 28).astype(np.uint8)
     truth[:, 17:] = 255
@@ -224,14 +206,14 @@ def test_ignored_pixels_count_on_neither_side(boundaries: Call) -> None:
     refused(boundaries(*THREE), "gt/a.png holds 1, 255 besides 0", "--ignore")
 
 
-def test_other_files_are_passed_over(boundaries: Call) -> None:
+def test_other_files_are_passed_over(boundaries: Command) -> None:
     two_images()
     Path("pred/Thumbs.db").write_text("no map")
     Path("gt/.hidden.png").write_text("no map")
     assert json.loads(boundaries(*THREE, "--json").out)["images"] == 2
 
 
-def test_only_the_images_of_a_list(boundaries: Call) -> None:
+def test_only_the_images_of_a_list(boundaries: Command) -> None:
     """Both folders may hold others, as a pack's ground truth does; what is listed has to be there."""
     for name, shift in {"a/1": 0, "b": 9}.items():
         write(f"pred/{name}.png", bits8(column(5 + shift)))
@@ -249,7 +231,7 @@ def test_only_the_images_of_a_list(boundaries: Call) -> None:
     assert "no such file" in boundaries("--ids", "nowhere.txt").err
 
 
-def test_progress(boundaries: Call) -> None:
+def test_progress(boundaries: Command) -> None:
     two_images()
     assert "2/2" in boundaries(*THREE[:-1]).err
 
@@ -369,7 +351,7 @@ BAD: dict[str, tuple[Callable[[], object], list[str]]] = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_one_line_and_status_2(boundaries: Call, what: str) -> None:
+def test_one_line_and_status_2(boundaries: Command, what: str) -> None:
     write("pred/a.npy", column(5))
     write_bsds("gt/a.mat", [column(5)])
     write("pred/b.png", bits8(column(5)))
@@ -393,12 +375,12 @@ def test_one_line_and_status_2(boundaries: Call, what: str) -> None:
         (["--per-image", "pred/2.png/images.csv"], ["pred/2.png", "cannot be written"]),
     ],
 )
-def test_wrong_options(boundaries: Call, arguments: list[str], parts: list[str]) -> None:
+def test_wrong_options(boundaries: Command, arguments: list[str], parts: list[str]) -> None:
     two_images()
     refused(boundaries(*THREE, *arguments), *parts)
 
 
-def test_folders_that_are_none(boundaries: Call) -> None:
+def test_folders_that_are_none(boundaries: Command) -> None:
     refused(boundaries(), "pred does not exist")
     Path("pred").write_text("")
     refused(boundaries(), "pred is not a folder")

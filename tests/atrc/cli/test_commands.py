@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,28 +12,24 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from atrc.cli import main
 from atrc.config import load_config
 from atrc.experiment import execute_experiment
 from atrc.runs import find_runs
 from searchspace import load_genotype
 
-Call = Callable[..., str]
+from .conftest import Command
+
+Out = Callable[..., str]
 
 
 @pytest.fixture
-def atrc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+def atrc(atrc: Command) -> Out:
     """Runs a command line in an empty folder, expects success, and gives what it printed."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "140")
 
     def call(*arguments: str | Path) -> str:
-        monkeypatch.setattr(sys, "argv", ["atrc", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exited:
-            main()
-        captured = capsys.readouterr()
-        assert not exited.value.code, captured.err
-        return captured.out
+        said = atrc(*arguments)
+        assert said.status == 0, said.err
+        return said.out
 
     return call
 
@@ -56,7 +51,7 @@ def test_a_whole_experiment_side_by_side(config_file: Path, tmp_path: Path) -> N
     }
 
 
-def test_train_evaluate_and_predict(atrc: Call, config_file: Path, tmp_path: Path) -> None:
+def test_train_evaluate_and_predict(atrc: Out, config_file: Path, tmp_path: Path) -> None:
     atrc("train", config_file, "-m", "all-local", "-q", "-s", "train.steps=2", "-o", "exp")
     run = tmp_path / "exp/all-local/seed0"
     (evaluated,) = json.loads(atrc("evaluate", run, "-q", "--json"))
@@ -70,7 +65,7 @@ def test_train_evaluate_and_predict(atrc: Call, config_file: Path, tmp_path: Pat
     _importance_attention_and_report(atrc, run, tmp_path)
 
 
-def _importance_attention_and_report(atrc: Call, run: Path, folder: Path) -> None:
+def _importance_attention_and_report(atrc: Out, run: Path, folder: Path) -> None:
     """What is asked of a trained network with context-pooling blocks."""
     rows = json.loads(atrc("importance", run, "--permutations", "2", "-q", "--json"))
     assert len(rows) == 16
@@ -86,7 +81,7 @@ def _importance_attention_and_report(atrc: Call, run: Path, folder: Path) -> Non
     assert "no finished search" in html
 
 
-def test_search_at_a_fixed_genotype(atrc: Call, config_file: Path, tmp_path: Path) -> None:
+def test_search_at_a_fixed_genotype(atrc: Out, config_file: Path, tmp_path: Path) -> None:
     atrc("search", config_file, "-q", "-s", "strategy={name: fixed, genotype: all-s-label}", "-o", "exp")
     genotype = load_genotype(tmp_path / "exp/search/seed0/genotype.json")
     assert genotype["semseg<-depth"] == "s_label"
@@ -165,7 +160,7 @@ class Ramps(Dataset):
 '''
 
 
-def test_a_users_own_task_dataset_backbone_and_context(atrc: Call, tmp_path: Path) -> None:
+def test_a_users_own_task_dataset_backbone_and_context(atrc: Out, tmp_path: Path) -> None:
     """Each is one file outside the tree, named under ``plugins``."""
     (tmp_path / "own_parts.py").write_text(OWN_PARTS)
     (tmp_path / "own_dataset.py").write_text(OWN_DATASET)
@@ -189,7 +184,7 @@ train: {steps: 3, batch_size: 2}
     assert set(options) <= {"none", "mean", "global"}
 
 
-def test_strategies_side_by_side(atrc: Call, config_file: Path, tmp_path: Path) -> None:
+def test_strategies_side_by_side(atrc: Out, config_file: Path, tmp_path: Path) -> None:
     """A comparison of two strategies; a second call only looks."""
     section = "compare={samples: 24, points: 1, strategies: {dsnas: {lr: 0.1}, random: {}}}"
     small = ("-s", "tasks={depth: {}, edge: {thresholds: 5}}", "-s", "train.steps=2", "-s", "trials.steps=2")
@@ -204,7 +199,7 @@ def test_strategies_side_by_side(atrc: Call, config_file: Path, tmp_path: Path) 
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")} == before
 
 
-def test_an_experiment_with_a_multi_trial_strategy(atrc: Call, config_file: Path, tmp_path: Path) -> None:
+def test_an_experiment_with_a_multi_trial_strategy(atrc: Out, config_file: Path, tmp_path: Path) -> None:
     tasks = "tasks={depth: {}, edge: {thresholds: 5}}"
     random = ("-s", "strategy={name: random}", "-s", "trials.steps=2", "-s", "train.steps=2")
     said = atrc("experiment", config_file, "--seeds", "0,1", "-s", tasks, *random, "-o", "exp", "-q", "-j", "1")
@@ -214,7 +209,7 @@ def test_an_experiment_with_a_multi_trial_strategy(atrc: Call, config_file: Path
     assert (tmp_path / "exp/search/seed0/trials.jsonl").exists()
 
 
-def test_lists_and_data_commands(atrc: Call, config_file: Path, tmp_path: Path) -> None:
+def test_lists_and_data_commands(atrc: Out, config_file: Path, tmp_path: Path) -> None:
     assert "gumbel_entropy" in atrc("strategies")
     assert {row["name"] for row in json.loads(atrc("strategies", "--json"))} >= {"fixed", "gumbel_entropy"}
     assert "rooms4" in atrc("presets")

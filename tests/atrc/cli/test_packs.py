@@ -3,47 +3,29 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from packs import write_nyud, write_pascal
 
-from atrc.cli import main
-
-Call = Callable[..., tuple[int, str, str]]
+from .conftest import Command
 
 SMALL = ["backbone={name: tiny, width: 0.25}", "train.steps=2", "train.batch_size=2", "evaluate_batch=2", "workers=0"]
 SETTINGS = [argument for setting in SMALL for argument in ("-s", setting)]
 
 
-@pytest.fixture
-def atrc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
-    """Runs a command line in an empty folder; gives its exit status, and what it said on stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True)
+def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ATRC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["atrc", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exited:
-            main()
-        captured = capsys.readouterr()
-        return int(exited.value.code or 0), captured.out, captured.err
-
-    return call
 
 
-def test_pascal_context_trains_and_evaluates_all_five_tasks(atrc: Call, tmp_path: Path) -> None:
+def test_pascal_context_trains_and_evaluates_all_five_tasks(atrc: Command, tmp_path: Path) -> None:
     """Images of several sizes, padded; every map is measured and saved at its image's size."""
     pack = write_pascal(tmp_path / "PASCAL_MT", train=3, val=2, sizes=((37, 50), (50, 33)))
     options = ["-m", "multi", "--seeds", "0", "-s", "tasks.edge.thresholds=5", *SETTINGS]
-    status, out, _ = atrc("train", "pascal_hrnet18", "--data", pack, *options)
-    assert status == 0
+    assert atrc("train", "pascal_hrnet18", "--data", pack, *options).status == 0
     run = Path("runs/pascal_hrnet18/multi/seed0")
-    assert str(run) in out
     result = json.loads((run / "result.json").read_text())
     assert list(result["metrics"]) == ["semseg", "human_parts", "saliency", "normals", "edge"]
     assert result["skipped"] == {}
@@ -55,7 +37,7 @@ def test_pascal_context_trains_and_evaluates_all_five_tasks(atrc: Call, tmp_path
     assert normals == [(37, 50, 3), (50, 33, 3)]
 
 
-def test_a_broken_pack_ends_before_a_run_is_made(atrc: Call, tmp_path: Path) -> None:
+def test_a_broken_pack_ends_before_a_run_is_made(atrc: Command, tmp_path: Path) -> None:
     pack = write_nyud(tmp_path / "NYUD_MT", train=4, val=2, size=(34, 45))
     command = ["train", "nyud_hrnet18", "-m", "single-depth", "--seeds", "0", "--data", pack, *SETTINGS]
     size = ["-s", "dataset.size=[34, 45]"]
@@ -76,7 +58,7 @@ def test_a_broken_pack_ends_before_a_run_is_made(atrc: Call, tmp_path: Path) -> 
             (pack / "gt_sets" / "train.txt").write_text("train0000\ntrain0002\ntrain0003\n")
 
 
-def test_bad_samples_are_left_out_and_listed(atrc: Call, tmp_path: Path) -> None:
+def test_bad_samples_are_left_out_and_listed(atrc: Command, tmp_path: Path) -> None:
     pack = write_nyud(tmp_path / "NYUD_MT", train=4, val=2, size=(34, 45))
     (pack / "depth" / "train0001.npy").unlink()
     (pack / "depth" / "val0000.npy").write_text("no array")

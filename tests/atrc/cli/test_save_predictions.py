@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,32 +11,16 @@ import torch
 from PIL import Image
 
 from atrc.build import build_dataset, build_tasks
-from atrc.cli import main
 from atrc.config import Config, load_config
 from atrc.data.decode import read_label
 from atrc.experiment import create_search, create_train
 from atrc.runs import RunDirectory
 from atrc.training import execute
 
-Call = Callable[..., tuple[int, str, str]]
+from .conftest import Command
+
 KINDS = {"semseg": "png", "depth": "npy", "normals": "npy", "edge": "png"}
 IDS = [f"val_{index:05d}" for index in range(4)]
-
-
-@pytest.fixture
-def atrc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
-    """Runs a command line in an empty folder; gives its exit status, what it printed, and what it said on stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "140")
-
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["atrc", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exited:
-            main()
-        captured = capsys.readouterr()
-        return int(exited.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture
@@ -62,7 +44,7 @@ def saved_map(folder: Path, task: str, entry: str) -> torch.Tensor:
     return torch.from_numpy(array.transpose(2, 0, 1) if array.ndim == 3 else array)[None].contiguous()
 
 
-def test_files_score_as_the_run_does(atrc: Call, trained: RunDirectory, small: Config, tmp_path: Path) -> None:
+def test_files_score_as_the_run_does(atrc: Command, trained: RunDirectory, small: Config, tmp_path: Path) -> None:
     status, said, _ = atrc("evaluate", trained.path, "--save-predictions", "maps", "--json", "-q")
     assert status == 0
     (row,) = json.loads(said)
@@ -80,7 +62,7 @@ def test_files_score_as_the_run_does(atrc: Call, trained: RunDirectory, small: C
         assert float(metric.compute()) == pytest.approx(row["metrics"][name], abs=off, rel=0), name
 
 
-def test_files_and_what_is_said(atrc: Call, trained: RunDirectory, tmp_path: Path) -> None:
+def test_files_and_what_is_said(atrc: Command, trained: RunDirectory, tmp_path: Path) -> None:
     command = ("evaluate", trained.path, "--save-predictions", "maps", "-s", "evaluate_batch=3", "-s", "workers=1")
     status, said, shown = atrc(*command)
     assert status == 0
@@ -98,7 +80,7 @@ def test_files_and_what_is_said(atrc: Call, trained: RunDirectory, tmp_path: Pat
     assert Image.open(tmp_path / f"maps/semseg/{IDS[0]}.png").tobytes() == before
 
 
-def test_runs_keep_apart(atrc: Call, trained: RunDirectory, small: Config, tmp_path: Path) -> None:
+def test_runs_keep_apart(atrc: Command, trained: RunDirectory, small: Config, tmp_path: Path) -> None:
     """Of several runs, a search among them, each has its folder, and what it holds is that run's own."""
     (search,) = create_search(small, tmp_path / "exp")
     execute(search, quiet=True)
@@ -113,7 +95,7 @@ def test_runs_keep_apart(atrc: Call, trained: RunDirectory, small: Config, tmp_p
     assert files[Path("multi/seed0") / name] != files[Path("search/seed0") / name]
 
 
-def test_a_file_is_no_folder(atrc: Call, trained: RunDirectory, tmp_path: Path) -> None:
+def test_a_file_is_no_folder(atrc: Command, trained: RunDirectory, tmp_path: Path) -> None:
     (tmp_path / "maps").write_text("something else")
     for place, reason in (("maps", "maps is a file"), ("maps/inner", "cannot be written")):
         status, said, shown = atrc("evaluate", trained.path, "--save-predictions", place, "-q")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import io
-import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 import pytest
 
-from atrc.cli import main
 from atrc.config import load_config
 from atrc.experiment import expand_models, run_path
 from atrc.runs import Result, RunDirectory, RunSpec, find_runs
+
+from .conftest import Command
 
 ROOMS = "rooms4+short"
 TINY = [
@@ -31,28 +30,10 @@ METRICS = {"depth": 0.5, "edge": 50.0}
 MODELS = ["cross_stitch", "pap", "psd", "pad_b", "pad_c", "all-global", "all-local", "all-t_label", "all-s_label"]
 
 
-class Said(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Said]
-
-
 @pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+def table(atrc: Command) -> Command:
     """Runs ``atrc table`` in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str | Path) -> Said:
-        monkeypatch.setattr(sys, "argv", ["atrc", "table", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exited:
-            main()
-        captured = capsys.readouterr()
-        return Said(int(exited.value.code or 0), captured.out, captured.err)
-
-    return call
+    return partial(atrc, "table")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +48,7 @@ def table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
     ],
     ids=lambda value: " ".join(value) if value and value[0][0] != "u" else None,
 )
-def test_one_line_and_status_2(table: Call, arguments: list[str], parts: list[str], tmp_path: Path) -> None:
+def test_one_line_and_status_2(table: Command, arguments: list[str], parts: list[str], tmp_path: Path) -> None:
     said = table(*arguments)
     assert said.status == 2
     assert said.out == ""
@@ -78,7 +59,7 @@ def test_one_line_and_status_2(table: Call, arguments: list[str], parts: list[st
     assert not list(tmp_path.iterdir())
 
 
-def test_without_runs_the_published_column_and_the_commands(table: Call, tmp_path: Path) -> None:
+def test_without_runs_the_published_column_and_the_commands(table: Command, tmp_path: Path) -> None:
     said = table("1", "--on", "rooms")
     assert said.status == 0
     lines = said.out.splitlines()
@@ -89,11 +70,11 @@ def test_without_runs_the_published_column_and_the_commands(table: Call, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
-def test_the_default_place_is_the_papers(table: Call) -> None:
+def test_the_default_place_is_the_papers(table: Command) -> None:
     assert table("1").out.startswith("Table 1 on nyud (nyud_hrnet18); in the paper: Controlled distillation module")
 
 
-def test_csv_is_alone_on_stdout(table: Call) -> None:
+def test_csv_is_alone_on_stdout(table: Command) -> None:
     said = table("1", "--format", "csv")
     frame = pd.read_csv(io.StringIO(said.out))
     assert list(frame["paper_semseg_mean"][:2]) == [38.02, 36.35]
@@ -112,7 +93,7 @@ def test_csv_is_alone_on_stdout(table: Call) -> None:
     ],
 )
 def test_a_file_is_written_in_the_format_of_its_suffix(
-    table: Call, tmp_path: Path, name: str, arguments: tuple[str, ...], start: str
+    table: Command, tmp_path: Path, name: str, arguments: tuple[str, ...], start: str
 ) -> None:
     said = table("1", "-o", name, *arguments)
     assert said.out == f"table 1 in {name}; 80 runs are missing\n"
@@ -120,7 +101,7 @@ def test_a_file_is_written_in_the_format_of_its_suffix(
     assert len(list((tmp_path / name).parent.iterdir())) == 1
 
 
-def test_a_broken_run_is_one_line(table: Call, tmp_path: Path) -> None:
+def test_a_broken_run_is_one_line(table: Command, tmp_path: Path) -> None:
     (tmp_path / "runs" / ROOMS / "multi" / "seed0").mkdir(parents=True)
     said = table("1", "--on", "rooms")
     assert (said.status, said.out) == (2, "")
@@ -143,7 +124,7 @@ def finish(runs: list[RunDirectory]) -> dict[Path, int]:
     return {run.path: (run.path / "result.json").stat().st_mtime_ns for run in runs}
 
 
-def test_fill_trains_what_is_missing_and_no_more(table: Call) -> None:
+def test_fill_trains_what_is_missing_and_no_more(table: Command) -> None:
     """All rows have a run but three: one network, one that was made already, and what has to be searched first."""
     finished = finish(make(["single", *MODELS]))
     make(["multi"])
@@ -163,7 +144,7 @@ def test_fill_trains_what_is_missing_and_no_more(table: Call) -> None:
     assert frame.set_index("model").loc["retrain", "edge_mean"] == pytest.approx(measured.metrics["edge"])
 
 
-def test_fill_does_not_search_where_what_was_found_is_trained(table: Call) -> None:
+def test_fill_does_not_search_where_what_was_found_is_trained(table: Command) -> None:
     finish(make(["single", *MODELS, "multi", "retrain"]))
     said = table("1", "--on", "rooms", *OVERRIDES, "--fill", "-q")
     assert said.status == 0, said.err
@@ -171,7 +152,7 @@ def test_fill_does_not_search_where_what_was_found_is_trained(table: Call) -> No
     assert not Path(f"runs/{ROOMS}/search").exists()
 
 
-def test_fill_searches_a_tree_before_what_is_branched_by_it(table: Call) -> None:
+def test_fill_searches_a_tree_before_what_is_branched_by_it(table: Command) -> None:
     people = [one for one in TINY if not one.startswith("space=")]  # a variant changes that
     people = [one.replace("name: rooms", "name: rooms, profile: people").replace("depth", "semseg") for one in people]
     base = "rooms5+short+fcn"
