@@ -40,4 +40,6 @@ def _case(preset: str, images: int, *overrides: str) -> Case:
             render(0, "train", index, train.info.size)
 
     height, width = train.info.size
-    return Case(f"8 images, {height}x{width}", {"from the cache": from_cache, "rendered": rendered}, "rendered")
+    contenders = {"from the cache": from_cache, "rendered": rendered}
+    point = {"pixels": height * width, "images": batches.batch_size}
+    return Case(f"{batches.batch_size} images, {height}x{width}", contenders, "rendered", point=point)

@@ -25,6 +25,7 @@ __all__ = [
     "SkipBad",
     "app",
     "console",
+    "dataset_overrides",
     "experiment_folder",
     "read_config",
     "show_skipped",
@@ -81,11 +82,17 @@ def read_config(
 ) -> Config:
     """The config that a command was given, with its overrides."""
     extra = [f"seeds=[{seeds}]"] if seeds is not None else []
+    return load_config(source, [*(overrides or []), *extra, *dataset_overrides(data, skip_bad)])
+
+
+def dataset_overrides(data: Path | None, skip_bad: bool) -> list[str]:
+    """What ``--data`` and ``--skip-bad`` stand for."""
+    overrides = []
     if data is not None:  # in full, since a run may be continued from elsewhere
-        extra.append(f"dataset.root={json.dumps(str(data.expanduser().absolute()))}")
+        overrides.append(f"dataset.root={json.dumps(str(data.expanduser().absolute()))}")
     if skip_bad:
-        extra.append("dataset.skip_bad=true")
-    return load_config(source, [*(overrides or []), *extra])
+        overrides.append("dataset.skip_bad=true")
+    return overrides
 
 
 def experiment_folder(config: Config, out: Path | None) -> Path:

@@ -85,10 +85,12 @@ def _list() -> None:
 
 def _times(name: str, setting: Setting, *, memory: bool) -> Iterator[tuple[Table, list[dict[str, Any]]]]:
     for case in measure(name, setting, memory=memory):
+        images = case[0].point.get("images", 0)
         cells = {
             "": [one.contender for one in case],
             "median, ms": [f"{one.median_ms:.1f}" for one in case],
             "quartiles": ["{:.1f} .. {:.1f}".format(*one.quartiles_ms) for one in case],
+            "images/s": [f"{1000 * images / one.median_ms:.1f}" for one in case if images],
             "ratio": [f"{one.ratio:.2f}" for one in case],
             "of peak": [f"{one.share_of_peak:.0%}" for one in case if one.share_of_peak is not None],
             "MiB": [f"{one.peak_mb:.0f}" for one in case if one.peak_mb is not None],

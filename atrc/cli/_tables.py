@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from atrc.cli._app import Jobs, OverrideOption, Quiet, app
+from atrc.cli._app import DataFolder, Jobs, OverrideOption, Quiet, SkipBad, app, dataset_overrides
 from atrc.experiment import (
     Planned,
     check,
@@ -39,6 +39,8 @@ def table(
         ),
     ] = None,
     override: OverrideOption = None,
+    data: DataFolder = None,
+    skip_bad: SkipBad = False,
     runs: Annotated[Path, typer.Option(help="Folder of the experiments.")] = Path("runs"),
     format_: Annotated[
         str | None,
@@ -63,7 +65,7 @@ def table(
     name = format_ or format_of(out.suffix if out is not None else "")
     if name not in FORMATS:
         raise UnknownNameError("format", name, FORMATS)
-    overrides = override or []
+    overrides = [*(override or []), *dataset_overrides(data, skip_bad)]
     made = paper_table(number, on, runs, overrides)
     while fill and made.gaps:  # again, where a config names what other runs find
         ready = [gap for gap in made.gaps if gap.origin.ready]
