@@ -128,7 +128,7 @@ class Folder(Dataset):
 
     def _skip_bad(self) -> None:
         # In the name, as in those of the arrays: what makes the same files give other labels.
-        rules = hashed([self.reader.rules[task].facts for task in self.tasks])
+        rules = hashed([self.reader.exact, *(self.reader.rules[task].facts for task in self.tasks)])
         folder = self.info.cache / f"{self.split}-readable-{rules}"
         self.skipped = sift(self.reader, self.ids, [IMAGE, *self.tasks], folder, f"{self._title}: reading")
         self.ids = [entry for entry in self.ids if entry not in self.skipped]
@@ -149,7 +149,7 @@ class Folder(Dataset):
         """Where array ``name`` of this split is kept; the name holds hashes of all that decides its content."""
         if name == IMAGE:
             files = [self.reader.image_file(entry) for entry in self.ids]
-            facts: Any = None
+            facts: Any = "exact" if self.reader.exact else None
         else:
             files = [self.reader.label_file(entry, name) for entry in self.ids]
             facts = self.reader.rules[name].facts

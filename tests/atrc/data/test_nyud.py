@@ -58,6 +58,11 @@ def test_another_size_is_refused_unless_it_is_asked_for(pack: Path) -> None:
     """A pack with images of 480 x 640 exists; what is measured on it resampled is another benchmark."""
     with pytest.raises(InputError, match=r"train0000\.jpg: image is 34 x 45, those of NYUD-v2 are 425 x 560"):
         NYUD("train", TASKS, root=pack)
+    for skip_bad in (False, True):
+        resampled = NYUD("train", TASKS, root=pack, size=(425, 560), skip_bad=skip_bad)
+        assert resampled[0].image.shape == (425, 560, 3)
+        with pytest.raises(InputError, match="image is 34 x 45"):  # what is kept of the former says nothing here
+            NYUD("train", TASKS, root=pack, skip_bad=skip_bad)
     half = NYUD("train", ["edge", "depth"], root=pack, size=(17, 45))[0].labels
     room = render(0, "train", 0, SIZE)
     pairs = room.edge.reshape(17, 2, 45)
