@@ -78,6 +78,7 @@ def experiment(
     folder = experiment_folder(settings, out)
     execute_experiment(settings, folder, model or ["baselines"], jobs=jobs, quiet=quiet)
     show_analysis([folder], folder / "analysis", quiet=quiet)
+    show_skipped(*(run.result().skipped for run in find_runs([folder]) if run.finished))
 
 
 @app.command(rich_help_panel=TRAINING)
@@ -106,6 +107,7 @@ def compare(
     execute_all([*searched, *baselines(settings, folder)], jobs=at_once, quiet=quiet)
     execute_all(networks(settings, folder, searched), jobs=at_once, quiet=quiet)
     show_comparison(settings, folder, unequal=unequal)
+    show_skipped(*(run.result().skipped for run in find_runs([folder]) if run.finished))
 
 
 @app.command(rich_help_panel=TRAINING)

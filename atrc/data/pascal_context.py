@@ -25,6 +25,7 @@ from searchspace.errors import InputError, UnknownNameError
 __all__ = ["PascalContext"]
 
 _NAME = "PASCAL-Context"
+_SIZE = (512, 512)
 _TASKS: Mapping[str, Mapping[str, Any]] = {
     "semseg": {"classes": CLASSES},
     "human_parts": {"classes": PARTS},
@@ -90,7 +91,7 @@ class PascalContext(Dataset):
         cls, *, root: str | Path = "PASCAL_MT", cached: bool = True, skip_bad: bool = False
     ) -> DatasetInfo:
         folder = cache_root() / "pascal_context" / hashed(str(locate(root).resolve()))
-        return DatasetInfo(_NAME, {task: dict(facts) for task, facts in _TASKS.items()}, (512, 512), folder)
+        return DatasetInfo(_NAME, {task: dict(facts) for task, facts in _TASKS.items()}, _SIZE, folder)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -99,8 +100,8 @@ class PascalContext(Dataset):
         if not 0 <= index < len(self):
             raise IndexError(f"sample {index} of {len(self)}")
         entry = self.ids[index]
-        labels = self.reader.labels(entry, self.tasks, checked=self._sifted)
-        return Sample(entry, self.reader.read(entry, IMAGE), labels)
+        image = self.reader.read(entry, IMAGE)
+        return Sample(entry, image, self.reader.labels(entry, self.tasks, checked=self._sifted))
 
     def _sift(self, title: str, folder: Path | None, skip_bad: bool) -> None:
         parts = [IMAGE, *self.tasks]
@@ -186,7 +187,13 @@ class _Reader:
         return [*own, image]
 
     def read(self, entry: str, part: str) -> np.ndarray:
-        return read_image(*self.files(entry, part)) if part == IMAGE else self.labels(entry, [part])[part]
+        if part != IMAGE:
+            return self.labels(entry, [part])[part]
+        (file,) = self.files(entry, IMAGE)
+        image = read_image(file)
+        if any(side > most for side, most in zip(image.shape, _SIZE, strict=False)):
+            raise InputError(f"{file}: image is {times(image.shape[:2])}, larger than {times(_SIZE)}")
+        return image
 
     def labels(self, entry: str, tasks: Iterable[str], *, checked: bool = False) -> dict[str, np.ndarray]:
         """Task name -> ``(H, W)`` or ``(H, W, C)``, see `atrc.data.Sample`.

@@ -191,6 +191,10 @@ def no_image(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:100])
 
 
+def too_long(file: Path) -> None:
+    save_image(file, np.zeros((20, 513, 3)))
+
+
 def too_large_a_class(file: Path) -> None:
     with Image.open(file) as image:
         save_image(file, np.full(image.size[::-1], 21))
@@ -215,6 +219,7 @@ def other_label_map(file: Path) -> None:
 SPOILT: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "no photograph": ("JPEGImages/{id}.jpg", Path.unlink, "no such file"),
     "photograph cut off": ("JPEGImages/{id}.jpg", no_image, "not readable as image"),
+    "photograph too long": ("JPEGImages/{id}.jpg", too_long, "image is 20 x 513, larger than 512 x 512"),
     "no classes": ("semseg/VOC12/{id}.png", Path.unlink, "no such file"),
     "classes of another size": ("semseg/VOC12/{id}.png", wrong_size, "label is 5 x 5, but its image"),
     "a class too many": ("semseg/VOC12/{id}.png", too_large_a_class, "value 21"),
