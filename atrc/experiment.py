@@ -29,7 +29,7 @@ from atrc.build import (
     import_plugins,
     model_genotype,
 )
-from atrc.config import Config
+from atrc.config import Config, Named
 from atrc.measures import MEASURES
 from atrc.runs import RunDirectory, RunSpec, refuse_existing
 from atrc.trackers import check_trackers
@@ -66,10 +66,7 @@ def expand_models(config: Config, models: Iterable[str]) -> list[str]:
 
 
 def check(config: Config) -> None:
-    """Builds what a run will need, so that a mistake shows before the first step and before a folder is made.
-
-    Opens the dataset too: what its first use prepares is ready for all runs.
-    """
+    """Builds what a run will need, so that a mistake shows before the first step and before a folder is made."""
     import_plugins(config)
     check_trackers(config.trackers)
     pick_device(config.device)
@@ -77,8 +74,6 @@ def check(config: Config) -> None:
     build_backbone(config, report=lambda loaded: print(loaded.summary(), file=sys.stderr))
     with torch.device("meta"):
         build_search_network(config, tasks, pretrained=False)
-    for split in ("train", "val"):
-        build_dataset(config, split, tasks)
 
 
 def check_strategy(config: Config) -> None:
@@ -165,7 +160,23 @@ def _create(planned: Sequence[Planned]) -> list[RunDirectory]:
     """All of them or none: one that is in the way is found before the first is made."""
     for run in planned:
         refuse_existing(run.path)
+    _open_data(planned)
     return [RunDirectory.create(run.path, run.spec, run.config, run.genotype) for run in planned]
+
+
+def _open_data(planned: Sequence[Planned]) -> None:
+    """Opens the splits of new runs: files that cannot be used show now, and what a first use prepares serves all.
+
+    It comes last of what is checked, since it may take minutes.
+    """
+    opened: list[tuple[Named, list[str]]] = []
+    for config in (run.config for run in planned):
+        wanted = config.dataset, list(config.tasks)
+        if wanted not in opened:
+            opened.append(wanted)
+            import_plugins(config)
+            for split in ("train", "val"):
+                build_dataset(config, split)
 
 
 def create_missing(planned: Sequence[Planned]) -> list[RunDirectory]:
@@ -175,6 +186,7 @@ def create_missing(planned: Sequence[Planned]) -> list[RunDirectory]:
         InputError: One was made with another config.
     """
     there = {run.path: open_made_with(run.path, run.config) for run in planned if run.path.exists()}
+    _open_data([run for run in planned if run.path not in there])
     return [
         there.get(run.path) or RunDirectory.create(run.path, run.spec, run.config, run.genotype) for run in planned
     ]

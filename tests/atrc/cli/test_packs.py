@@ -12,7 +12,7 @@ from packs import write_nyud, write_pascal
 from .conftest import Command
 
 SMALL = ["backbone={name: tiny, width: 0.25}", "train.steps=2", "train.batch_size=2", "evaluate_batch=2", "workers=0"]
-SETTINGS = [argument for setting in SMALL for argument in ("-s", setting)]
+SETTINGS = ["-j", "1", *(argument for setting in SMALL for argument in ("-s", setting))]
 
 
 @pytest.fixture(autouse=True)
