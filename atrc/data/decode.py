@@ -102,7 +102,13 @@ def _read_png(path: Path) -> np.ndarray:
 
 
 def _read_npy(path: Path) -> np.ndarray:
-    return np.load(path, allow_pickle=False)
+    try:
+        return np.load(path, allow_pickle=False)
+    except ValueError as error:
+        if "pickle" not in str(error):
+            raise
+        # NumPy takes whatever is not its own format for a pickle, and says how to load that
+        raise ValueError("no array of numbers in NumPy's format") from None
 
 
 _READERS: dict[str, Callable[[Path], np.ndarray]] = {".png": _read_png, ".npy": _read_npy}
