@@ -20,7 +20,7 @@ from tqdm import tqdm
 from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample
 from atrc.data.cache import atomic_folder, fingerprint, hashed
 from atrc.data.reader import FolderReader, read_ids, task_options
-from atrc.data.sift import HINT, IMAGE, absent, refuse, sift
+from atrc.data.sift import HINT, IMAGE, refuse_absent, sift
 from atrc.data.spec import FolderSpec, load_spec, shipped_specs
 from atrc.files import cache_root
 from searchspace.errors import InputError, UnknownNameError
@@ -130,17 +130,15 @@ class Folder(Dataset):
         # In the name, as in those of the arrays: what makes the same files give other labels.
         rules = hashed([self.reader.exact, *(self.reader.rules[task].facts for task in self.tasks)])
         folder = self.info.cache / f"{self.split}-readable-{rules}"
-        self.skipped = sift(self.reader, self.ids, [IMAGE, *self.tasks], folder, f"{self._title}: reading")
+        self.skipped = sift(self.reader, self.ids, [IMAGE, *self.tasks], folder, self._title, skip_bad=True)
         self.ids = [entry for entry in self.ids if entry not in self.skipped]
-        if not self.ids:
-            refuse(self.skipped, self._title)
 
     def _cached_arrays(self) -> dict[str, np.ndarray]:
         """Array name -> ``(N, H, W)`` or ``(N, H, W, C)`` memory-map, made first where there is none."""
-        refuse(absent(self.reader, self.ids, [IMAGE, *self.tasks]), self._title)
         folders = {name: self._cache_folder(name) for name in (IMAGE, *self.tasks)}
         missing = {name: folder for name, folder in folders.items() if not folder.is_dir()}
         if missing:
+            refuse_absent(self.reader, self.ids, list(missing), self._title)
             self._build(missing)
         # A plain ndarray over the map: indexing an np.memmap costs more than reading a small image.
         return {name: np.asarray(np.load(folder / "array.npy", mmap_mode="r")) for name, folder in folders.items()}

@@ -17,7 +17,7 @@ from atrc.data.derive import class_map
 from atrc.data.folder import locate
 from atrc.data.pascal_labels import CLASSES, PARTS, class_boundaries, human_parts, known_normals, salient
 from atrc.data.reader import read_ids
-from atrc.data.sift import IMAGE, absent, refuse, sift
+from atrc.data.sift import IMAGE, sift
 from atrc.files import cache_root
 from atrc.tasks import TASKS
 from searchspace.errors import InputError, UnknownNameError
@@ -84,7 +84,10 @@ class PascalContext(Dataset):
         self.ids = read_ids(self.reader.root / _SPLITS[split], split)
         self._sifted = cached or skip_bad
         if self._sifted:
-            self._sift(f"{_NAME}, {split}", self.info.cache / f"{split}-readable" if cached else None, skip_bad)
+            folder = self.info.cache / f"{split}-readable" if cached else None
+            title, parts = f"{_NAME}, {split}", [IMAGE, *self.tasks]
+            self.skipped = sift(self.reader, self.ids, parts, folder, title, skip_bad=skip_bad)
+            self.ids = [entry for entry in self.ids if entry not in self.skipped]
 
     @classmethod
     def describe(  # type: ignore[override] # other options than these are refused
@@ -102,15 +105,6 @@ class PascalContext(Dataset):
         entry = self.ids[index]
         image = self.reader.read(entry, IMAGE)
         return Sample(entry, image, self.reader.labels(entry, self.tasks, checked=self._sifted))
-
-    def _sift(self, title: str, folder: Path | None, skip_bad: bool) -> None:
-        parts = [IMAGE, *self.tasks]
-        if not skip_bad:
-            refuse(absent(self.reader, self.ids, parts), title)  # at once, and not after minutes of reading
-        self.skipped = sift(self.reader, self.ids, parts, folder, f"{title}: reading")
-        self.ids = [entry for entry in self.ids if entry not in self.skipped]
-        if not (skip_bad and self.ids):
-            refuse(self.skipped, title)
 
 
 @dataclass(frozen=True)

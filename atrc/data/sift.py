@@ -14,7 +14,7 @@ from atrc.data.cache import fingerprint, hashed
 from atrc.files import write_json
 from searchspace.errors import InputError
 
-__all__ = ["HINT", "IMAGE", "Reader", "absent", "refuse", "sift"]
+__all__ = ["HINT", "IMAGE", "Reader", "refuse_absent", "sift"]
 
 IMAGE = "image"
 """What a sample's photograph is called among its parts; the others are called as their tasks."""
@@ -40,18 +40,9 @@ class Reader(Protocol):
         """
 
 
-def absent(reader: Reader, ids: Sequence[str], parts: Sequence[str]) -> dict[str, str]:
-    """Samples that lack a file, at once and without reading any: id -> which one."""
-    return {
-        entry: f"{file}: no such file"
-        for entry in ids
-        for part in reversed(parts)  # so that the first part's stays
-        for file in reader.files(entry, part)
-        if not file.exists()
-    }
-
-
-def sift(reader: Reader, ids: Sequence[str], parts: Sequence[str], cache: Path | None, title: str) -> dict[str, str]:
+def sift(
+    reader: Reader, ids: Sequence[str], parts: Sequence[str], cache: Path | None, title: str, *, skip_bad: bool
+) -> dict[str, str]:
     """Reads every part of every sample; what is wrong with those that cannot be used: id -> the first complaint.
 
     Args:
@@ -59,7 +50,11 @@ def sift(reader: Reader, ids: Sequence[str], parts: Sequence[str], cache: Path |
         ids: The samples.
         parts: `IMAGE` and names of tasks.
         cache: Folder in which the outcome is kept, a file for every part; None keeps nothing.
-        title: Of the progress bar.
+        title: Of the split, for messages.
+        skip_bad: Whether samples may be bad, as long as one is left.
+
+    Raises:
+        InputError: One may not, or all are.
     """
     found: dict[str, Mapping[str, str]] = {}
     unknown: dict[str, Path | None] = {}
@@ -70,8 +65,10 @@ def sift(reader: Reader, ids: Sequence[str], parts: Sequence[str], cache: Path |
             unknown[part] = path
         else:
             found[part] = known
+    if not skip_bad:
+        refuse_absent(reader, ids, list(unknown), title)
     fresh: dict[str, dict[str, str]] = {part: {} for part in unknown}
-    for entry in tqdm(ids, desc=title, unit="image", disable=not unknown):
+    for entry in tqdm(ids, desc=f"{title}: reading", unit="image", disable=not unknown):
         for part in unknown:
             try:
                 reader.read(entry, part)
@@ -84,15 +81,30 @@ def sift(reader: Reader, ids: Sequence[str], parts: Sequence[str], cache: Path |
     for part in parts:
         for entry, complaint in {**found, **fresh}[part].items():
             bad.setdefault(entry, complaint)
-    return {entry: bad[entry] for entry in ids if entry in bad}
+    bad = {entry: bad[entry] for entry in ids if entry in bad}
+    if not skip_bad or len(bad) == len(ids):
+        _refuse(bad, title)
+    return bad
 
 
-def refuse(bad: Mapping[str, str], title: str) -> None:
-    """Nothing, if nothing is bad.
+def refuse_absent(reader: Reader, ids: Sequence[str], parts: Sequence[str], title: str) -> None:
+    """Looks for all files, without reading any: at once, and not after minutes.
 
     Raises:
-        InputError: Names the first bad sample's file, and how to see or leave out all of them.
+        InputError: One is not there.
     """
+    absent = {
+        entry: f"{file}: no such file"
+        for entry in ids
+        for part in reversed(parts)  # so that the first part's stays
+        for file in reader.files(entry, part)
+        if not file.exists()
+    }
+    _refuse(absent, title)
+
+
+def _refuse(bad: Mapping[str, str], title: str) -> None:
+    """Names the first bad sample's file, if there is one, and how to see or leave out all of them."""
     if not bad:
         return
     first = next(iter(bad.values()))
