@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import pandas as pd
 import typer
 from rich.table import Table
 
@@ -58,6 +57,8 @@ def resources(
     if json_:
         console.print_json(json.dumps({"size": shape, "rows": [_plain(row) for row in rows]}))
     elif csv:
+        import pandas as pd  # deferred: other commands start without it
+
         typer.echo(pd.DataFrame([_flat(row) for row in rows]).to_csv(index=False), nl=False)
     else:
         _show(f"{name}one 3x{shape[0]}x{shape[1]} image", rows)
