@@ -21,14 +21,8 @@ SIZE = (34, 45)
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its images are small, so that every test names their size."""
     return write_nyud(tmp_path_factory.mktemp("packs") / "NYUD_MT", train=3, val=1, size=SIZE)
-
-
-@pytest.fixture
-def pack(pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A pack of its own for every test, and a cache. Its images are small, so that every test names their size."""
-    monkeypatch.setenv("ATRC_CACHE", str(tmp_path / "cache"))
-    return Path(shutil.copytree(pristine, tmp_path / "NYUD_MT"))
 
 
 @pytest.mark.parametrize("cached", [True, False])

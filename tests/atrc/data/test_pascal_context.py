@@ -28,13 +28,6 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_pascal(tmp_path_factory.mktemp("packs") / "PASCAL_MT", train=6, val=2, sizes=SIZES)
 
 
-@pytest.fixture
-def pack(pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A pack of its own for every test, and a cache."""
-    monkeypatch.setenv("ATRC_CACHE", str(tmp_path / "cache"))
-    return Path(shutil.copytree(pristine, tmp_path / "PASCAL_MT"))
-
-
 def rendering(index: int) -> Rendering:
     return render(1, "train", index, SIZES[index % 3])
 

@@ -21,15 +21,7 @@ from atrc.metrics._thinning import thin
 from atrc.metrics.boundary import count_matches_plainly
 from searchspace.errors import InputError
 
-SIZE = (24, 32)  # diagonal 40
-TWO_PIXELS = 0.05  # of the diagonal
-
-
-def column(*at: int) -> torch.Tensor:
-    """``(1, H, W)`` map with vertical lines at these columns."""
-    lines = torch.zeros(1, *SIZE)
-    lines[:, :, list(at)] = 1
-    return lines
+from .conftest import SIZE, TWO_PIXELS, column
 
 
 def ods_f(prediction: torch.Tensor, label: torch.Tensor | list[torch.Tensor], thresholds: int = 3) -> float:

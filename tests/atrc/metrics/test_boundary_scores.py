@@ -16,15 +16,7 @@ from hypothesis import strategies as st
 
 from atrc.metrics import BoundaryCounts, BoundaryF, BoundaryScores, boundary_curve, boundary_scores, count_matches
 
-SIZE = (24, 32)  # diagonal 40
-TWO_PIXELS = 0.05  # of the diagonal
-
-
-def column(*at: int) -> torch.Tensor:
-    """``(1, H, W)`` map with vertical lines at these columns."""
-    lines = torch.zeros(1, *SIZE)
-    lines[:, :, list(at)] = 1
-    return lines
+from .conftest import SIZE, TWO_PIXELS, column
 
 
 def two_images() -> BoundaryF:
