@@ -13,9 +13,9 @@ import pandas as pd
 
 from analysis.bootstrap import bootstrap_mean
 from analysis.load import Runs
-from analysis.spaces import common_space
+from analysis.spaces import space_of_kind
 from atrc.config import config_value
-from searchspace import CPSpace, Genotype, InputError, block
+from searchspace import CPSpace, Genotype, block
 
 __all__ = [
     "PARTS",
@@ -34,15 +34,8 @@ PARTS = ("all", "diagonal", "off-diagonal")
 
 
 def context_space(genotypes: Sequence[Genotype]) -> CPSpace:
-    """The context-pooling space that the genotypes come from.
-
-    Raises:
-        InputError: Another kind of space; see also `analysis.spaces.common_space`.
-    """
-    space = common_space(genotypes)
-    if not isinstance(space, CPSpace):
-        raise InputError(f"this analysis reads genotypes of the cp space, got one of {space.name!r}")
-    return space
+    """The context-pooling space that the genotypes come from; see `analysis.spaces.space_of_kind`."""
+    return space_of_kind(genotypes, "cp", CPSpace)
 
 
 def matrix(genotype: Genotype) -> pd.DataFrame:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from analysis.load import Runs
 from searchspace import Genotype, InputError, SearchSpace, build_space
 
-__all__ = ["common_space", "space_found"]
+__all__ = ["common_space", "space_found", "space_of_kind"]
+
+S = TypeVar("S", bound=SearchSpace)
 
 
 def common_space(genotypes: Sequence[Genotype]) -> SearchSpace:
@@ -26,6 +29,18 @@ def common_space(genotypes: Sequence[Genotype]) -> SearchSpace:
                 f"{first.space} {dict(first.parameters)} and {genotype.space} {dict(genotype.parameters)}"
             )
     return build_space(first.space, **first.parameters)
+
+
+def space_of_kind(genotypes: Sequence[Genotype], name: str, kind: type[S]) -> S:
+    """The space that the genotypes come from, which must be of one kind, registered as ``name``.
+
+    Raises:
+        InputError: Another kind of space; see also `common_space`.
+    """
+    space = common_space(genotypes)
+    if not isinstance(space, kind):
+        raise InputError(f"this analysis reads genotypes of the {name} space, got one of {space.name!r}")
+    return space
 
 
 def space_found(runs: Runs, experiment: str) -> SearchSpace | None:

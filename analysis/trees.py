@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 from analysis.agreement import over_runs
-from analysis.spaces import common_space
+from analysis.spaces import space_of_kind
 from atrc.build import build_search_network, build_tasks, describe_dataset
 from atrc.config import Config
 from atrc.measures import MEASURES
@@ -30,15 +30,8 @@ SEPARATOR = ", "
 
 
 def tree_space(genotypes: Sequence[Genotype]) -> BMTASSpace:
-    """The branching space that the genotypes come from.
-
-    Raises:
-        InputError: Another kind of space; see also `analysis.spaces.common_space`.
-    """
-    space = common_space(genotypes)
-    if not isinstance(space, BMTASSpace):
-        raise InputError(f"this analysis reads genotypes of the bmtas space, got one of {space.name!r}")
-    return space
+    """The branching space that the genotypes come from; see `analysis.spaces.space_of_kind`."""
+    return space_of_kind(genotypes, "bmtas", BMTASSpace)
 
 
 def same_trees(found: Mapping[str, Genotype]) -> list[list[str]]:

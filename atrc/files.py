@@ -10,7 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["cache_root", "sync", "umask", "write_json", "write_text", "writing"]
+from searchspace.errors import InputError
+
+__all__ = [
+    "cache_root",
+    "naming_what_cannot_be_written",
+    "sync",
+    "umask",
+    "write_json",
+    "write_text",
+    "writing",
+]
 
 
 def cache_root() -> Path:
@@ -43,6 +53,19 @@ def writing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def naming_what_cannot_be_written(path: Path) -> Iterator[None]:
+    """Turns a failure to write, such as a full disk, into one line for the user.
+
+    Raises:
+        InputError: The block raised an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from atrc.data import Batch, Normalize, Sample, View, collate
 from atrc.files import writing
 from atrc.tasks import Task
-from atrc.training import Learner, decode_predictions
+from atrc.training import Learner, as_label, decode_predictions
 from searchspace import InputError
 
 __all__ = ["draw_maps", "fitted_batch", "predict_image", "read_image", "save_drawings"]
@@ -63,11 +63,7 @@ def fitted_batch(image: np.ndarray, size: tuple[int, int]) -> Batch:
 
 def draw_maps(maps: Mapping[str, Tensor], tasks: Mapping[str, Task]) -> dict[str, np.ndarray]:
     """Task -> ``(H, W, 3)`` uint8 picture."""
-    pictures = {}
-    for name, array in maps.items():
-        channel_last = array.movedim(0, -1) if array.ndim == 3 else array
-        pictures[name] = tasks[name].draw(channel_last.numpy())
-    return pictures
+    return {name: tasks[name].draw(as_label(one)) for name, one in maps.items()}
 
 
 def save_drawings(pictures: Mapping[str, np.ndarray], out: Path, stem: str) -> Iterator[Path]:

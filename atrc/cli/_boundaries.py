@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-import pandas as pd
 import typer
 from rich.table import Table
 
 from atrc.boundary_files import count_pairs, pair_files
 from atrc.cli._app import Json, Quiet, app, console
 from atrc.data.reader import read_ids
-from atrc.files import write_text
+from atrc.files import naming_what_cannot_be_written, write_text
 from atrc.metrics import BoundaryCounts, BoundaryF, BoundaryScores, boundary_scores
 from searchspace import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__: list[str] = []
 
@@ -78,10 +80,8 @@ def boundaries(
     images.insert(0, "image", [pair.name for pair in pairs])
     for path, table, write in ((csv, curve, _write), (per_image, images, _write), (plot, curve, _draw)):
         if path is not None:
-            try:
+            with naming_what_cannot_be_written(path):
                 write(table, path)
-            except OSError as error:
-                raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
     scores = boundary_scores(counts, metric.thresholds)
     if json_:
         setting = {"images": len(pairs), "max_distance": max_distance, "thresholds": thresholds}
@@ -105,6 +105,8 @@ def _check_outputs(outputs: dict[str, Path | None]) -> None:
 
 def _table(thresholds: np.ndarray, counts: BoundaryCounts) -> pd.DataFrame:
     """A row per threshold of the whole, or per image at its own threshold."""
+    import pandas as pd  # deferred: other commands start without it
+
     rates = {"threshold": thresholds, "precision": counts.precision, "recall": counts.recall, "f": counts.f}
     return pd.DataFrame(rates | counts._asdict())
 

@@ -33,7 +33,7 @@ def preview(
     out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write, a PNG.")] = Path("preview.png"),
 ) -> None:
     """Draw a contact sheet: images with every label map."""
-    settings = read_config(config, override, None, folder, skip_bad)
+    settings = read_config(config, override, data=folder, skip_bad=skip_bad)
     import_plugins(settings)
     dataset = build_dataset(settings, split)
     tasks = build_tasks(settings, dataset.info)
@@ -50,7 +50,7 @@ def check(
     config: ConfigArgument, override: OverrideOption = None, folder: DataFolder = None, json_: Json = False
 ) -> None:
     """Go through every sample of every split; name each bad file; show what the labels hold."""
-    settings = read_config(config, override, None, folder)
+    settings = read_config(config, override, data=folder)
     import_plugins(settings)
     info = describe_dataset(settings)
     report = inspect_dataset(settings.dataset.name, **settings.dataset.options)

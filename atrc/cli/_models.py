@@ -57,7 +57,7 @@ def evaluate(
     found = find_runs(runs)
     folders = folder_of_each_run(save_predictions, [run.path for run in found]) if save_predictions else {}
     for run in found:
-        config = read_config(str(run.path / "config.yaml"), override, None, data, skip_bad)
+        config = read_config(str(run.path / "config.yaml"), override, data=data, skip_bad=skip_bad)
         device = pick_device(config.device)
         learner = load_learner(run, device)
         dataset = build_dataset(config, split, learner.tasks)

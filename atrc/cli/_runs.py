@@ -78,7 +78,7 @@ def experiment(
     folder = experiment_folder(settings, out)
     execute_experiment(settings, folder, model or ["baselines"], jobs=jobs, quiet=quiet)
     show_analysis([folder], folder / "analysis", quiet=quiet)
-    show_skipped(*(run.result().skipped for run in find_runs([folder]) if run.finished))
+    _show_skipped(find_runs([folder]))
 
 
 @app.command(rich_help_panel=TRAINING)
@@ -107,7 +107,7 @@ def compare(
     execute_all([*searched, *baselines(settings, folder)], jobs=at_once, quiet=quiet)
     execute_all(networks(settings, folder, searched), jobs=at_once, quiet=quiet)
     show_comparison(settings, folder, unequal=unequal)
-    show_skipped(*(run.result().skipped for run in find_runs([folder]) if run.finished))
+    _show_skipped(find_runs([folder]))
 
 
 @app.command(rich_help_panel=TRAINING)
@@ -167,7 +167,11 @@ def resume(runs: RunsArgument, jobs: Jobs = None, quiet: Quiet = False) -> None:
 def _execute(runs: Sequence[RunDirectory], jobs: int | None, quiet: bool) -> None:
     execute_all(runs, jobs=jobs or default_jobs(runs[0].config), quiet=quiet)
     console.print(results_table(runs))
-    show_skipped(*(run.result().skipped for run in runs))
+    _show_skipped(runs)
+
+
+def _show_skipped(runs: Sequence[RunDirectory]) -> None:
+    show_skipped(*(run.result().skipped for run in runs if run.finished))
 
 
 def results_table(runs: Sequence[RunDirectory]) -> Table:

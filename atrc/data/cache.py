@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from atrc.data.decode import UNREADABLE
 from atrc.files import sync, umask, writing
 
 __all__ = ["atomic_folder", "fingerprint", "hashed", "kept_map"]
@@ -53,7 +54,7 @@ def kept_map(path: Path, key: str, make: Callable[[], np.ndarray]) -> np.ndarray
         with Image.open(path) as image:
             if image.info.get(_KEY) == key:
                 return np.array(image)
-    except (OSError, ValueError, SyntaxError):
+    except UNREADABLE:
         pass
     made = make()
     text = PngInfo()

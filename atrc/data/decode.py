@@ -11,11 +11,11 @@ from PIL import Image
 
 from searchspace.errors import InputError
 
-__all__ = ["LABEL_SUFFIXES", "image_size", "read_image", "read_label", "read_matlab", "resize_image"]
+__all__ = ["LABEL_SUFFIXES", "UNREADABLE", "image_size", "read_image", "read_label", "read_matlab", "resize_image"]
 
 T = TypeVar("T")
 
-_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 """What Pillow and NumPy raise for a file that is cut off, or is not what its name says."""
 
 _DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})
@@ -122,6 +122,6 @@ def _guarded(path: Path, noun: str, read: Callable[[], T]) -> T:
         return read()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file ({noun})") from None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         reason = " ".join(str(error).replace(str(path), "the file").split())
         raise InputError(f"{path}: not readable as {noun} ({reason})") from None

@@ -1,7 +1,7 @@
 """Training, evaluation and checkpoints."""
 
 from atrc.training.checkpoint import load_checkpoint, save_checkpoint
-from atrc.training.evaluation import decode_predictions, evaluate, measure
+from atrc.training.evaluation import as_label, decode_predictions, evaluate, measure
 from atrc.training.execute import evaluate_split, execute, load_learner, pick_device
 from atrc.training.learner import Learner, SearchLearner, WeightLearner, learning_rate
 from atrc.training.stopping import Interrupted, stop_requests
@@ -11,6 +11,7 @@ __all__ = [
     "Learner",
     "SearchLearner",
     "WeightLearner",
+    "as_label",
     "decode_predictions",
     "evaluate",
     "evaluate_split",

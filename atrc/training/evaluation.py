@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torchmetrics import Metric
@@ -12,7 +13,7 @@ from atrc.data import Batch, image_windows
 from atrc.network import Predictions
 from atrc.tasks import Task
 
-__all__ = ["decode_predictions", "evaluate", "measure"]
+__all__ = ["as_label", "decode_predictions", "evaluate", "measure"]
 
 
 @torch.no_grad()
@@ -81,3 +82,8 @@ def decode_predictions(
         name: task.decode(F.interpolate(predictions.final[name].float(), size, mode="bilinear", align_corners=False))
         for name, task in tasks.items()
     }
+
+
+def as_label(decoded: torch.Tensor) -> np.ndarray:
+    """One map of `decode_predictions`, on the CPU, as a dataset's labels are: ``(H, W)``, or ``(H, W, C)``."""
+    return (decoded.movedim(0, -1) if decoded.ndim == 3 else decoded).numpy()

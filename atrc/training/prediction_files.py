@@ -14,8 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from atrc.data import Batch, image_windows
-from atrc.files import writing
+from atrc.files import naming_what_cannot_be_written, writing
 from atrc.tasks import Task
+from atrc.training.evaluation import as_label
 from searchspace import InputError
 
 __all__ = ["PredictionFiles", "folder_of_each_run"]
@@ -60,17 +61,19 @@ class PredictionFiles:
                 it.
         """
         places = [self._place(entry) for entry in batch.ids]
-        maps = {name: channels_last(decoded[name].cpu()) for name in self.tasks}
+        maps = {name: decoded[name].cpu() for name in self.tasks}
         wanted = [
-            (self.folder / name / place, self.tasks[name], array[window])
-            for name, arrays in maps.items()
-            for place, array, window in zip(places, arrays, image_windows(batch.valid), strict=True)
+            (self.folder / name / place, self.tasks[name], as_label(one)[window])
+            for name, of_batch in maps.items()
+            for place, one, window in zip(places, of_batch, image_windows(batch.valid), strict=True)
         ]
         # Packing takes most of the time and no lock of Python's; the files themselves are written one by one.
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             packed = pool.map(lambda one: pack(one[1].stored(one[2])), wanted)
             for (path, *_), (suffix, content) in zip(wanted, packed, strict=True):
-                write(path.with_name(path.name + suffix), content)
+                path = path.with_name(path.name + suffix)
+                with naming_what_cannot_be_written(path), writing(path) as file:
+                    file.write(content)
 
     def _place(self, entry: str) -> PurePath:
         """The path of a sample's files below the task's folder, without suffix."""
@@ -79,11 +82,6 @@ class PredictionFiles:
             raise InputError(f"two samples of the split are called {entry!r}: their predictions would be one file")
         self._named.add(place)
         return place
-
-
-def channels_last(maps: Tensor) -> np.ndarray:
-    """``(B, H, W)`` as it is, ``(B, C, H, W)`` as ``(B, H, W, C)``."""
-    return (maps.movedim(1, -1) if maps.ndim == 4 else maps).numpy()
 
 
 def sample_path(entry: str) -> PurePath:
@@ -106,19 +104,6 @@ def pack(stored: Image.Image | np.ndarray) -> tuple[str, bytes]:
         return ".png", content.getvalue()
     np.save(content, np.ascontiguousarray(stored), allow_pickle=False)
     return ".npy", content.getvalue()
-
-
-def write(path: Path, content: bytes) -> None:
-    """Writes a file.
-
-    Raises:
-        InputError: It cannot be written: the disk is full, a file is where a folder should be, ...
-    """
-    try:
-        with writing(path) as file:
-            file.write(content)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def folder_of_each_run(folder: Path, runs: Iterable[Path]) -> dict[Path, Path]:
