@@ -89,6 +89,11 @@ class SearchSpace(Mapping[str, tuple[str, ...]]):
         """Number of genotypes, where no constraint joins choices."""
         return math.prod(len(options) for options in self._choices.values())
 
+    @property
+    def constrained(self) -> bool:
+        """Whether choices depend on one another, so that not every combination of options is a genotype."""
+        return type(self).violation is not SearchSpace.violation
+
     # -- genotypes ------------------------------------------------------------------------------------------
 
     def violation(self, choices: Mapping[str, str]) -> str | None:

@@ -5,11 +5,12 @@
 - *Multi-trial* strategies are asked for a genotype and told its score.
 
 A strategy reads (space, history, own generator); files, data and networks live elsewhere. ``state_dict`` is *all*
-state: a new object that loads it continues exactly where the old one stood.
+state: a new object that loads it continues exactly where the old one stood. `strategies.Search` drives both kinds.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 __all__ = [
     "STRATEGIES",
     "DataUse",
+    "Choosing",
     "MultiTrialStrategy",
+    "NothingNamed",
     "OneShotStrategy",
     "Scored",
     "Strategy",
@@ -37,7 +41,12 @@ __all__ = [
     "rng_state",
     "seeded_generator",
     "set_rng_state",
+    "spawn_seed",
 ]
+
+
+class NothingNamed(InputError):
+    """No genotype can be named yet; the message says what is missing."""
 
 
 class DataUse(Enum):
@@ -52,7 +61,7 @@ class DataUse(Enum):
 
     @property
     def batches(self) -> int:
-        """Batches that one step reads: what makes a budget of samples a number of steps."""
+        """Batches that one step reads."""
         return 1 if self is DataUse.SINGLE_LEVEL else 2
 
 
@@ -64,20 +73,35 @@ class Strategy(ABC):
         name: The registered name.
         summary: One line for `atrc strategies`.
         paper: Where the method comes from.
+        meets_constraints: Whether it can search a space with constraints between choices.
     """
 
     kind: ClassVar[str]
     name: ClassVar[str]
     summary: ClassVar[str]
     paper: ClassVar[str]
+    meets_constraints: ClassVar[bool] = False
 
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
         self.space = space
         self.seed = seed
 
+    def supports(self, space: SearchSpace, objectives: Sequence[str] = ("score",)) -> bool:
+        """Whether the strategy can search a space by these objectives.
+
+        Args:
+            space: The space.
+            objectives: ``("score",)``, or ``("score", "cost")`` where expensive genotypes are penalised.
+        """
+        return self.meets_constraints or not space.constrained
+
     @abstractmethod
     def genotype(self) -> Genotype:
-        """The genotype that the strategy would name if the search ended now."""
+        """The genotype that the strategy would name if the search ended now; never a random draw.
+
+        Raises:
+            NothingNamed: Nothing can be named yet.
+        """
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
@@ -92,33 +116,46 @@ class Strategy(ABC):
 
 
 class OneShotStrategy(Strategy):
-    """A strategy that searches within one training of a supernet; `strategies.search_step` runs one step of it.
+    """A strategy that searches within one training of a supernet.
 
     Attributes:
         data_use: How a step uses data.
-        passes: Forward and backward passes of one step; half for a forward pass alone.
-        active_paths: How many options of a choice one step computes, ``"all"``, or ``"one"`` and the like; for lists.
-        final: Where the genotype is chosen after the training, by scores with inherited weights: what chooses it.
-        final_trials: How many genotypes ``final`` scores.
+        passes: Cost of one step in forward and backward passes; a forward pass alone counts half.
+        active_paths: How many options of a choice one step computes: text for `atrc strategies`, e.g. ``"one"``.
     """
 
     kind = "one-shot"
     data_use: ClassVar[DataUse] = DataUse.SINGLE_LEVEL
     passes: ClassVar[float] = 1
     active_paths: ClassVar[str] = "all"
-    final: MultiTrialStrategy | None = None
-    final_trials: int = 0
+
+    @classmethod
+    def looks(cls) -> int:
+        """Batches that one step passes through the supernet, forward passes alone included.
+
+        By default one of every kind that the step reads. It turns a number of samples into a number of steps before
+        the first step is made; while a search runs, its ledger counts what really happens.
+        """
+        return cls.data_use.batches
+
+    def supports(self, space: SearchSpace, objectives: Sequence[str] = ("score",)) -> bool:
+        charged = type(self).charge is not OneShotStrategy.charge
+        return super().supports(space, objectives) and (charged or "cost" not in objectives)
+
+    def second_stage(self) -> Choosing | None:
+        """What chooses the genotype after the training, with the weights that it left; None where nothing has to."""
+        return None
 
     @abstractmethod
     def anneal(self, progress: float) -> None:
-        """Sets schedules by the fraction of the budget that is spent, in [0, 1]."""
+        """Sets schedules by the fraction of the training's budget that is spent, in [0, 1]."""
 
     @abstractmethod
     def select(self) -> Selection:
         """The selection under which the weights learn; may draw from the strategy's generator."""
 
     def select_to_learn(self) -> Selection:
-        """The selection under which a bi-level or reward strategy itself learns; by default drawn as the other."""
+        """The selection under which a bi-level or reward strategy itself learns; by default the same as `select`."""
         return self.select()
 
     def parameters(self) -> Sequence[Tensor]:
@@ -143,7 +180,7 @@ class OneShotStrategy(Strategy):
 
         Args:
             costs: Of genotypes.
-            weight: What the whole range from the cheapest genotype to the most expensive one counts in the loss.
+            weight: Penalty of the most expensive genotype, in units of the loss; the cheapest pays 0.
 
         Raises:
             InputError: The strategy has no such penalty.
@@ -192,7 +229,7 @@ class Scored:
 
     Attributes:
         trial: The trial.
-        score: Higher is better.
+        score: Higher is better; minus infinity where the trial failed.
         cost: Lower is better; 0 where no cost counts.
     """
 
@@ -200,20 +237,28 @@ class Scored:
     score: float
     cost: float = 0.0
 
+    @property
+    def failed(self) -> bool:
+        """Whether the trial has no score."""
+        return not math.isfinite(self.score)
+
 
 class MultiTrialStrategy(Strategy):
     """A strategy that proposes genotypes and learns from their scores. Higher scores are better.
 
-    Most are a policy over (space, history, own generator) and define `propose` alone.
+    Most are a policy over (space, history, own generator) and define `propose` alone. Several trials may be asked for
+    before the first is told.
 
     Attributes:
         rng: The strategy's own generator.
         asked: Every trial that was asked for.
-        history: Every outcome that was told, in that order.
-        multi_objective: Whether costs are a second objective; otherwise who tells scores subtracts what they count.
+        history: Every outcome that was told, in that order; failures too.
+        multi_objective: Whether costs are a second objective; otherwise the driver subtracts the cost's penalty from
+            the score before it tells it.
     """
 
     kind = "multi-trial"
+    meets_constraints = True
     multi_objective: ClassVar[bool] = False
 
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
@@ -221,6 +266,10 @@ class MultiTrialStrategy(Strategy):
         self.rng = random.Random(seed)
         self.asked: list[Trial] = []
         self.history: list[Scored] = []
+        self._told: set[int] = set()
+
+    def supports(self, space: SearchSpace, objectives: Sequence[str] = ("score",)) -> bool:
+        return super().supports(space, objectives) and ("cost" in objectives or not self.multi_objective)
 
     @abstractmethod
     def propose(self) -> Genotype | None:
@@ -232,16 +281,31 @@ class MultiTrialStrategy(Strategy):
         return None if genotype is None else self._new_trial(genotype)
 
     def tell(self, trial: Trial, score: float, cost: float = 0.0) -> None:
-        """The outcome of a trial that was asked for."""
-        if not (trial.number < len(self.asked) and self.asked[trial.number] == trial):
-            raise InputError(f"trial {trial.number} was not asked for by this strategy")
-        self.history.append(Scored(trial, score, cost))
+        """The outcome of a trial that was asked for, once. A score that is not finite counts as a failure.
+
+        A subclass that learns from scores learns nothing from one that is not finite.
+        """
+        self._record(Scored(trial, score if math.isfinite(score) else -math.inf, cost))
+
+    def fail(self, trial: Trial) -> None:
+        """A trial that was asked for has no score: it diverged, or was given up."""
+        self._record(Scored(trial, -math.inf))
 
     def genotype(self) -> Genotype:
-        """The best score among the trials of the largest budget; before any, one drawn by the seed."""
-        if not self.history:
-            return self.space.sample(random.Random(self.seed))
-        return max(self.history, key=lambda told: (told.trial.budget, told.score)).trial.genotype
+        """The best score among the trials of the largest budget that has one; failures do not count."""
+        scored = [told for told in self.history if not told.failed]
+        if not scored:
+            raise NothingNamed(f"strategy {self.name!r} names no genotype yet: no trial has a finite score")
+        return max(scored, key=lambda told: (told.trial.budget, told.score)).trial.genotype
+
+    def _record(self, outcome: Scored) -> None:
+        trial = outcome.trial
+        if not (trial.number < len(self.asked) and self.asked[trial.number] == trial):
+            raise InputError(f"trial {trial.number} was not asked for by this strategy")
+        if trial.number in self._told:
+            raise InputError(f"trial {trial.number} was told before")
+        self._told.add(trial.number)
+        self.history.append(outcome)
 
     def _new_trial(self, genotype: Genotype, budget: float = 1.0) -> Trial:
         trial = Trial(len(self.asked), genotype, budget)
@@ -260,6 +324,20 @@ class MultiTrialStrategy(Strategy):
         asked = enumerate(state["asked"])
         self.asked = [Trial(number, self.space.decode(indices), budget) for number, (indices, budget) in asked]
         self.history = [Scored(self.asked[number], score, cost) for number, score, cost in state["history"]]
+        self._told = {told.trial.number for told in self.history}
+
+
+@dataclass(frozen=True)
+class Choosing:
+    """A second stage: genotypes are scored with the weights that the training of a supernet left.
+
+    Attributes:
+        strategy: Asks for genotypes and names one; it draws from a generator of its own.
+        trials: How many genotypes it asks for.
+    """
+
+    strategy: MultiTrialStrategy
+    trials: int
 
 
 STRATEGIES: Registry[type[Strategy]] = Registry("strategy", "atrc.strategies")
@@ -273,6 +351,11 @@ def build_strategy(name: str, space: SearchSpace, *, seed: int, knobs: Mapping[s
     """
     strategy: Strategy = STRATEGIES.create(name, knobs or {}, space, seed=seed)
     return strategy
+
+
+def spawn_seed(seed: int, *key: int) -> int:
+    """A seed for a part of something that is seeded: parts with other keys draw independently of one another."""
+    return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1)[0])
 
 
 def seeded_generator(seed: int) -> torch.Generator:

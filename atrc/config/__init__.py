@@ -12,7 +12,17 @@ from atrc.config._load import (
     variant_names,
     variant_summary,
 )
-from atrc.config._schema import Augmentation, Compare, Config, Cost, Model, Named, Training, Trials
+from atrc.config._schema import (
+    Augmentation,
+    Compare,
+    Config,
+    Cost,
+    Model,
+    Named,
+    SearchTraining,
+    Training,
+    Trials,
+)
 
 __all__ = [
     "Augmentation",
@@ -21,6 +31,7 @@ __all__ = [
     "Cost",
     "Model",
     "Named",
+    "SearchTraining",
     "Training",
     "Trials",
     "config_value",

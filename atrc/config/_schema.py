@@ -17,6 +17,7 @@ __all__ = [
     "Cost",
     "Model",
     "Named",
+    "SearchTraining",
     "Training",
     "Trials",
 ]
@@ -98,6 +99,21 @@ class Training(_Strict):
     clip_norm: float | None = Field(None, gt=0)
 
 
+class SearchTraining(Training):
+    """How a search spends its budget, and how its supernet is trained. Defaults are the paper's.
+
+    Attributes:
+        steps: The budget: this many steps of ``batch_size`` images, and of as many held-out ones where a strategy
+            reads those too. A second stage takes its share out of it.
+        seconds: The budget in seconds instead; then ``steps`` sets nothing. Such a search does not repeat to the bit.
+        clip: What the gradient norm is taken over in single-level steps: ``joint``, weights and architecture
+            parameters together, as in the paper's released code; or ``weights`` alone.
+    """
+
+    seconds: float | None = Field(None, gt=0)
+    clip: Literal["joint", "weights"] = "joint"
+
+
 class Augmentation(_Strict):
     """Training augmentation, in the order of the paper; see `atrc.data.transforms`.
 
@@ -120,22 +136,33 @@ class Trials(_Strict):
     Attributes:
         scorer: A registered scorer with its options: ``train``, ``inherit`` or ``table``.
         steps: Optimiser steps of a trial of full budget.
-        images: Held-out images that a score is taken on; None for all.
-        number: A multi-trial search ends after so many trials, if its budget did not end before.
+        images: Number of held-out images that a score is taken on, drawn by the seed; None for all.
+        recalibration: Number of training images that batch-norm statistics are taken anew on, before a genotype is
+            scored with inherited weights.
+        number: Maximum number of trials; None: limited by the budget only.
+        repeat: Whether a genotype that was scored before is scored again. Otherwise it is told the same score, at no
+            cost.
+        in_flight: Number of trials that are asked for before the first of them is told.
+        told: ``in_order`` of asking, so that the outcome depends on the config alone; or ``as_they_come``, which is
+            faster with several processes and does not repeat.
     """
 
     scorer: Named = Named(name="train")
     steps: int = Field(1000, gt=0)
     images: int | None = Field(64, gt=0)
+    recalibration: int = Field(64, gt=0)
     number: int | None = Field(None, gt=0)
+    repeat: bool = False
+    in_flight: int = Field(1, gt=0)
+    told: Literal["in_order", "as_they_come"] = "in_order"
 
 
 class Cost(_Strict):
-    """What a search pays for expensive genotypes.
+    """Penalty on expensive genotypes.
 
     Attributes:
         measure: ``multiply_adds``, ``parameters`` or ``latency``, of the contexts.
-        weight: What the range from the cheapest genotype to the most expensive one counts in the loss.
+        weight: Penalty of the most expensive genotype, in units of the loss or the score; the cheapest pays 0.
     """
 
     measure: str = "multiply_adds"
@@ -190,11 +217,11 @@ class Config(_Strict):
         space: A registered space; ``cp`` and ``bmtas`` take their tasks from above.
         strategy: A registered strategy with its knobs.
         model: The network around the space.
-        search: How the supernet is trained. Its steps times its batch size are the samples that a multi-trial search
-            may spend on trials.
+        search: How the supernet is trained, and the budget: its steps times its batch size are the images that a
+            search by trials may look at.
         train: How every stand-alone network is trained.
-        held_out: Share of the training images that bi-level and reward strategies, and scores, take for themselves;
-            single-level strategies train on all.
+        held_out: Share of the training images that bi-level and reward strategies, and scores, take for themselves.
+            Single-level strategies train on all images, unless a second stage scores genotypes (`spos`, `random_ws`).
         trials: How genotypes are scored.
         compare: For `atrc compare`: which strategies, and their budget.
         cost: What expensive genotypes pay; None for nothing.
@@ -202,6 +229,8 @@ class Config(_Strict):
         trackers: Where what runs log goes as well; see `atrc.trackers`.
         seeds: One run each.
         workers: Processes that prepare batches; 0 prepares them in the training process.
+        threads: Threads of a run's computations on the CPU. A run repeats to the bit on the same number of them; one
+            thread a run, and as many runs as cores, does most work.
         device: ``auto`` takes a GPU where there is one.
         precision: Autocast of the forward pass.
         checkpoint_every: Steps between checkpoints.
@@ -217,7 +246,7 @@ class Config(_Strict):
     space: Named = Named(name="cp")
     strategy: Named = Named(name="gumbel_entropy")
     model: Model = Model()
-    search: Training = Training(clip_norm=10.0)
+    search: SearchTraining = SearchTraining(clip_norm=10.0)
     train: Training = Training()
     held_out: float = Field(0.5, gt=0, lt=1)
     trials: Trials = Trials()
@@ -227,6 +256,7 @@ class Config(_Strict):
     trackers: list[str] = []
     seeds: list[int] = Field([0], min_length=1)
     workers: int = Field(0, ge=0)
+    threads: int = Field(1, gt=0)
     device: str = "auto"
     precision: Literal["float32", "bfloat16"] = "float32"
     checkpoint_every: int = Field(500, gt=0)
