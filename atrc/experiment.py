@@ -7,16 +7,14 @@ A full experiment is the searches, the found networks trained from scratch, and 
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 import sys
 from collections.abc import Iterable, Sequence
-from multiprocessing.connection import wait
-from multiprocessing.queues import Queue
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import psutil
 import torch
 
 from atrc.build import (
@@ -30,13 +28,15 @@ from atrc.build import (
     model_genotype,
 )
 from atrc.config import Config, Named
+from atrc.engines import Processes
 from atrc.measures import MEASURES
 from atrc.runs import RunDirectory, RunSpec, refuse_existing
 from atrc.trackers import check_trackers
 from atrc.training import Interrupted, execute, pick_device, stop_requests
 from atrc.training.scoring import SCORERS
-from searchspace import Costs, Genotype, InputError
+from searchspace import Genotype, InputError
 from strategies import MultiTrialStrategy, OneShotStrategy, build_strategy
+from strategies._search import refuse_unsupported
 
 __all__ = [
     "Planned",
@@ -50,6 +50,7 @@ __all__ = [
     "default_jobs",
     "execute_all",
     "execute_experiment",
+    "execute_path",
     "expand_models",
     "open_made_with",
     "run_path",
@@ -84,18 +85,27 @@ def check_strategy(config: Config) -> None:
         SCORERS[config.trials.scorer.name]
     if config.cost is not None:
         MEASURES[config.cost.measure]
-        if isinstance(strategy, OneShotStrategy):
-            strategy.charge(Costs({choice: dict.fromkeys(options, 0.0) for choice, options in space.items()}), 0.0)
+    refuse_unsupported(strategy, ("score",) if config.cost is None else ("score", "cost"))
+    stage = strategy.second_stage() if isinstance(strategy, OneShotStrategy) else None
+    if stage is not None and config.trials.images is not None and config.search.seconds is None:
+        needed = min(stage.trials, space.size) * (config.trials.images + config.trials.recalibration)
+        budget = config.search.steps * config.search.batch_size
+        if needed + config.search.batch_size > budget:
+            raise InputError(
+                f"a budget of {budget:,} images (search.steps x search.batch_size) is too small for strategy "
+                f"{strategy.name!r}: its second stage takes up to {needed:,} images, {config.trials.images} held-out and "
+                f"{config.trials.recalibration} training ones for each of {min(stage.trials, space.size)} genotypes"
+            )
 
 
-def create_search(config: Config, out: Path) -> list[RunDirectory]:
+def create_search(config: Config, out: Path | str) -> list[RunDirectory]:
     """New search runs ``out/search/seedK``, one for each of the config's seeds."""
     check(config)
     check_strategy(config)
-    return _create([Planned(out, RunSpec("search", SEARCH, seed), config, None) for seed in config.seeds])
+    return _create([Planned(Path(out), RunSpec("search", SEARCH, seed), config, None) for seed in config.seeds])
 
 
-def create_train(config: Config, models: Sequence[str], out: Path) -> list[RunDirectory]:
+def create_train(config: Config, models: Sequence[str], out: Path | str) -> list[RunDirectory]:
     """New training runs ``out/MODEL/seedK`` of stand-alone networks.
 
     Args:
@@ -107,7 +117,7 @@ def create_train(config: Config, models: Sequence[str], out: Path) -> list[RunDi
     planned = []
     for model in expand_models(config, models):
         genotype = model_genotype(config, model)
-        planned += [Planned(out, RunSpec("train", group(model), seed), config, genotype) for seed in config.seeds]
+        planned += [Planned(Path(out), RunSpec("train", group(model), seed), config, genotype) for seed in config.seeds]
     return _create(planned)
 
 
@@ -116,7 +126,7 @@ def group(model: str) -> str:
     return Path(model).stem if model.endswith(".json") else model.replace("-label", "_label")
 
 
-def create_retrain(searches: Sequence[RunDirectory], out: Path | None = None) -> list[RunDirectory]:
+def create_retrain(searches: Sequence[RunDirectory], out: Path | str | None = None) -> list[RunDirectory]:
     """New runs that train found genotypes from scratch, with the seed and the config of their search.
 
     Args:
@@ -131,7 +141,7 @@ def create_retrain(searches: Sequence[RunDirectory], out: Path | None = None) ->
         if search.spec.kind != "search":
             raise InputError(f"run {search.path} is not a search: it trained {search.spec.model!r}")
         search.result()  # raises where it is not finished
-        folder = out or search.path.parent.parent
+        folder = search.path.parent.parent if out is None else Path(out)
         source = os.path.relpath(search.path, run_path(folder, RETRAIN, search.spec.seed))
         spec = RunSpec("train", RETRAIN, search.spec.seed, source=source)
         planned.append(Planned(folder, spec, search.config, search.genotype()))
@@ -165,7 +175,7 @@ def _create(planned: Sequence[Planned]) -> list[RunDirectory]:
 
 
 def _open_data(planned: Sequence[Planned]) -> None:
-    """Opens the splits of new runs: files that cannot be used show now, and what a first use prepares serves all.
+    """Fails early on files that cannot be used, and fills caches once for all runs.
 
     It comes last of what is checked, since it may take minutes.
     """
@@ -209,17 +219,33 @@ def open_made_with(path: Path, config: Config) -> RunDirectory:
 
 
 def changed_keys(run: RunDirectory, config: Config) -> list[str]:
-    """What a run's config has otherwise than this one, whichever seeds were asked for."""
+    """Config keys in which the run differs, whichever seeds were asked for.
+
+    What an earlier version did, and a config could not say then, is no difference.
+    """
     one, other = run.config.model_dump(), config.model_dump()
+    for path in (said.partition("=")[0].split(".") for said in run.upgraded):
+        _set(other, path, _value(one, path))
     return [key for key in one if key != "seeds" and one[key] != other[key]]
+
+
+def _value(data: dict[str, Any], path: Sequence[str]) -> Any:
+    for key in path:
+        data = data[key]
+    return data
+
+
+def _set(data: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    *parents, last = path
+    _value(data, parents)[last] = value
 
 
 def execute_experiment(
     config: Config,
-    folder: Path,
+    folder: Path | str,
     models: Iterable[str] = ("baselines",),
     *,
-    jobs: int | None = None,
+    jobs: int = 1,
     quiet: bool = False,
 ) -> None:
     """All of an experiment: searches, what they found trained from scratch, and other models to compare it with.
@@ -230,20 +256,20 @@ def execute_experiment(
         config: The config.
         folder: Where the runs go.
         models: See `create_train`.
-        jobs: Runs at a time; None for `default_jobs`.
+        jobs: Number of processes, see `execute_all`.
         quiet: No progress bars.
 
     Raises:
         InputError: A run in the folder was made with another config; see also `execute_all`.
         Interrupted: Stopped by a signal; every run that had begun left a checkpoint.
     """
-    at_once = jobs or default_jobs(config)
+    folder = Path(folder)
     searches = _existing_or_new(config, folder, SEARCH)
     trained = [run for name in expand_models(config, models) for run in _existing_or_new(config, folder, name)]
-    execute_all([*searches, *trained], jobs=at_once, quiet=quiet)
+    execute_all([*searches, *trained], jobs=jobs, quiet=quiet)
     missing = [run for run in searches if not run_path(folder, RETRAIN, run.spec.seed).exists()]
     found = [RunDirectory.open(run_path(folder, RETRAIN, run.spec.seed)) for run in searches if run not in missing]
-    execute_all([*found, *create_retrain(missing)], jobs=at_once, quiet=quiet)
+    execute_all([*found, *create_retrain(missing)], jobs=jobs, quiet=quiet)
 
 
 def _existing_or_new(config: Config, folder: Path, model: str) -> list[RunDirectory]:
@@ -257,72 +283,84 @@ def _existing_or_new(config: Config, folder: Path, model: str) -> list[RunDirect
     return runs
 
 
+RUN_MEMORY = 500 * 2**20, 8 * 2**10
+"""Bytes of a run on a CPU: of the process, and for every pixel of a batch. Measured on the published searches, which
+take 734 MiB with 8 images of 48 x 64 and 1247 MiB with 8 of 96 x 128; larger backbones take more for every pixel."""
+
+
 def default_jobs(config: Config) -> int:
-    """Runs at a time: one per core on a CPU, where that is faster than many cores on one run; else one."""
-    on_gpu = torch.cuda.is_available() and config.device in ("auto", "cuda")
-    return 1 if on_gpu else max(1, min(os.cpu_count() or 1, 4))
+    """Runs at a time: on a GPU one, on a CPU as many as its cores and its free memory allow."""
+    if torch.cuda.is_available() and config.device in ("auto", "cuda"):
+        return 1
+    height, width = describe_dataset(config).size
+    process, pixel = RUN_MEMORY
+    run = process + pixel * height * width * max(config.search.batch_size, config.train.batch_size)
+    return max(1, min(len(os.sched_getaffinity(0)) // config.threads, psutil.virtual_memory().available // run))
 
 
 def execute_all(runs: Sequence[RunDirectory], *, jobs: int = 1, quiet: bool = False) -> None:
-    """Executes runs, ``jobs`` at a time, the cores shared between them. Finished ones cost nothing.
+    """Executes runs, ``jobs`` at a time. Finished ones cost nothing.
+
+    Processes that are left, where there are fewer runs, score the trials of the searches among them. With one job the
+    runs are executed in this process, one after the other; the results are the same.
 
     Raises:
         Interrupted: Stopped by a signal; every run that had begun left a checkpoint.
         InputError: Some runs failed; the others were finished first.
     """
     waiting = [run for run in runs if not run.finished]
-    jobs = min(jobs, len(waiting))
     if not waiting:
         return
-    if jobs <= 1:
-        for run in waiting:
-            execute(run, quiet=quiet)
-        return
-    _prepare_data(waiting)
-    context = multiprocessing.get_context("spawn")
-    queue: Queue[Path | None] = context.Queue()
-    for path in [*(run.path for run in waiting), *[None] * jobs]:
-        queue.put(path)
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    workers = [context.Process(target=_work, args=(queue, threads, slot, quiet)) for slot in range(jobs)]
-    passed_on = False
-    with stop_requests(insist=False) as stop:
-        for worker in workers:
-            worker.start()
-        while any(worker.is_alive() for worker in workers):
-            wait([worker.sentinel for worker in workers if worker.is_alive()], timeout=1.0)
+    for run in waiting:
+        if run.upgraded:
+            said = ", ".join(run.upgraded)
+            print(f"{run.path}: made by an earlier version, continued as it was made: {said}", file=sys.stderr)
+    _open_data([Planned(run.path, run.spec, run.config) for run in waiting])
+    at_once = min(jobs, len(waiting))
+    for_trials = max(1, jobs // len(waiting))
+    failed = _execute_here(waiting, for_trials, quiet) if at_once == 1 else _execute_in(waiting, at_once, for_trials, quiet)
+    if failed:
+        told = "; ".join(f"{path}: {error}" for path, error in failed.items())
+        raise InputError(f"{len(failed)} of {len(waiting)} runs failed: {told}")
+
+
+def _execute_here(runs: Sequence[RunDirectory], for_trials: int, quiet: bool) -> dict[Path, Exception]:
+    failed: dict[Path, Exception] = {}
+    for run in runs:
+        try:
+            execute(run, quiet=quiet, jobs=for_trials)
+        except InputError as error:
+            failed[run.path] = error
+    return failed
+
+
+def _execute_in(
+    runs: Sequence[RunDirectory], processes: int, for_trials: int, quiet: bool
+) -> dict[Path, BaseException]:
+    failed: dict[Path, BaseException] = {}
+    with stop_requests(insist=False) as stop, Processes(processes) as engine:
+        jobs: dict[Future[Any], Path] = {
+            engine.submit("atrc.experiment:execute_path", path=str(run.path), slot=None, jobs=for_trials, quiet=quiet): (
+                run.path
+            )
+            for run in runs
+        }
+        unfinished, passed_on = set(jobs), False
+        while unfinished:
+            done, unfinished = wait(unfinished, timeout=0.5, return_when=FIRST_COMPLETED)
+            for job in done:
+                error = job.exception()
+                if error is not None and not isinstance(error, Interrupted):
+                    failed[jobs[job]] = error
+                    print(f"\n{jobs[job]}: {error}", file=sys.stderr)
             if stop.requested and not passed_on:
                 passed_on = True
-                for worker in workers:
-                    worker.terminate()
-        queue.cancel_join_thread()  # runs that nobody took need not be read before this process may end
+                engine.stop()
     if stop.requested:
         raise Interrupted("stopped; every unfinished run left a checkpoint, and the same command continues them")
-    failed = [str(run.path) for run in waiting if not run.finished]
-    if failed:
-        raise InputError(f"{len(failed)} of {len(waiting)} runs failed: {', '.join(failed)}")
+    return failed
 
 
-def _prepare_data(runs: Sequence[RunDirectory]) -> None:
-    """Fills the dataset caches once, before many processes would each do it."""
-    seen = set()
-    for run in runs:
-        key = run.config.dataset.model_dump_json()
-        if key not in seen:
-            seen.add(key)
-            import_plugins(run.config)
-            for split in ("train", "val"):
-                build_dataset(run.config, split)
-
-
-def _work(queue: Queue[Path | None], threads: int, slot: int, quiet: bool) -> None:
-    """A process that executes runs until the queue says None; Ctrl-C reaches the parent, which sends SIGTERM."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(threads)
-    for path in iter(queue.get, None):
-        try:
-            execute(RunDirectory.open(path), quiet=quiet, position=slot)
-        except Interrupted:
-            return
-        except InputError as error:
-            print(f"\n{path}: {error}", file=sys.stderr)
+def execute_path(path: str, slot: int, jobs: int, quiet: bool) -> None:
+    """Executes a run in a worker process; its progress bar has the worker's line."""
+    execute(RunDirectory.open(path), quiet=quiet, position=slot, jobs=jobs)

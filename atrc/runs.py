@@ -21,7 +21,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
@@ -30,7 +30,7 @@ from typing import Any, Literal
 
 import torch
 
-from atrc.config import Config, parse_config
+from atrc.config import Config, parse_config, upgrade_run_config
 from atrc.data.cache import atomic_folder
 from atrc.files import write_json, write_text
 from searchspace import Genotype, InputError, call_with_options, load_genotype
@@ -68,13 +68,19 @@ class Result:
         metrics: Task -> metric on the validation split, in the task's unit. For a search: of the supernet at its
             argmax genotype; nothing where a search trained no supernet.
         steps: Optimiser steps; trials, of a multi-trial search.
-        samples: Images that learning took: seen in training and, of bi-level and reward strategies, held-out ones.
-        seconds: Of training, over all its parts if it was resumed; evaluation not counted.
+        samples: Images that learning took, each counted each time it passed through a network: in training, and for
+            a search's sake on held-out images, in second stages and for batch-norm statistics.
+        seconds: Seconds of training and of trials, over all parts if it was resumed; evaluation not counted.
         parameters: Learned parameters, the architecture's included.
         multiply_adds: Of one validation image; for a search, of the network it found.
         peak_memory: Largest number of bytes in use during the run: of the process, or of the GPU; None where the
             system does not say.
         skipped: Samples that could not be read and were left out: split -> id -> what is wrong.
+        trials: Trials of a search, failed and repeated ones and those of a second stage included.
+        genotypes: Number of distinct genotypes that were scored.
+        ended: Why a search ended.
+        repeatable: Whether the same config gives the same bits again; not so for a search with a budget in seconds,
+            or with scores that were told as they came.
     """
 
     metrics: Mapping[str, float]
@@ -85,15 +91,27 @@ class Result:
     multiply_adds: int
     peak_memory: int | None = None
     skipped: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    trials: int = 0
+    genotypes: int = 0
+    ended: str = ""
+    repeatable: bool = True
 
 
 class RunDirectory:
-    """One run on disk. `create` makes it, `open` finds it again."""
+    """One run on disk. `create` makes it, `open` finds it again.
 
-    def __init__(self, path: Path, spec: RunSpec, config: Config) -> None:
+    Attributes:
+        path: Its folder.
+        spec: What it is.
+        config: Its config, brought up to date.
+        upgraded: What an earlier version did without its config saying so, as ``key=value``.
+    """
+
+    def __init__(self, path: Path, spec: RunSpec, config: Config, upgraded: Sequence[str] = ()) -> None:
         self.path = path
         self.spec = spec
         self.config = config
+        self.upgraded = tuple(upgraded)
         self._listeners: list[Listener] = []
 
     @classmethod
@@ -106,24 +124,25 @@ class RunDirectory:
         refuse_existing(path)
         with atomic_folder(path) as folder:
             write_text(folder / "config.yaml", config.to_yaml())
-            write_json(folder / "environment.json", environment())
+            write_json(folder / "environment.json", environment(config.threads))
             if genotype is not None:
                 write_json(folder / "genotype.json", genotype.to_json())
             write_json(folder / "run.json", asdict(spec))
         return cls(path, spec, config)
 
     @classmethod
-    def open(cls, path: Path) -> RunDirectory:
-        """An existing run.
+    def open(cls, path: Path | str) -> RunDirectory:
+        """An existing run. The config of one that an earlier version made is brought up to date.
 
         Raises:
             InputError: Not a run directory, or one whose files are broken; the message names the file.
         """
+        path = Path(path)
         if not (path / "run.json").is_file():
             what = "holds no run.json" if path.is_dir() else "does not exist"
             raise InputError(f"{path} is not a run directory: it {what}")
         spec = call_with_options(str(path / "run.json"), RunSpec, _read_json(path / "run.json"))
-        return cls(path, spec, read_config(path / "config.yaml"))
+        return cls(path, spec, *_read_run_config(path))
 
     @property
     def checkpoints(self) -> Path:
@@ -136,7 +155,7 @@ class RunDirectory:
         return (self.path / "result.json").is_file()
 
     def environment(self) -> dict[str, Any]:
-        """With what the run was made: ``command``, ``revision``, ``versions``, ``processor``, ...
+        """How the run was made: ``command``, ``revision``, ``versions``, ``processor``, ...
 
         Raises:
             InputError: The file is missing or broken; the message names it.
@@ -220,14 +239,14 @@ def refuse_existing(path: Path) -> None:
         raise InputError(f"run directory {path} already exists; {hint} {path}, or give another --out")
 
 
-def find_runs(paths: list[Path]) -> list[RunDirectory]:
+def find_runs(paths: Sequence[Path | str]) -> list[RunDirectory]:
     """Every run in the given directories and below them, sorted by path.
 
     Raises:
         InputError: A path does not exist, or none of them holds a run.
     """
     found: set[Path] = set()
-    for path in paths:
+    for path in map(Path, paths):
         if not path.is_dir():
             raise InputError(f"{path} is not a directory of runs: it does not exist")
         found.update(file.parent for file in path.rglob("run.json"))
@@ -236,13 +255,21 @@ def find_runs(paths: list[Path]) -> list[RunDirectory]:
     return [RunDirectory.open(path) for path in sorted(found)]
 
 
-def read_config(path: Path) -> Config:
-    """The config of a run."""
+def _read_run_config(run: Path) -> tuple[Config, list[str]]:
+    """The config of a run, and what was filled in where an earlier version made it."""
+    path, said = run / "config.yaml", list[str]()
+
+    def upgrade(data: dict[str, Any]) -> dict[str, Any]:
+        environment = run / "environment.json"
+        data, filled = upgrade_run_config(data, _read_json(environment) if environment.is_file() else {})
+        said.extend(filled)
+        return data
+
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"config {path} cannot be read: {error.strerror}") from None
-    return parse_config(text, str(path))
+    return parse_config(text, str(path), upgrade=upgrade), said
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -255,8 +282,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     return data
 
 
-def environment() -> dict[str, Any]:
-    """Versions, machine and revision, for environment.json."""
+def environment(threads: int) -> dict[str, Any]:
+    """Versions, machine, threads and revision, for environment.json."""
     versions: dict[str, str | None] = {}
     for library in LIBRARIES:
         try:
@@ -269,7 +296,7 @@ def environment() -> dict[str, Any]:
         "versions": versions,
         "platform": platform.platform(),
         "processor": _processor(),
-        "threads": torch.get_num_threads(),
+        "threads": threads,
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "revision": _revision(),
         "command": ["atrc" if program == "__main__.py" else program, *sys.argv[1:]],

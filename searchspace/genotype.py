@@ -115,14 +115,14 @@ class Genotype(Mapping[str, str]):
         return cls(data["space"], choices, parameters)
 
     @classmethod
-    def load(cls, path: Path) -> Genotype:
+    def load(cls, path: str | Path) -> Genotype:
         """Reads a genotype file.
 
         Raises:
             InputError: Missing, not JSON, or not a genotype; the message names the file.
         """
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise InputError(f"genotype file {path} does not exist") from None
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -62,10 +62,14 @@ def parse_released(data: Any, where: str = "released genotype") -> Genotype:
     return CPSpace(list(matrix)).from_matrix(matrix)
 
 
-def load_genotype(path: Path) -> Genotype:
-    """Reads a genotype file of ours or a released one, whichever it is."""
+def load_genotype(path: str | Path) -> Genotype:
+    """Reads a genotype file, whether of this software or one that the paper's authors released.
+
+    Raises:
+        InputError: Missing, not JSON, or neither of the two; the message names the file.
+    """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return Genotype.load(path)  # raises the proper message
     if isinstance(data, dict) and "data" in data and "format" not in data:

@@ -9,6 +9,7 @@ import itertools
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from searchspace.errors import InputError, UnknownNameError
@@ -16,6 +17,12 @@ from searchspace.genotype import Genotype
 from searchspace.registry import Registry
 
 __all__ = ["SPACES", "SearchSpace"]
+
+DRAWS = 10_000
+"""Largest number of draws in a row that may break a constraint; after that, genotypes are listed."""
+
+LISTED = 1_000_000
+"""Largest number of combinations of options that is looked through for those that meet the constraints."""
 
 
 class SearchSpace(Mapping[str, tuple[str, ...]]):
@@ -137,11 +144,32 @@ class SearchSpace(Mapping[str, tuple[str, ...]]):
         return self.genotype(choices)
 
     def sample(self, rng: random.Random) -> Genotype:
-        """A genotype drawn uniformly; constraints between choices are met by drawing again."""
-        while True:
+        """A genotype drawn uniformly.
+
+        Draws that break a constraint are repeated. After 10,000 of them in a row, all genotypes of the space are
+        listed, and one of them is drawn.
+
+        Raises:
+            InputError: No genotype meets the constraints; or 10,000 draws broke one, and the space has more than a
+                million combinations of options, which is too many to list.
+        """
+        for _ in range(DRAWS):
             choices = {choice: rng.choice(options) for choice, options in self.items()}
             if self.violation(choices) is None:
                 return self.genotype(choices)
+        if self.size > LISTED:
+            raise InputError(
+                f"no genotype of space {self.name!r} was found: {DRAWS} draws broke a constraint (the last one: "
+                f"{self.violation(choices)}), and {self.size:.3g} combinations are too many to list, {LISTED} may be"
+            )
+        if not self._listed:
+            raise InputError(f"space {self.name!r} has no genotype: every combination of options breaks a constraint")
+        return rng.choice(self._listed)
+
+    @cached_property
+    def _listed(self) -> list[Genotype]:
+        """Every genotype. Few, wherever `sample` asks for them: 10,000 draws have met none."""
+        return list(self.enumerate())
 
     def enumerate(self) -> Iterator[Genotype]:
         """Every genotype once, the last choice varying fastest. Lazy: spaces are large."""
@@ -150,26 +178,75 @@ class SearchSpace(Mapping[str, tuple[str, ...]]):
             if self.violation(choices) is None:
                 yield self.genotype(choices)
 
-    def neighbours(self, genotype: Genotype) -> Iterator[Genotype]:
-        """Every genotype that differs in exactly one choice."""
-        for choice, options in self.items():
-            for option in options:
-                if option != genotype[choice]:
-                    choices = {**genotype, choice: option}
-                    if self.violation(choices) is None:
-                        yield self.genotype(choices)
+    def neighbours(self, genotype: Genotype, distance: int = 1) -> Iterator[Genotype]:
+        """Every genotype that differs in exactly ``distance`` choices, by default one."""
+        for changed in itertools.combinations(self._free, distance):
+            others = ([option for option in self[choice] if option != genotype[choice]] for choice in changed)
+            for options in itertools.product(*others):
+                choices = {**genotype, **dict(zip(changed, options, strict=True))}
+                if self.violation(choices) is None:
+                    yield self.genotype(choices)
+
+    def nearest(self, genotype: Genotype, distance: int = 1) -> list[Genotype]:
+        """All genotypes at ``distance``, or, where constraints leave none there, at the next distance that has one.
+
+        Larger distances come first, then smaller ones. A distance at which there are more than a million combinations
+        of options is left out.
+
+        Returns:
+            Empty if no other genotype was found.
+        """
+        most = len(self._free)
+        for other in (*range(distance, most + 1), *range(min(distance - 1, most), 0, -1)):
+            if self._combinations[other] <= LISTED and (found := list(self.neighbours(genotype, other))):
+                return found
+        return []
 
     def mutate(self, genotype: Genotype, rng: random.Random, changes: int = 1) -> Genotype:
-        """A genotype at distance ``changes``, drawn uniformly over the choices that have an alternative."""
-        free = [choice for choice, options in self.items() if len(options) > 1]
+        """A genotype at distance ``changes``.
+
+        The choices that change are drawn uniformly among those with an alternative, then the new option of each;
+        draws that break a constraint are repeated. After as many of them as there are combinations at that distance,
+        or 10,000, the draw is from the list that `nearest` makes, with the same probabilities: only where constraints
+        leave no genotype at that distance, the mutant has another one.
+
+        Raises:
+            InputError: ``changes`` is not between 1 and the number of choices with an alternative; or no other
+                genotype was found.
+        """
+        free = self._free
+        if not free:
+            raise InputError(f"space {self.name!r} has one genotype: there is nothing to mutate to")
         if not 1 <= changes <= len(free):
             raise InputError(f"changes must be in 1..{len(free)}, got {changes}")
-        while True:
+        for _ in range(min(self._combinations[changes], DRAWS)):
             choices = dict(genotype)
             for choice in rng.sample(free, changes):
                 choices[choice] = rng.choice([o for o in self[choice] if o != genotype[choice]])
             if self.violation(choices) is None:
                 return self.genotype(choices)
+        found = self.nearest(genotype, changes)
+        if not found:
+            raise InputError(
+                f"space {self.name!r}: constraints leave nothing to mutate {dict(genotype)} to, or it is too rare to "
+                "be found"
+            )
+        weights = [1 / math.prod(len(self[choice]) - 1 for choice in genotype.diff(other)) for other in found]
+        return rng.choices(found, weights)[0]
+
+    @cached_property
+    def _free(self) -> list[str]:
+        """The choices with an alternative."""
+        return [choice for choice, options in self.items() if len(options) > 1]
+
+    @cached_property
+    def _combinations(self) -> list[int]:
+        """How many combinations of options differ from a given one in 0, 1, ... choices."""
+        counts = [1]
+        for options in self.values():
+            stay, change = [*counts, 0], [0, *counts]
+            counts = [same + other * (len(options) - 1) for same, other in zip(stay, change, strict=True)]
+        return counts
 
     def encode(self, genotype: Genotype) -> tuple[int, ...]:
         """Option indices, in the order of the choices."""

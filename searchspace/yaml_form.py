@@ -31,14 +31,14 @@ def build_space(name: str, /, **parameters: Any) -> SearchSpace:
     return space
 
 
-def load_space(path: Path) -> SearchSpace:
+def load_space(path: str | Path) -> SearchSpace:
     """Reads a space from a YAML file.
 
     Raises:
         InputError: Missing file, broken YAML, or neither of the two forms; the message names the file.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"space file {path} does not exist") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

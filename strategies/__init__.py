@@ -1,18 +1,27 @@
-"""How it is chosen: search strategies, one file each. Knows search spaces; knows no image and no file format."""
+"""How it is chosen: search strategies, one file each, and `Search`, which drives them all.
+
+Knows search spaces; knows no image and no file format.
+"""
 
 from strategies import adapters
 from strategies._base import (
     STRATEGIES,
+    Choosing,
     DataUse,
     MultiTrialStrategy,
+    NothingNamed,
     OneShotStrategy,
     Scored,
     Strategy,
     Trial,
     build_strategy,
 )
+from strategies._budget import Budget, Score, Spent
 from strategies._categorical import Categorical, entropy, gumbel_noise, gumbel_softmax
-from strategies._step import Step, search_step
+from strategies._events import AskedEvent, Event, StageEvent, StepEvent, ToldEvent
+from strategies._inherited import InheritedScore
+from strategies._search import Search
+from strategies._step import Step
 from strategies.multi_trial import (
     ASHA,
     BANANAS,
@@ -58,30 +67,42 @@ __all__ = [
     "SNAS",
     "SPOS",
     "STRATEGIES",
+    "AskedEvent",
+    "Budget",
     "Categorical",
+    "Choosing",
     "DARTSSecondOrder",
     "DataUse",
     "DrNAS",
+    "Event",
     "FairDARTS",
     "Fixed",
     "GeneticAlgorithm",
     "GridSearch",
     "GumbelEntropy",
     "Hyperband",
+    "InheritedScore",
     "LocalSearch",
     "LogitStrategy",
     "MultiTrialStrategy",
+    "NothingNamed",
     "OneShotStrategy",
     "ProxylessNAS",
     "RandomSearch",
     "RandomWeightSharing",
     "RegularizedEvolution",
     "Reinforce",
+    "Score",
     "Scored",
+    "Search",
     "SinglePath",
+    "Spent",
+    "StageEvent",
     "Step",
+    "StepEvent",
     "Strategy",
     "SuccessiveHalving",
+    "ToldEvent",
     "Trial",
     "adapters",
     "build_strategy",
@@ -91,5 +112,4 @@ __all__ = [
     "gumbel_softmax",
     "probability_gap",
     "resolve_genotype",
-    "search_step",
 ]

@@ -242,6 +242,11 @@ class Scored:
         """Whether the trial has no score."""
         return not math.isfinite(self.score)
 
+    @property
+    def rank(self) -> tuple[float, float]:
+        """What outcomes are compared by: first the training that a score is worth, then the score."""
+        return self.trial.budget, self.score
+
 
 class MultiTrialStrategy(Strategy):
     """A strategy that proposes genotypes and learns from their scores. Higher scores are better.
@@ -267,6 +272,7 @@ class MultiTrialStrategy(Strategy):
         self.asked: list[Trial] = []
         self.history: list[Scored] = []
         self._told: set[int] = set()
+        self._best: Scored | None = None
 
     def supports(self, space: SearchSpace, objectives: Sequence[str] = ("score",)) -> bool:
         return super().supports(space, objectives) and ("cost" in objectives or not self.multi_objective)
@@ -293,10 +299,9 @@ class MultiTrialStrategy(Strategy):
 
     def genotype(self) -> Genotype:
         """The best score among the trials of the largest budget that has one; failures do not count."""
-        scored = [told for told in self.history if not told.failed]
-        if not scored:
+        if self._best is None:
             raise NothingNamed(f"strategy {self.name!r} names no genotype yet: no trial has a finite score")
-        return max(scored, key=lambda told: (told.trial.budget, told.score)).trial.genotype
+        return self._best.trial.genotype
 
     def _record(self, outcome: Scored) -> None:
         trial = outcome.trial
@@ -306,6 +311,9 @@ class MultiTrialStrategy(Strategy):
             raise InputError(f"trial {trial.number} was told before")
         self._told.add(trial.number)
         self.history.append(outcome)
+        best = self._best
+        if not outcome.failed and (best is None or outcome.rank > best.rank):
+            self._best = outcome
 
     def _new_trial(self, genotype: Genotype, budget: float = 1.0) -> Trial:
         trial = Trial(len(self.asked), genotype, budget)
@@ -323,8 +331,9 @@ class MultiTrialStrategy(Strategy):
         set_rng_state(self.rng, state["rng"])
         asked = enumerate(state["asked"])
         self.asked = [Trial(number, self.space.decode(indices), budget) for number, (indices, budget) in asked]
-        self.history = [Scored(self.asked[number], score, cost) for number, score, cost in state["history"]]
-        self._told = {told.trial.number for told in self.history}
+        self.history, self._told, self._best = [], set(), None
+        for number, score, cost in state["history"]:
+            self._record(Scored(self.asked[number], score, cost))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""One search step: how a strategy, a supernet and an optimiser of its weights work together."""
+"""One step of a one-shot search: how a strategy, a supernet and an optimiser of its weights work together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -11,10 +11,14 @@ from torch import Tensor, nn
 
 from searchspace import InputError, Selection, Supernet
 from strategies._base import DataUse, OneShotStrategy
+from strategies._statistics import keeping_buffers
 
-__all__ = ["Step", "search_step"]
+__all__ = ["CLIPS", "Step"]
 
 BatchT = TypeVar("BatchT")
+
+CLIPS = ("joint", "weights")
+"""What a gradient norm is taken over: weights and architecture parameters of one backward pass, or weights alone."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,13 @@ class Step(Generic[BatchT]):
 
     Attributes:
         supernet: What is trained.
-        optimizer: Of the supernet's weights.
-        batch: Of the training data, whatever ``supernet.loss`` takes.
-        held_out: Of the data that the weights do not learn from; None for a single-level strategy.
-        clip_norm: Largest gradient norm of the weights together; None does not clip.
+        optimizer: The optimiser of the supernet's weights.
+        batch: A training batch, whatever ``supernet.loss`` takes.
+        held_out: A batch that the weights do not learn from; None for a single-level strategy.
+        clip_norm: Largest norm of the gradients of one backward pass; None does not clip.
+        clip: One of `CLIPS`. ``"joint"`` is the released code of the paper: in a single-level step weights and
+            architecture parameters share one norm, and both are scaled; the two backward passes of other steps are
+            clipped each by itself. ``"weights"`` leaves the architecture parameters alone.
     """
 
     supernet: Supernet[BatchT]
@@ -34,11 +41,41 @@ class Step(Generic[BatchT]):
     batch: BatchT
     held_out: BatchT | None = None
     clip_norm: float | None = None
+    clip: str = "joint"
 
     @property
     def weights(self) -> list[nn.Parameter]:
         """Everything that the optimiser trains."""
         return [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    def take(self, strategy: OneShotStrategy) -> Tensor:
+        """Updates the weights and the architecture parameters once, as the strategy's `DataUse` says.
+
+        Held-out data leave no trace in the buffers of the supernet, such as batch-norm statistics.
+
+        Returns:
+            The training loss without the strategy's penalty, detached.
+
+        Raises:
+            InputError: The strategy needs a held-out batch and got none.
+        """
+        if strategy.data_use is not DataUse.SINGLE_LEVEL and self.held_out is None:
+            raise InputError(f"strategy {strategy.name!r} is {strategy.data_use.value}: it needs a held-out batch")
+        loss = _STEPS[strategy.data_use](strategy, self)
+        strategy.update()
+        return loss
+
+    def optimize(self, loss: Tensor, jointly: Iterable[Tensor] = ()) -> None:
+        """One step of the optimiser on a loss.
+
+        Args:
+            loss: A scalar.
+            jointly: Architecture parameters that get gradients from the same backward pass.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._clip([*self.weights, *(jointly if self.clip == "joint" else ())])
+        self.optimizer.step()
 
     def train_weights(self, selection: Selection) -> Tensor:
         """One step of the optimiser under a selection that learns nothing; returns the loss."""
@@ -46,69 +83,37 @@ class Step(Generic[BatchT]):
         self.optimize(loss)
         return loss.detach()
 
-    def optimize(self, loss: Tensor) -> None:
-        """One step of the optimiser on a loss."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+    def clip_architecture(self, strategy: OneShotStrategy) -> None:
+        """Clips the gradients of the architecture parameters by themselves, after a backward pass of their own."""
+        if self.clip == "joint":
+            self._clip(strategy.parameters())
+
+    def _clip(self, parameters: Iterable[Tensor]) -> None:
         if self.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.weights, self.clip_norm)
-        self.optimizer.step()
-
-
-def search_step(
-    strategy: OneShotStrategy,
-    supernet: Supernet[BatchT],
-    batch: BatchT,
-    optimizer: torch.optim.Optimizer,
-    *,
-    progress: float,
-    held_out: BatchT | None = None,
-    clip_norm: float | None = None,
-) -> Tensor:
-    """Updates the weights and the architecture parameters once, as the strategy's `DataUse` says.
-
-    Args:
-        strategy: Any one-shot strategy.
-        supernet: What is trained.
-        batch: Whatever ``supernet.loss`` takes.
-        optimizer: Of the supernet's weights.
-        progress: Fraction of the budget spent before this step, in [0, 1].
-        held_out: A batch that the weights do not learn from; needed unless the strategy is single-level.
-        clip_norm: Largest gradient norm of the optimiser's parameters together; None does not clip.
-
-    Returns:
-        The training loss without the strategy's penalty, detached.
-
-    Raises:
-        InputError: The strategy needs a held-out batch and got none.
-    """
-    if strategy.data_use is not DataUse.SINGLE_LEVEL and held_out is None:
-        raise InputError(f"strategy {strategy.name!r} is {strategy.data_use.value}: it needs a held-out batch")
-    strategy.anneal(progress)
-    step = Step(supernet, optimizer, batch, held_out, clip_norm)
-    loss = _STEPS[strategy.data_use](strategy, step)
-    strategy.update()
-    return loss
+            nn.utils.clip_grad_norm_(list(parameters), self.clip_norm)
 
 
 def _single_level(strategy: OneShotStrategy, step: Step[Any]) -> Tensor:
     loss = step.supernet.loss(step.batch, strategy.select())
-    step.optimize(strategy.penalised(loss))
+    step.optimize(strategy.penalised(loss), jointly=strategy.parameters())
     return loss.detach()
 
 
 def _bi_level(strategy: OneShotStrategy, step: Step[Any]) -> Tensor:
     # The architecture learns first, at the weights that the training batch has not moved yet (DARTS, algorithm 1).
-    strategy.held_out_gradients(step)
+    with keeping_buffers(step.supernet):
+        strategy.held_out_gradients(step)
+    step.clip_architecture(strategy)
     return step.train_weights(strategy.select())
 
 
 def _reward(strategy: OneShotStrategy, step: Step[Any]) -> Tensor:
     loss = step.train_weights(strategy.select())
     selection = strategy.select_to_learn()
-    with torch.no_grad():
+    with torch.no_grad(), keeping_buffers(step.supernet):
         score = -float(step.supernet.loss(step.held_out, selection.detach()))
     strategy.reward(score)
+    step.clip_architecture(strategy)
     return loss
 
 

@@ -24,6 +24,8 @@ from atrc.config._schema import (
     Trials,
 )
 
+from atrc.config._upgrade import upgrade_run_config
+
 __all__ = [
     "Augmentation",
     "Compare",
@@ -39,6 +41,7 @@ __all__ = [
     "parse_config",
     "preset_names",
     "ships",
+    "upgrade_run_config",
     "variant_names",
     "variant_summary",
 ]

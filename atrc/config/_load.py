@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -78,9 +78,21 @@ def load_config(source: str, overrides: Sequence[str] = ()) -> Config:
     return _validated(data, source, overrides)
 
 
-def parse_config(text: str, where: str, overrides: Sequence[str] = ()) -> Config:
-    """`load_config` from the text itself."""
-    return _validated(_mapping(text, where), where, overrides)
+def parse_config(
+    text: str,
+    where: str,
+    overrides: Sequence[str] = (),
+    upgrade: Callable[[dict[str, Any]], dict[str, Any]] = lambda data: data,
+) -> Config:
+    """`load_config` from the text itself.
+
+    Args:
+        text: YAML.
+        where: Names the text in messages.
+        overrides: See `load_config`.
+        upgrade: Changes the content before it is checked.
+    """
+    return _validated(upgrade(_mapping(text, where)), where, overrides)
 
 
 def _mapping(text: str, where: str) -> dict[str, Any]:

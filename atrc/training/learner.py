@@ -1,6 +1,7 @@
-"""What is trained: a stand-alone network, or a supernet together with its strategy.
+"""Networks with what they are trained and used with: the optimiser, its schedule, mixed precision.
 
-A learner owns everything that changes during training except the step counter; ``state_dict`` is all of it.
+`WeightLearner` trains a stand-alone network. `SearchLearner` holds a supernet with its strategy; `strategies.Search`
+trains that.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from atrc.data import Batch
 from atrc.network import MultiTaskNetwork, Predictions, SearchNetwork, multi_task_loss
 from atrc.tasks import Task
 from searchspace import Genotype, Selection
-from strategies import DataUse, OneShotStrategy, search_step
+from strategies import OneShotStrategy
 
-__all__ = ["Learner", "SearchLearner", "WeightLearner", "build_optimizer", "learning_rate"]
+__all__ = ["Learner", "SearchLearner", "WeightLearner", "build_optimizer", "learning_rate", "set_learning_rate"]
 
 
 class Learner(ABC):
-    """One training.
+    """A network that can predict.
 
     Args:
         network: On its device.
@@ -41,53 +42,22 @@ class Learner(ABC):
         self.device = next(network.parameters()).device
         self.autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=autocast)
 
-    @property
-    def data_use(self) -> DataUse:
-        """Which batches a step reads."""
-        return DataUse.SINGLE_LEVEL
-
-    def step(self, batch: Batch, step: int, held_out: Batch | None = None) -> dict[str, Tensor]:
-        """One optimiser step on a batch; ``{"loss": ...}`` and its parts, detached.
-
-        Args:
-            batch: Of the training data.
-            step: Counted from 0.
-            held_out: For a strategy that learns from data of its own.
-        """
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.training, step) * group["factor"]
-        self.network.train()
-        return self._learn(batch, step, held_out)
-
-    @abstractmethod
-    def _learn(self, batch: Batch, step: int, held_out: Batch | None) -> dict[str, Tensor]: ...
-
     @abstractmethod
     def predict(self, batch: Batch) -> Predictions:
-        """Predictions as validation wants them: for a supernet, at its argmax genotype."""
-
-    def report(self) -> dict[str, Any] | None:
-        """State of the architecture for the trajectory, or None."""
-        return None
+        """Predictions as validation wants them: for a supernet, at the genotype that its strategy names."""
 
     def genotype(self) -> Genotype | None:
-        """The genotype that would be named now, or None."""
+        """The genotype that the strategy of a supernet names; None for other networks."""
         return None
 
-    def state_dict(self) -> dict[str, Any]:
-        """All state: weights, optimiser, and what the tasks learnt from the data."""
-        return {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "tasks": {name: task.state_dict() for name, task in self.tasks.items()},
-        }
+    def task_state(self) -> dict[str, Any]:
+        """What the tasks learnt from the training labels."""
+        return {name: task.state_dict() for name, task in self.tasks.items()}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continues from `state_dict`."""
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+    def load_task_state(self, state: Mapping[str, Any]) -> None:
+        """Inverse of `task_state`."""
         for name, task in self.tasks.items():
-            task.load_state_dict(state["tasks"][name])
+            task.load_state_dict(state[name])
 
 
 class WeightLearner(Learner):
@@ -97,7 +67,15 @@ class WeightLearner(Learner):
         super().__init__(network, training, autocast=autocast)
         self.network: MultiTaskNetwork = network
 
-    def _learn(self, batch: Batch, step: int, held_out: Batch | None) -> dict[str, Tensor]:
+    def step(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """One optimiser step on a batch; ``{"loss": ...}`` and its parts, detached.
+
+        Args:
+            batch: A batch of the training data.
+            step: Counted from 0.
+        """
+        set_learning_rate(self.optimizer, learning_rate(self.training, step))
+        self.network.train()
         with self.autocast:
             predictions = self.network(batch.image, batch.valid)
         loss, parts = multi_task_loss(predictions, batch, self.tasks)
@@ -113,9 +91,23 @@ class WeightLearner(Learner):
             out: Predictions = self.network(batch.image, batch.valid)
         return out
 
+    def state_dict(self) -> dict[str, Any]:
+        """All state: weights, optimiser, and what the tasks learnt from the data."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "tasks": self.task_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continues from `state_dict`."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.load_task_state(state["tasks"])
+
 
 class SearchLearner(Learner):
-    """Trains a supernet while its strategy searches."""
+    """A supernet with its strategy, which `strategies.Search` trains."""
 
     def __init__(
         self,
@@ -129,48 +121,37 @@ class SearchLearner(Learner):
         self.network: SearchNetwork = network
         self.strategy = strategy
 
-    def _learn(self, batch: Batch, step: int, held_out: Batch | None) -> dict[str, Tensor]:
-        with self.autocast:
-            loss = search_step(
-                self.strategy,
-                self.network,
-                batch,
-                self.optimizer,
-                progress=step / self.training.steps,
-                held_out=held_out,
-                clip_norm=self.training.clip_norm,
-            )
-        return {"loss": loss}
-
-    @property
-    def data_use(self) -> DataUse:
-        return self.strategy.data_use
-
     def predict(self, batch: Batch) -> Predictions:
         with self.autocast:
             selection = Selection.of(self.strategy.genotype())
             out: Predictions = self.network(batch.image, selection, batch.valid)
         return out
 
-    def report(self) -> dict[str, Any]:
-        return {**self.strategy.report(), "genotype": dict(self.strategy.genotype())}
-
     def genotype(self) -> Genotype:
         return self.strategy.genotype()
 
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "strategy": self.strategy.state_dict()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        super().load_state_dict(state)
-        self.strategy.load_state_dict(state["strategy"])
+    def schedule(self, step: int, progress: float) -> None:
+        """Sets the learning rate of a step: the ``scheduler`` of a `strategies.Search`."""
+        set_learning_rate(self.optimizer, learning_rate(self.training, step, progress))
 
 
-def learning_rate(training: Training, step: int) -> float:
-    """The learning rate of a step: linear warm-up times polynomial decay."""
+def learning_rate(training: Training, step: int, progress: float | None = None) -> float:
+    """The learning rate of a step: linear warm-up times polynomial decay.
+
+    Args:
+        training: The schedule.
+        step: Counted from 0.
+        progress: Fraction of the training that is over, in [0, 1]; by default ``step / steps``.
+    """
     warm = min(1.0, (step + 1) / (training.warmup + 1))
-    decay: float = (1 - step / training.steps) ** training.power
+    decay: float = (1 - (step / training.steps if progress is None else progress)) ** training.power
     return training.lr * warm * decay
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Sets the learning rate of every group: ``rate`` times the group's ``factor``."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["factor"]
 
 
 def build_optimizer(backbone: nn.Module, network: nn.Module, training: Training) -> torch.optim.Optimizer:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from searchspace import Genotype, SearchSpace
-from strategies._base import MultiTrialStrategy, Trial, rng_state, set_rng_state
+from strategies._base import MultiTrialStrategy, Scored, Trial, rng_state, set_rng_state
 
 __all__ = ["OwnGlobals", "ReplayedStrategy", "load"]
 
@@ -99,6 +99,8 @@ class ReplayedStrategy(MultiTrialStrategy):
         seed: Seeds everything that NNI draws.
     """
 
+    meets_constraints = False
+
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
         super().__init__(space, seed=seed)
         self._events: list[int] = []
@@ -128,8 +130,8 @@ class ReplayedStrategy(MultiTrialStrategy):
         """What it proposes for a trial; None where it has nothing left."""
 
     @abstractmethod
-    def _learn(self, trial: Trial, score: float) -> None:
-        """Tells it an outcome."""
+    def _learn(self, outcome: Scored) -> None:
+        """Tells it an outcome, or that the trial failed."""
 
     def propose(self) -> Genotype | None:
         with self._own_globals():
@@ -140,19 +142,26 @@ class ReplayedStrategy(MultiTrialStrategy):
 
     def tell(self, trial: Trial, score: float, cost: float = 0.0) -> None:
         super().tell(trial, score, cost)
-        self._events.append(trial.number)
+        self._hear(self.history[-1])
+
+    def fail(self, trial: Trial) -> None:
+        super().fail(trial)
+        self._hear(self.history[-1])
+
+    def _hear(self, outcome: Scored) -> None:
+        self._events.append(outcome.trial.number)
         with self._own_globals():
-            self._learn(trial, score)
+            self._learn(outcome)
 
     def state_dict(self) -> dict[str, Any]:
-        # In what order was asked and told: -1 for a question, the trial's number for an answer.
+        # In what order was asked and told: -1 for a question, the trial's number for an answer or a failure.
         return {**super().state_dict(), "events": list(self._events)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
         self._begin()
         self._events = list(state["events"])
-        scores = {told.trial.number: told.score for told in self.history}
+        outcomes = {told.trial.number: told for told in self.history}
         asked = 0
         with self._own_globals():
             for event in self._events:
@@ -160,4 +169,4 @@ class ReplayedStrategy(MultiTrialStrategy):
                     self._next(asked)
                     asked += 1
                 else:
-                    self._learn(self.asked[event], scores[event])
+                    self._learn(outcomes[event])

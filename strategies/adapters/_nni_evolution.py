@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from searchspace import Genotype, InputError, SearchSpace
-from strategies._base import STRATEGIES, Trial
+from searchspace import Genotype, SearchSpace
+from strategies._base import STRATEGIES, Scored
+from strategies._knobs import flag, number, whole
 from strategies.adapters._nni import ReplayedStrategy, load
 
 __all__ = ["NNIRegularizedEvolution"]
@@ -21,9 +22,9 @@ class NNIRegularizedEvolution(ReplayedStrategy):
     Args:
         space: Any space without constraints between choices.
         seed: Seeds the strategy.
-        population: Trials that live.
-        tournament: How many of them compete.
-        mutation: Probability that a choice is drawn anew.
+        population: Population size; a trial that failed never joins.
+        tournament: Number of members of the population that compete, at most all.
+        mutation: Probability that a choice is drawn anew, in (0, 1].
         dedup: Whether no genotype is tried twice.
     """
 
@@ -41,13 +42,12 @@ class NNIRegularizedEvolution(ReplayedStrategy):
         mutation: float = 0.05,
         dedup: bool = True,
     ) -> None:
-        if not 1 <= tournament <= population:
-            raise InputError(f"tournament must be in 1..population, got {tournament=}, {population=}")
+        size = whole("population", population)
         self._knobs: dict[str, Any] = {
-            "population_size": population,
-            "sample_size": tournament,
-            "mutation_prob": mutation,
-            "dedup": dedup,
+            "population_size": size,
+            "sample_size": whole("tournament", tournament, at_most=size),
+            "mutation_prob": number("mutation", mutation, above=0, at_most=1),
+            "dedup": flag("dedup", dedup),
         }
         super().__init__(space, seed=seed)
 
@@ -67,8 +67,8 @@ class NNIRegularizedEvolution(ReplayedStrategy):
         self._models[number] = model
         return self.space.genotype(model.sample)
 
-    def _learn(self, trial: Trial, score: float) -> None:
-        self._engine.finish(self._models.pop(trial.number), score)
+    def _learn(self, outcome: Scored) -> None:
+        self._engine.finish(self._models.pop(outcome.trial.number), None if outcome.failed else outcome.score)
 
 
 def _model_space(space: SearchSpace) -> Any:
@@ -107,8 +107,11 @@ def _make_engine() -> Any:
         def take(self) -> Any:
             return self.waiting.pop() if self.waiting else None
 
-        def finish(self, model: Any, score: float) -> None:
-            model.status, model.metrics.final = status.Trained, score
-            self.dispatch_model_event(end(model, status.Trained))
+        def finish(self, model: Any, score: float | None) -> None:
+            if score is None:
+                model.status = status.Failed
+            else:
+                model.status, model.metrics.final = status.Trained, score
+            self.dispatch_model_event(end(model, model.status))
 
     return Engine()

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from searchspace import Genotype, InputError, SearchSpace, Selection, Weighted
+from searchspace import Genotype, SearchSpace, Selection, Weighted
 from strategies._base import STRATEGIES, DataUse, OneShotStrategy
+from strategies._knobs import number, pair
 from strategies.adapters._nni import OwnGlobals, load
 from strategies.multi_trial import RandomSearch
 from strategies.one_shot import SinglePath
@@ -62,9 +63,9 @@ class NNIDifferentiable(OneShotStrategy):
     Args:
         space: Any space without constraints between choices.
         seed: Seeds everything that NNI draws.
-        lr: Learning rate of the alphas.
-        betas: Of their Adam.
-        weight_decay: Of the alphas.
+        lr: Learning rate of the alphas, > 0.
+        betas: Decay rates of their Adam's two moments, in [0, 1).
+        weight_decay: Weight decay of the alphas, >= 0.
     """
 
     data_use = DataUse.BI_LEVEL
@@ -82,12 +83,12 @@ class NNIDifferentiable(OneShotStrategy):
         weight_decay: float = 1e-3,
     ) -> None:
         super().__init__(space, seed=seed)
-        if lr <= 0:
-            raise InputError(f"lr of the architecture must be > 0, got {lr}")
+        rate, decay = number("lr", lr, above=0), number("weight_decay", weight_decay, at_least=0)
+        moments = pair("betas", betas, at_least=0, below=1)
         self._globals = OwnGlobals(seed)
         with self._globals:
             self.layers = mixed_layers(self.nni, space)
-        self.optimizer = torch.optim.Adam(self.parameters(), lr=lr, betas=betas, weight_decay=weight_decay)
+        self.optimizer = torch.optim.Adam(self.parameters(), lr=rate, betas=moments, weight_decay=decay)
 
     def parameters(self) -> Sequence[Tensor]:
         return [layer._arch_alpha for layer in self.layers.values()]
@@ -197,6 +198,7 @@ class NNIRandomOneShot(SinglePath):
     name = "nni_random_one_shot"
     summary = "NNI's uniformly sampled paths, then the best of random genotypes on inherited weights"
     paper = "Li and Talwalkar, UAI 2019"
+    meets_constraints = False
 
     def __init__(self, space: SearchSpace, *, seed: int = 0, final_trials: int = 1000) -> None:
         super().__init__(space, seed=seed, final=RandomSearch(space, seed=seed), final_trials=final_trials)

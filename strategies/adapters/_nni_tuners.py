@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from searchspace import Genotype, InputError, SearchSpace
-from strategies._base import STRATEGIES, Trial
+from searchspace import Genotype, SearchSpace
+from strategies._base import STRATEGIES, Scored
+from strategies._knobs import whole
 from strategies.adapters._nni import ReplayedStrategy, load
 
 __all__ = ["NNITPE", "NNIEvolution", "NNIGridSearch", "NNIRandom", "NNITuner"]
@@ -40,9 +41,11 @@ class NNITuner(ReplayedStrategy):
         except self._exhausted:
             return None
 
-    def _learn(self, trial: Trial, score: float) -> None:
-        self._tuner.receive_trial_result(trial.number, dict(trial.genotype), score)
-        self._tuner.trial_end(trial.number, True)
+    def _learn(self, outcome: Scored) -> None:
+        trial = outcome.trial
+        if not outcome.failed:
+            self._tuner.receive_trial_result(trial.number, dict(trial.genotype), outcome.score)
+        self._tuner.trial_end(trial.number, not outcome.failed)
 
 
 @STRATEGIES.register("nni_tpe")
@@ -84,9 +87,7 @@ class NNIEvolution(NNITuner):
     tuner = "evolution_tuner:EvolutionTuner"
 
     def __init__(self, space: SearchSpace, *, seed: int = 0, population: int = 32) -> None:
-        if population < 1:
-            raise InputError(f"population must be >= 1, got {population}")
-        self._population = population
+        self._population = whole("population", population)
         super().__init__(space, seed=seed)
 
     def _arguments(self) -> dict[str, Any]:

@@ -15,6 +15,8 @@ __all__ = ["ASHA"]
 class ASHA(MultiFidelity):
     """Promotes whatever is among the best ``1 / eta`` of its rung so far; else adds to the lowest rung.
 
+    A trial that failed counts as one of its rung, and is never promoted.
+
     Args: see `MultiFidelity`.
     """
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from searchspace import Genotype, InputError, SearchSpace
-from strategies._base import STRATEGIES, MultiTrialStrategy
+from strategies._base import STRATEGIES, MultiTrialStrategy, Scored
+from strategies._knobs import whole
+from strategies.multi_trial._mutant import mutant
 
 if TYPE_CHECKING:
     from sklearn.neural_network import MLPRegressor
@@ -24,15 +26,17 @@ __all__ = ["BANANAS"]
 class BANANAS(MultiTrialStrategy):
     """Independent Thompson sampling over mutants of the best trials, with a one-hot encoding of genotypes.
 
+    A trial that failed teaches nothing: it counts neither for ``initial`` nor for ``refit_every``, and is no parent.
+
     Args:
         space: Any space.
         seed: Seeds everything.
-        initial: Trials drawn uniformly at the start.
-        ensemble: Networks that predict.
-        hidden: Their hidden layers.
-        refit_every: Trials between trainings of the ensemble.
-        candidates: Mutants among which one is chosen.
-        parents: They mutate from the best so many trials.
+        initial: Genotypes are drawn uniformly until as many trials have a score.
+        ensemble: Number of networks that predict.
+        hidden: Units of each hidden layer of these networks; at least one layer.
+        refit_every: Scores between trainings of the ensemble.
+        candidates: Number of mutants among which one is chosen.
+        parents: Number of best trials that candidates are mutated from.
     """
 
     name = "bananas"
@@ -52,23 +56,26 @@ class BANANAS(MultiTrialStrategy):
         parents: int = 10,
     ) -> None:
         super().__init__(space, seed=seed)
-        if min(initial, ensemble, refit_every, candidates, parents) < 1:
-            raise InputError("initial, ensemble, refit_every, candidates and parents must be >= 1")
-        self._initial, self._ensemble, self._hidden = initial, ensemble, tuple(hidden)
-        self._refit_every, self._candidates, self._parents = refit_every, candidates, parents
+        if isinstance(hidden, str) or not isinstance(hidden, Sequence) or not hidden:
+            raise InputError(f"hidden must list the units of at least one layer, got {hidden!r}")
+        self._hidden = tuple(whole(f"hidden[{layer}]", units) for layer, units in enumerate(hidden))
+        self._initial, self._ensemble = whole("initial", initial), whole("ensemble", ensemble)
+        self._refit_every = whole("refit_every", refit_every)
+        self._candidates, self._parents = whole("candidates", candidates), whole("parents", parents)
         self._fitted_on = 0
         self._networks: list[MLPRegressor] = []
 
     def propose(self) -> Genotype:
-        if len(self.history) < self._initial:
+        scored = self._scored()
+        if len(scored) < self._initial:
             return self.space.sample(self.rng)
-        if not self._networks or len(self.history) >= self._fitted_on + self._refit_every:
-            self._fit(len(self.history))
+        if not self._networks or len(scored) >= self._fitted_on + self._refit_every:
+            self._fit(len(scored))
         known = {trial.genotype for trial in self.asked}
-        best = sorted(self.history, key=lambda told: -told.score)[: self._parents]
+        best = sorted(scored, key=lambda told: -told.score)[: self._parents]
         mutants: dict[Genotype, None] = {}
         for _ in range(self._candidates):
-            mutants[self.space.mutate(self.rng.choice(best).trial.genotype, self.rng)] = None
+            mutants[mutant(self.space, self.rng.choice(best).trial.genotype, self.rng)] = None
         fresh = [genotype for genotype in mutants if genotype not in known]
         if not fresh:
             return self.space.sample(self.rng)
@@ -76,12 +83,15 @@ class BANANAS(MultiTrialStrategy):
         sampled = [self.rng.gauss(m, s) for m, s in zip(predicted.mean(0), predicted.std(0), strict=True)]
         return fresh[int(np.argmax(sampled))]
 
+    def _scored(self) -> list[Scored]:
+        return [told for told in self.history if not told.failed]
+
     def _fit(self, trials: int) -> None:
-        """Trains the ensemble on the first ``trials`` outcomes; it depends on nothing else."""
+        """Trains the ensemble on the first ``trials`` scores; it depends on nothing else."""
         from sklearn.exceptions import ConvergenceWarning  # a second, which only this strategy has to pay
         from sklearn.neural_network import MLPRegressor
 
-        told = self.history[:trials]
+        told = self._scored()[:trials]
         scores = np.array([one.score for one in told])
         scores = (scores - scores.mean()) / (scores.std() or 1.0)
         inputs = self._encode([one.trial.genotype for one in told])
@@ -92,7 +102,7 @@ class BANANAS(MultiTrialStrategy):
                 hidden_layer_sizes=self._hidden, learning_rate_init=0.01, max_iter=200, random_state=seed
             )
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # so many steps are what the method asks for
+                warnings.simplefilter("ignore", ConvergenceWarning)  # the method asks for this number of steps
                 self._networks.append(network.fit(inputs, scores))
         self._fitted_on = trials
 

@@ -5,8 +5,12 @@ Real et al., Regularized Evolution for Image Classifier Architecture Search, AAA
 
 from __future__ import annotations
 
-from searchspace import Genotype, InputError, SearchSpace
+from itertools import islice
+
+from searchspace import Genotype, SearchSpace
 from strategies._base import STRATEGIES, MultiTrialStrategy
+from strategies._knobs import whole
+from strategies.multi_trial._mutant import mutant
 
 __all__ = ["RegularizedEvolution"]
 
@@ -15,11 +19,13 @@ __all__ = ["RegularizedEvolution"]
 class RegularizedEvolution(MultiTrialStrategy):
     """The winner of a tournament among the latest ``population`` trials mutates in one choice.
 
+    A trial that failed never joins the population.
+
     Args:
         space: Any space.
         seed: Seeds everything.
-        population: Trials that live; the first so many are drawn uniformly.
-        tournament: How many of them compete.
+        population: Population size; as many trials are drawn uniformly first.
+        tournament: Number of members of the population that compete, at most all.
     """
 
     name = "evolution"
@@ -28,14 +34,13 @@ class RegularizedEvolution(MultiTrialStrategy):
 
     def __init__(self, space: SearchSpace, *, seed: int = 0, population: int = 100, tournament: int = 25) -> None:
         super().__init__(space, seed=seed)
-        if not 1 <= tournament <= population:
-            raise InputError(f"tournament must be in 1..population, got {tournament=}, {population=}")
-        self._population, self._tournament = population, tournament
+        self._population = whole("population", population)
+        self._tournament = whole("tournament", tournament, at_most=self._population)
 
     def propose(self) -> Genotype:
-        if len(self.asked) < self._population or not self.history:
+        alive = list(islice((told for told in reversed(self.history) if not told.failed), self._population))[::-1]
+        if len(self.asked) < self._population or not alive:
             return self.space.sample(self.rng)
-        alive = range(max(0, len(self.history) - self._population), len(self.history))
         drawn = self.rng.sample(alive, min(self._tournament, len(alive)))
-        parent = max((self.history[index] for index in drawn), key=lambda told: told.score)
-        return self.space.mutate(parent.trial.genotype, self.rng)
+        parent = max(drawn, key=lambda told: told.score)
+        return mutant(self.space, parent.trial.genotype, self.rng)

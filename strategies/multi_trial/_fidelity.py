@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 
-from searchspace import Genotype, InputError, SearchSpace
+from searchspace import Genotype, SearchSpace
 from strategies._base import MultiTrialStrategy, Scored, Trial
+from strategies._knobs import number, whole
 
 __all__ = ["MultiFidelity"]
 
@@ -28,10 +29,9 @@ class MultiFidelity(MultiTrialStrategy):
 
     def __init__(self, space: SearchSpace, *, seed: int = 0, eta: int = 3, min_budget: float = 1 / 9) -> None:
         super().__init__(space, seed=seed)
-        if eta < 2 or not 0 < min_budget < 1:
-            raise InputError(f"eta must be >= 2 and min_budget in (0, 1), got {eta=}, {min_budget=}")
-        self.eta = eta
-        rungs = math.floor(math.log(1 / min_budget) / math.log(eta) + 1e-9)
+        self.eta = eta = whole("eta", eta, at_least=2)
+        least = number("min_budget", min_budget, above=0, below=1)
+        rungs = math.floor(math.log(1 / least) / math.log(eta) + 1e-9)
         self.budgets = [float(eta) ** (rung - rungs) for rung in range(rungs + 1)]
 
     @abstractmethod
@@ -41,6 +41,7 @@ class MultiFidelity(MultiTrialStrategy):
         return self.space.sample(self.rng)
 
 
-def best(told: list[Scored], number: int) -> list[Genotype]:
-    """Genotypes of the ``number`` best scores, the best first; of equal ones the earlier."""
-    return [one.trial.genotype for one in sorted(told, key=lambda one: (-one.score, one.trial.number))[:number]]
+def best(told: list[Scored], most: int) -> list[Genotype]:
+    """Genotypes of the best scores, at most ``most``, the best first; of equal ones the earlier. No failures."""
+    scored = [one for one in told if not one.failed]
+    return [one.trial.genotype for one in sorted(scored, key=lambda one: (-one.score, one.trial.number))[:most]]

@@ -5,25 +5,32 @@ As in the second stage of Guo et al., Single Path One-Shot Neural Architecture S
 
 from __future__ import annotations
 
-from searchspace import Genotype, InputError, SearchSpace
+from searchspace import Genotype, SearchSpace
 from strategies._base import STRATEGIES, MultiTrialStrategy
+from strategies._knobs import number, whole
 
 __all__ = ["GeneticAlgorithm"]
 
 ATTEMPTS = 20
-"""So often a genotype that was tried before is drawn again; after that it is tried twice."""
+"""Genotypes that are bred in search of one that was not tried before; after that, a known one is tried again."""
+
+BRED = 1000
+"""Children that may break a constraint, one after the other, before a genotype is drawn uniformly instead."""
 
 
 @STRATEGIES.register("genetic")
 class GeneticAlgorithm(MultiTrialStrategy):
     """The first generation is drawn uniformly; half of every later one are crossovers, half mutants, of the best.
 
+    A trial that failed is never a parent. A child that breaks a constraint of the space is bred again; where 1000 in
+    a row do, a genotype is drawn uniformly.
+
     Args:
         space: Any space.
         seed: Seeds everything.
         population: Size of a generation.
-        parents: The best so many of all trials breed.
-        mutation: Probability that a choice of a mutant is drawn anew.
+        parents: Number of best trials, of all generations, that are used as parents.
+        mutation: Probability that a choice of a mutant is drawn anew, in (0, 1].
     """
 
     name = "genetic"
@@ -34,11 +41,9 @@ class GeneticAlgorithm(MultiTrialStrategy):
         self, space: SearchSpace, *, seed: int = 0, population: int = 50, parents: int = 10, mutation: float = 0.1
     ) -> None:
         super().__init__(space, seed=seed)
-        if not 1 <= parents <= population:
-            raise InputError(f"parents must be in 1..population, got {parents=}, {population=}")
-        if not 0 < mutation <= 1:
-            raise InputError(f"mutation must be in (0, 1], got {mutation}")
-        self._population, self._parents, self._mutation = population, parents, mutation
+        self._population = whole("population", population)
+        self._parents = whole("parents", parents, at_most=self._population)
+        self._mutation = number("mutation", mutation, above=0, at_most=1)
 
     def propose(self) -> Genotype:
         known = {trial.genotype for trial in self.asked}
@@ -50,13 +55,14 @@ class GeneticAlgorithm(MultiTrialStrategy):
 
     def _draw(self) -> Genotype:
         generation, place = divmod(len(self.asked), self._population)
-        if generation == 0 or not self.history:
+        scored = [told for told in self.history if not told.failed]
+        if generation == 0 or not scored:
             return self.space.sample(self.rng)
         # Parents are those of the finished generations, so that a generation does not depend on the order of scores.
-        finished = [told for told in self.history if told.trial.number < generation * self._population]
-        best = sorted(finished or self.history, key=lambda told: -told.score)[: self._parents]
+        finished = [told for told in scored if told.trial.number < generation * self._population]
+        best = sorted(finished or scored, key=lambda told: -told.score)[: self._parents]
         one, other = (self.rng.choice(best).trial.genotype for _ in range(2))
-        while True:
+        for _ in range(BRED):
             if place < self._population // 2:
                 choices = {choice: self.rng.choice((one[choice], other[choice])) for choice in self.space}
             else:
@@ -64,3 +70,4 @@ class GeneticAlgorithm(MultiTrialStrategy):
                 choices = {**one, **{choice: self.rng.choice(self.space[choice]) for choice in redrawn}}
             if self.space.violation(choices) is None:
                 return self.space.genotype(choices)
+        return self.space.sample(self.rng)

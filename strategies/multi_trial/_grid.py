@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator, Mapping
 from itertools import islice
+from typing import Any
 
 from searchspace import Genotype, SearchSpace
 from strategies._base import STRATEGIES, MultiTrialStrategy
@@ -10,7 +13,7 @@ from strategies._base import STRATEGIES, MultiTrialStrategy
 __all__ = ["GridSearch"]
 
 SHUFFLED = 100_000
-"""Spaces of up to so many genotypes are shuffled."""
+"""Largest number of combinations of options in a space whose order is shuffled."""
 
 
 @STRATEGIES.register("grid")
@@ -28,12 +31,14 @@ class GridSearch(MultiTrialStrategy):
 
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
         super().__init__(space, seed=seed)
-        self._order = space.enumerate()
-        if space.size <= SHUFFLED:
-            order = list(self._order)
-            self.rng.shuffle(order)
-            self._order = iter(order)
-        self._given = 0
+        self._order, self._given = self._from_the_start(), 0
+
+    def _from_the_start(self) -> Iterator[Genotype]:
+        if self.space.size > SHUFFLED:
+            return self.space.enumerate()
+        order = list(self.space.enumerate())
+        random.Random(self.seed).shuffle(order)
+        return iter(order)
 
     def propose(self) -> Genotype | None:
         for genotype in islice(self._order, len(self.asked) - self._given, None):  # skips what loading brought back
@@ -41,3 +46,7 @@ class GridSearch(MultiTrialStrategy):
             return genotype
         self._given = len(self.asked)
         return None
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._order, self._given = self._from_the_start(), 0

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from searchspace import SearchSpace
 from strategies._base import STRATEGIES, Trial
+from strategies._knobs import whole
 from strategies.multi_trial._fidelity import MultiFidelity, best
 
 __all__ = ["Hyperband", "SuccessiveHalving"]
@@ -35,6 +36,10 @@ class _Rung(NamedTuple):
 @STRATEGIES.register("hyperband")
 class Hyperband(MultiFidelity):
     """Brackets that start with many trials of little budget, down to few of full budget; then from the start again.
+
+    A rung is complete when all its trials are told; a failure counts as told, and is not promoted. Where fewer
+    trials of a rung have a score than the next one takes, those are promoted more than once, the best first. Where
+    none has a score, the next rung is filled with fresh draws.
 
     Args: see `MultiFidelity`.
     """
@@ -70,7 +75,9 @@ class Hyperband(MultiFidelity):
         told = [one for one in self.history if low.start <= one.trial.number < low.start + low.size]
         if len(told) < low.size:
             return None  # the rung below is not told in full yet
-        return self._new_trial(best(told, rung.size)[number - rung.start], rung.budget)
+        promoted = best(told, rung.size)
+        place = number - rung.start
+        return self._new_trial(promoted[place % len(promoted)] if promoted else self.propose(), rung.budget)
 
 
 @STRATEGIES.register("successive_halving")
@@ -82,7 +89,8 @@ class SuccessiveHalving(Hyperband):
         seed: Seeds the draws.
         eta: One in ``eta`` is promoted, to ``eta`` times the budget.
         min_budget: Smallest budget, as a fraction of a full training.
-        start: Trials that a bracket starts with; None for as many as leave one at full budget.
+        start: Trials that a bracket starts with, at least 1; None for as many as leave one at full budget. Where
+            they are too few to be divided that often, the later rungs have one trial each.
     """
 
     name = "successive_halving"
@@ -99,7 +107,7 @@ class SuccessiveHalving(Hyperband):
         start: int | None = None,
     ) -> None:
         super().__init__(space, seed=seed, eta=eta, min_budget=min_budget)
-        self._start = start or eta ** (len(self.budgets) - 1)
+        self._start = self.eta ** (len(self.budgets) - 1) if start is None else whole("start", start)
 
     def brackets(self) -> Sequence[tuple[int, int]]:
         return [(self._start, 0)]

@@ -5,11 +5,13 @@ White et al., Local Search is State of the Art for Neural Architecture Search Be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from searchspace import Genotype, SearchSpace
 from strategies._base import STRATEGIES, MultiTrialStrategy, Trial
+from strategies._knobs import flag
 
 __all__ = ["LocalSearch"]
 
@@ -19,6 +21,8 @@ class LocalSearch(MultiTrialStrategy):
     """Scores the neighbours of a genotype in random order and moves to the first better one.
 
     A genotype none of whose neighbours is better is a local optimum; the climb starts anew from a random genotype.
+    A neighbour that failed is no better; after a start that failed comes another start. Neighbours differ in one
+    choice, or, where constraints leave none, in the fewest choices possible (see `SearchSpace.nearest`).
 
     Args:
         space: Any space.
@@ -32,14 +36,14 @@ class LocalSearch(MultiTrialStrategy):
 
     def __init__(self, space: SearchSpace, *, seed: int = 0, first: bool = True) -> None:
         super().__init__(space, seed=seed)
-        self._first = first
+        self._first = flag("first", first)
         self._centre: tuple[Genotype, float] | None = None
-        self._best: tuple[Genotype, float] | None = None
+        self._better: tuple[Genotype, float] | None = None
         self._queue: list[Genotype] = []
 
     def propose(self) -> Genotype:
-        if not self._queue and self._best is not None:
-            self._climb(self._best)
+        if not self._queue and self._better is not None:
+            self._climb(self._better)
         if not self._queue:
             self._centre = None
             return self.space.sample(self.rng)
@@ -47,31 +51,33 @@ class LocalSearch(MultiTrialStrategy):
 
     def tell(self, trial: Trial, score: float, cost: float = 0.0) -> None:
         super().tell(trial, score, cost)
+        if not math.isfinite(score):
+            return
         told = trial.genotype, score
         if self._centre is None:
             self._climb(told)
-        elif score > max(self._centre[1], -float("inf") if self._best is None else self._best[1]):
-            self._best = told
+        elif score > max(self._centre[1], -math.inf if self._better is None else self._better[1]):
+            self._better = told
             if self._first:
                 self._climb(told)
 
     def _climb(self, centre: tuple[Genotype, float]) -> None:
-        self._centre, self._best = centre, None
-        self._queue = list(self.space.neighbours(centre[0]))
+        self._centre, self._better = centre, None
+        self._queue = self.space.nearest(centre[0])
         self.rng.shuffle(self._queue)
 
     def state_dict(self) -> dict[str, Any]:
         encode = self.space.encode
-        centre, best = (
-            None if told is None else [list(encode(told[0])), told[1]] for told in (self._centre, self._best)
+        centre, better = (
+            None if told is None else [list(encode(told[0])), told[1]] for told in (self._centre, self._better)
         )
         queue = [list(encode(genotype)) for genotype in self._queue]
-        return {**super().state_dict(), "centre": centre, "best": best, "queue": queue}
+        return {**super().state_dict(), "centre": centre, "better": better, "queue": queue}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
         decode = self.space.decode
-        self._centre, self._best = (
-            None if told is None else (decode(told[0]), told[1]) for told in (state["centre"], state["best"])
+        self._centre, self._better = (
+            None if told is None else (decode(told[0]), told[1]) for told in (state["centre"], state["better"])
         )
         self._queue = [decode(indices) for indices in state["queue"]]

@@ -7,14 +7,16 @@ architecture search Zoph and Le, ICLR 2017.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from searchspace import Genotype, InputError, SearchSpace
+from searchspace import Genotype, SearchSpace
 from strategies._base import STRATEGIES, MultiTrialStrategy, Trial, seeded_generator
 from strategies._categorical import Categorical
+from strategies._knobs import number
 
 __all__ = ["Reinforce"]
 
@@ -23,27 +25,27 @@ __all__ = ["Reinforce"]
 class Reinforce(MultiTrialStrategy):
     """Genotypes are drawn from independent distributions; those that score above a moving average grow likelier.
 
-    Advantages are divided by a moving standard deviation, so that ``lr`` does not depend on the scores' unit.
+    Advantages are divided by a moving standard deviation, so that ``lr`` does not depend on the scores' unit. A trial
+    that failed teaches nothing.
 
     Args:
         space: Any space of independent choices.
         seed: Seeds the draws.
-        lr: Learning rate of the logits' Adam.
-        baseline_decay: Of the moving average and deviation of the scores.
+        lr: Learning rate of the logits' Adam, > 0.
+        baseline_decay: Decay of the moving average and deviation of the scores, in [0, 1).
     """
 
     name = "reinforce"
     summary = "policy gradient on independent logits"
     paper = "Zoph and Le, ICLR 2017"
+    meets_constraints = False
 
     def __init__(self, space: SearchSpace, *, seed: int = 0, lr: float = 0.02, baseline_decay: float = 0.9) -> None:
         super().__init__(space, seed=seed)
-        if lr <= 0:
-            raise InputError(f"lr must be > 0, got {lr}")
         self._generator = seeded_generator(seed)
         self.distribution = Categorical(space)
-        self.optimizer = torch.optim.Adam([self.distribution.logits], lr=lr)
-        self._decay = baseline_decay
+        self.optimizer = torch.optim.Adam([self.distribution.logits], lr=number("lr", lr, above=0))
+        self._decay = number("baseline_decay", baseline_decay, at_least=0, below=1)
         self._mean: float | None = None
         self._variance = 0.0
 
@@ -52,6 +54,8 @@ class Reinforce(MultiTrialStrategy):
 
     def tell(self, trial: Trial, score: float, cost: float = 0.0) -> None:
         super().tell(trial, score, cost)
+        if not math.isfinite(score):
+            return
         if self._mean is None:
             self._mean = score
         advantage = score - self._mean

@@ -7,7 +7,7 @@ from strategies.one_shot._enas import ENAS
 from strategies.one_shot._fair_darts import FairDARTS
 from strategies.one_shot._fixed import Fixed, resolve_genotype
 from strategies.one_shot._gdas import GDAS
-from strategies.one_shot._gumbel_entropy import GumbelEntropy, entropy_below, probability_gap
+from strategies.one_shot._gumbel_entropy import GumbelEntropy, entropy_at_gap, entropy_below, probability_gap
 from strategies.one_shot._logits import LogitStrategy
 from strategies.one_shot._mtl_nas import MTLNAS
 from strategies.one_shot._proxyless import ProxylessNAS
@@ -31,6 +31,7 @@ __all__ = [
     "ProxylessNAS",
     "RandomWeightSharing",
     "SinglePath",
+    "entropy_at_gap",
     "entropy_below",
     "probability_gap",
     "resolve_genotype",

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from searchspace import SearchSpace, Selection
 from strategies._base import STRATEGIES, DataUse
+from strategies._knobs import number
 from strategies._step import Step
 from strategies.one_shot._logits import LogitStrategy
 
@@ -62,8 +63,8 @@ class DARTSSecondOrder(DARTS):
     Args:
         space: Any space of independent choices.
         seed: Unused; nothing is drawn.
-        xi: Learning rate of the unrolled step; None takes the optimiser's present one.
-        radius: The weights move by this norm for the differences (0.01 in the paper).
+        xi: Learning rate of the unrolled step, > 0; None takes the optimiser's present one.
+        radius: The weights move by this norm for the differences (0.01 in the paper), > 0.
         lr: Learning rate of the logits.
         betas: Of their Adam.
         weight_decay: Of the logits.
@@ -73,6 +74,10 @@ class DARTSSecondOrder(DARTS):
     summary = "bi-level, softmax-weighted options, gradient through one unrolled step of the weights"
     paper = "Liu et al., ICLR 2019, eqs. 7 and 8"
     passes = 5
+
+    @classmethod
+    def looks(cls) -> int:
+        return 5  # the training batch at three places, the held-out one at one; then the weights' own step
 
     def __init__(
         self,
@@ -86,14 +91,12 @@ class DARTSSecondOrder(DARTS):
         weight_decay: float = 1e-3,
     ) -> None:
         super().__init__(space, seed=seed, lr=lr, betas=betas, weight_decay=weight_decay)
-        self._xi = xi
-        self._radius = radius
+        self._xi = None if xi is None else number("xi", xi, above=0)
+        self._radius = number("radius", radius, above=0)
 
     def held_out_gradients(self, step: Step[Any]) -> None:
         weights, logits = step.weights, self.distribution.logits
         kept = [weight.detach().clone() for weight in weights]
-        buffers = _buffers(step.supernet)
-        kept_buffers = [buffer.clone() for buffer in buffers]
         rates = [g["lr"] if self._xi is None else self._xi for g in step.optimizer.param_groups for _ in g["params"]]
 
         def train_loss() -> Tensor:
@@ -116,18 +119,11 @@ class DARTSSecondOrder(DARTS):
             (behind,) = _gradients(train_loss(), [logits])
             gradient = gradient - (ahead - behind) / (2 * epsilon)
         logits.grad = gradient
-        # Batch-norm statistics have seen weights that never were; they are put back like the weights.
         _move(weights, kept)
-        for buffer, value in zip(buffers, kept_buffers, strict=True):
-            buffer.copy_(value)
 
 
 def _gradients(loss: Tensor, of: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return torch.autograd.grad(loss, of, materialize_grads=True)
-
-
-def _buffers(supernet: object) -> list[Tensor]:
-    return list(supernet.buffers()) if isinstance(supernet, torch.nn.Module) else []
 
 
 @torch.no_grad()

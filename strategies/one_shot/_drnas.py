@@ -11,6 +11,7 @@ from torch import Tensor
 
 from searchspace import SearchSpace, Selection
 from strategies._base import STRATEGIES, DataUse
+from strategies._knobs import number
 from strategies.one_shot._logits import LogitStrategy
 
 __all__ = ["DrNAS", "sample_dirichlet"]
@@ -40,8 +41,9 @@ class DrNAS(LogitStrategy):
         space: Any space of independent choices.
         seed: Seeds the Dirichlet draws.
         lr: Learning rate of eta.
-        betas: Of their Adam.
-        anchor: Weight of the distance of the concentrations from 1, the uniform distribution (the paper's lambda).
+        betas: Decay rates of the two moments of their Adam, in [0, 1).
+        anchor: Weight, >= 0, of the distance of the concentrations from 1, the uniform distribution (the paper's
+            lambda).
     """
 
     name = "drnas"
@@ -60,7 +62,7 @@ class DrNAS(LogitStrategy):
         anchor: float = 1e-3,
     ) -> None:
         super().__init__(space, seed=seed, lr=lr, betas=betas)
-        self._anchor = anchor
+        self._anchor = number("anchor", anchor, at_least=0)
 
     def concentration(self) -> Tensor:
         """``(J, K)``, 0 at masked places."""

@@ -24,9 +24,9 @@ class DSNAS(LogitStrategy):
     Args:
         space: Any space of independent choices.
         seed: Seeds the samples.
-        lr: Learning rate of the logits.
-        betas: Of their Adam.
-        weight_decay: Of the logits.
+        lr: Learning rate of the logits, > 0.
+        betas: Decay rates of the two moments of their Adam, in [0, 1).
+        weight_decay: Weight decay of the logits, >= 0.
     """
 
     name = "dsnas"

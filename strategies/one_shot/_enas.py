@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from searchspace import CostModel, Genotype, InputError, SearchSpace, Selection
+from searchspace import CostModel, Genotype, SearchSpace, Selection
 from strategies._base import STRATEGIES, DataUse, OneShotStrategy, seeded_generator
 from strategies._categorical import Categorical, entropy
+from strategies._knobs import number, whole
 
 __all__ = ["ENAS"]
 
@@ -29,12 +30,12 @@ class ENAS(OneShotStrategy):
     Args:
         space: Any space of independent choices.
         seed: Initialises the controller and seeds its samples.
-        lr: Learning rate of the controller's Adam.
-        hidden: Units of the LSTM.
-        temperature: Divides the controller's logits.
-        tanh_constant: Logits are this times tanh, which keeps the controller from certainty.
+        lr: Learning rate of the controller's Adam, > 0.
+        hidden: Units of the LSTM, at least 1.
+        temperature: Divides the controller's logits, > 0.
+        tanh_constant: Logits are this times tanh, which keeps the controller from certainty, > 0.
         entropy_weight: Rewards entropy of the samples.
-        baseline_decay: Of the moving average.
+        baseline_decay: Decay of the moving average, in [0, 1).
     """
 
     name = "enas"
@@ -57,10 +58,11 @@ class ENAS(OneShotStrategy):
         baseline_decay: float = 0.99,
     ) -> None:
         super().__init__(space, seed=seed)
-        if temperature <= 0 or lr <= 0 or hidden < 1:
-            raise InputError(f"lr, hidden and temperature must be > 0, got {lr=}, {hidden=}, {temperature=}")
-        self._temperature, self._tanh_constant = temperature, tanh_constant
-        self._entropy_weight, self._decay = entropy_weight, baseline_decay
+        rate, hidden = number("lr", lr, above=0), whole("hidden", hidden)
+        self._temperature = number("temperature", temperature, above=0)
+        self._tanh_constant = number("tanh_constant", tanh_constant, above=0)
+        self._entropy_weight = number("entropy_weight", entropy_weight)
+        self._decay = number("baseline_decay", baseline_decay, at_least=0, below=1)
         self._generator = seeded_generator(seed)
         self._layout = Categorical(space)
         choices, options = self._layout.mask.shape
@@ -75,7 +77,7 @@ class ENAS(OneShotStrategy):
         with torch.no_grad():
             for parameter in self.controller.parameters():
                 parameter.uniform_(-0.1, 0.1, generator=self._generator)
-        self.optimizer = torch.optim.Adam(self.controller.parameters(), lr=lr)
+        self.optimizer = torch.optim.Adam(self.controller.parameters(), lr=rate)
         self._baseline: float | None = None
         self._log_p = self._entropy = torch.zeros(())
         self._indices: list[int] = []

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from searchspace import SearchSpace, Selection
 from strategies._base import STRATEGIES, DataUse
+from strategies._knobs import number
 from strategies.one_shot._logits import LogitStrategy
 
 __all__ = ["FairDARTS"]
@@ -25,10 +26,10 @@ class FairDARTS(LogitStrategy):
     Args:
         space: Any space of independent choices.
         seed: Unused; nothing is drawn.
-        lr: Learning rate of the logits.
-        betas: Of their Adam.
-        weight_decay: Of the logits.
-        zero_one: Weight of the zero-one loss ``-mean((sigmoid - 1/2)^2)``.
+        lr: Learning rate of the logits, > 0.
+        betas: Decay rates of the two moments of their Adam, in [0, 1).
+        weight_decay: Weight decay of the logits, >= 0.
+        zero_one: Weight of the zero-one loss ``-mean((sigmoid - 1/2)^2)``, >= 0.
     """
 
     name = "fair_darts"
@@ -48,7 +49,7 @@ class FairDARTS(LogitStrategy):
         zero_one: float = 10.0,
     ) -> None:
         super().__init__(space, seed=seed, lr=lr, betas=betas, weight_decay=weight_decay)
-        self._zero_one = zero_one
+        self._zero_one = number("zero_one", zero_one, at_least=0)
 
     def sigmoids(self) -> Tensor:
         """``(J, K)``, 0 at masked places."""

@@ -51,6 +51,7 @@ class Fixed(OneShotStrategy):
     summary = "no search: a genotype given by rule or by file"
     paper = "Table 1 of Bruggemann et al., ICCV 2021"
     active_paths = "one"
+    meets_constraints = True
 
     def __init__(self, space: SearchSpace, *, genotype: str | Genotype, seed: int = 0) -> None:
         super().__init__(space, seed=seed)

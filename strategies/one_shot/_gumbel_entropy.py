@@ -6,8 +6,8 @@ SNAS (Xie et al., ICLR 2019), the entropy term that of MTL-NAS (Gao et al., CVPR
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,25 +15,71 @@ from torch import Tensor
 from searchspace import Genotype, SearchSpace, Selection, UnknownNameError
 from strategies._base import STRATEGIES, DataUse
 from strategies._categorical import entropy, gumbel_softmax
-from strategies.one_shot._logits import LogitStrategy, two_ends
+from strategies._knobs import number, pair
+from strategies.one_shot._logits import LogitStrategy
 
-__all__ = ["FREEZE_CRITERIA", "GumbelEntropy", "entropy_below", "probability_gap"]
+__all__ = ["FREEZE_CRITERIA", "GumbelEntropy", "entropy_at_gap", "entropy_below", "probability_gap"]
+
+GAP = 0.3
+"""The released code's threshold: how far the largest probability is ahead when a choice freezes."""
 
 
-def probability_gap(probabilities: Tensor, threshold: float) -> Tensor:
-    """``(J,)`` bool: the two largest probabilities differ by at least ``threshold`` (released code, 0.3)."""
+def probability_gap(probabilities: Tensor, threshold: float | Tensor) -> Tensor:
+    """``(J,)`` bool: the two largest probabilities differ by at least ``threshold`` (released code, 0.3).
+
+    Args:
+        probabilities: ``(J, K)``, 0 beyond a choice's options.
+        threshold: A number, or ``(J,)``.
+    """
     if probabilities.shape[-1] < 2:
         return torch.ones(probabilities.shape[:-1], dtype=torch.bool)
     top = probabilities.topk(2, dim=-1).values
     return top[..., 0] - top[..., 1] >= threshold
 
 
-def entropy_below(probabilities: Tensor, threshold: float) -> Tensor:
-    """``(J,)`` bool: the entropy in nats is at most ``threshold`` (the paper's wording)."""
+def entropy_below(probabilities: Tensor, threshold: float | Tensor) -> Tensor:
+    """``(J,)`` bool: the entropy in nats is at most ``threshold`` (the paper's wording).
+
+    Args:
+        probabilities: ``(J, K)``, 0 beyond a choice's options.
+        threshold: A number, or ``(J,)``.
+    """
     return entropy(probabilities.log()) <= threshold
 
 
-FREEZE_CRITERIA = {"gap": probability_gap, "entropy": entropy_below}
+def entropy_at_gap(options: Tensor, gap: float) -> Tensor:
+    """``(J,)`` entropy in nats of n options, one of probability ``p + gap`` and the others of p each.
+
+    With ``p = (1 - gap) / n`` that is ``-(p + gap) log(p + gap) - (n - 1) p log p``: at a gap of 0.3, 1.46 nats for
+    five options and 0 for one.
+
+    Args:
+        options: ``(J, K)`` bool, True where a choice has an option; its first place is True.
+        gap: In [0, 1].
+    """
+    probabilities = options * ((1.0 - gap) / options.sum(-1, keepdim=True))
+    probabilities[:, 0] += gap
+    return entropy(probabilities.log())
+
+
+class _Criterion(NamedTuple):
+    """When a choice freezes.
+
+    Attributes:
+        met: ``(J,)`` bool, from probabilities and a threshold.
+        usual: The threshold by default, from the mask of options.
+        most: Largest threshold that means something.
+    """
+
+    met: Callable[[Tensor, float | Tensor], Tensor]
+    usual: Callable[[Tensor], float | Tensor]
+    most: float | None
+
+
+FREEZE_CRITERIA = {
+    "gap": _Criterion(probability_gap, lambda _: GAP, most=1.0),
+    "entropy": _Criterion(entropy_below, lambda options: entropy_at_gap(options, GAP), most=None),
+}
 
 
 @STRATEGIES.register("gumbel_entropy")
@@ -51,7 +97,9 @@ class GumbelEntropy(LogitStrategy):
         temperature: Gumbel-softmax lambda at the start and at the end, linear in progress.
         entropy_weight: Weight of the mean entropy at the start and at the end, linear in progress.
         freeze: ``"gap"``, ``"entropy"``, or None to sample every choice to the end.
-        freeze_threshold: Gap of probabilities in [0, 1], or entropy in nats.
+        freeze_threshold: For ``"gap"`` the gap of probabilities, in [0, 1]; None means 0.3. For ``"entropy"`` the
+            entropy in nats, >= 0; None means for each choice the entropy at which its largest probability is 0.3
+            ahead of the others, if these are equal (see `entropy_at_gap`): 1.46 for five options.
     """
 
     name = "gumbel_entropy"
@@ -71,21 +119,25 @@ class GumbelEntropy(LogitStrategy):
         temperature: tuple[float, float] = (1.0, 0.05),
         entropy_weight: tuple[float, float] = (-0.02, 0.06),
         freeze: str | None = "gap",
-        freeze_threshold: float = 0.3,
+        freeze_threshold: float | None = None,
     ) -> None:
         super().__init__(
             space,
             seed=seed,
             lr=lr,
             schedules={
-                "temperature": two_ends("temperature", temperature, positive=True),
-                "entropy_weight": two_ends("entropy_weight", entropy_weight),
+                "temperature": pair("temperature", temperature, above=0),
+                "entropy_weight": pair("entropy_weight", entropy_weight),
             },
         )
         if freeze is not None and freeze not in FREEZE_CRITERIA:
             raise UnknownNameError("freeze criterion", freeze, FREEZE_CRITERIA)
-        self._criterion = FREEZE_CRITERIA[freeze] if freeze else None
-        self._threshold = freeze_threshold
+        self._criterion = None if freeze is None else FREEZE_CRITERIA[freeze]
+        self._threshold: float | Tensor = 0.0
+        if self._criterion is not None and freeze_threshold is None:
+            self._threshold = self._criterion.usual(self.distribution.mask)
+        elif self._criterion is not None:
+            self._threshold = number("freeze_threshold", freeze_threshold, at_least=0, at_most=self._criterion.most)
         # The option that a frozen choice stays at; -1 while it still samples.
         self.frozen = torch.full((len(space),), -1)
 
@@ -106,7 +158,7 @@ class GumbelEntropy(LogitStrategy):
     def _freeze(self) -> None:
         if self._criterion is None:
             return
-        done = self._criterion(self.distribution.probabilities, self._threshold)
+        done = self._criterion.met(self.distribution.probabilities, self._threshold)
         best = self.distribution.masked_logits.argmax(-1)
         self.frozen = torch.where((self.frozen < 0) & done, best, self.frozen)
 

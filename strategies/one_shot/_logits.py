@@ -9,24 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from searchspace import CostModel, Genotype, InputError, SearchSpace
+from searchspace import CostModel, Genotype, SearchSpace
 from strategies._base import OneShotStrategy, seeded_generator
 from strategies._categorical import Categorical, entropy
+from strategies._knobs import number, pair
 
-__all__ = ["LogitStrategy", "two_ends"]
-
-
-def two_ends(knob: str, ends: Sequence[float], *, positive: bool = False) -> tuple[float, float]:
-    """A knob that is annealed, checked.
-
-    Raises:
-        InputError: Not two numbers, or not positive where they must be.
-    """
-    if isinstance(ends, str) or not isinstance(ends, Sequence) or len(ends) != 2:
-        raise InputError(f"{knob} needs its value at the start and at the end, got {ends!r}")
-    if positive and min(ends) <= 0:
-        raise InputError(f"{knob} must be > 0 at both ends, got {tuple(ends)}")
-    return float(ends[0]), float(ends[1])
+__all__ = ["LogitStrategy"]
 
 
 class LogitStrategy(OneShotStrategy):
@@ -35,15 +23,18 @@ class LogitStrategy(OneShotStrategy):
     Args:
         space: Any space of independent choices.
         seed: Seeds everything that the strategy draws.
-        lr: Learning rate of the logits, constant.
-        betas: Of Adam.
-        weight_decay: Of the logits.
+        lr: Learning rate of the logits, constant, > 0.
+        betas: Decay rates of Adam's two moments, in [0, 1).
+        weight_decay: Weight decay of the logits, >= 0.
         schedules: Names of attributes with their values at the start and at the end, linear in progress; they are
             set by `anneal`, reported and saved.
 
     Attributes:
         distribution: Holds the logits.
         optimizer: Their Adam.
+
+    Raises:
+        InputError: A knob that is out of its range.
     """
 
     def __init__(
@@ -57,11 +48,12 @@ class LogitStrategy(OneShotStrategy):
         schedules: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
         super().__init__(space, seed=seed)
-        if lr <= 0:
-            raise InputError(f"lr of the architecture must be > 0, got {lr}")
         self.distribution = Categorical(space)
         self.optimizer = torch.optim.Adam(
-            [self.distribution.logits], lr=lr, betas=(betas[0], betas[1]), weight_decay=weight_decay
+            [self.distribution.logits],
+            lr=number("lr", lr, above=0),
+            betas=pair("betas", betas, at_least=0, below=1),
+            weight_decay=number("weight_decay", weight_decay, at_least=0),
         )
         self._generator = seeded_generator(seed)
         self._costs: CostModel | None = None

@@ -10,7 +10,8 @@ from torch import Tensor
 from searchspace import SearchSpace, Selection
 from strategies._base import STRATEGIES, DataUse
 from strategies._categorical import entropy
-from strategies.one_shot._logits import LogitStrategy, two_ends
+from strategies._knobs import pair
+from strategies.one_shot._logits import LogitStrategy
 
 __all__ = ["MTLNAS"]
 
@@ -22,9 +23,9 @@ class MTLNAS(LogitStrategy):
     Args:
         space: Any space of independent choices.
         seed: Unused; nothing is drawn.
-        lr: Learning rate of the logits.
-        betas: Of their Adam.
-        weight_decay: Of the logits.
+        lr: Learning rate of the logits, > 0.
+        betas: Decay rates of the two moments of their Adam, in [0, 1).
+        weight_decay: Weight decay of the logits, >= 0.
         entropy_weight: Weight of the mean entropy at the start and at the end, linear in progress.
     """
 
@@ -44,7 +45,7 @@ class MTLNAS(LogitStrategy):
         weight_decay: float = 1e-3,
         entropy_weight: tuple[float, float] = (0.0, 10.0),
     ) -> None:
-        schedules = {"entropy_weight": two_ends("entropy_weight", entropy_weight)}
+        schedules = {"entropy_weight": pair("entropy_weight", entropy_weight)}
         super().__init__(space, seed=seed, lr=lr, betas=betas, weight_decay=weight_decay, schedules=schedules)
 
     def select(self) -> Selection:

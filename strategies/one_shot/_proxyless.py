@@ -23,13 +23,14 @@ class ProxylessNAS(LogitStrategy):
     """Weights learn on one sampled option; logits on two, one of which a binary gate lets through (Sec. 3.2).
 
     After a step the two logits are shifted together so that the options that were not sampled keep their
-    probabilities.
+    probabilities. The gradient of a charged cost is taken under the same condition: it moves probability between the
+    two that were sampled.
 
     Args:
         space: Any space of independent choices.
         seed: Seeds the samples.
-        lr: Learning rate of the logits.
-        betas: Of their Adam.
+        lr: Learning rate of the logits, > 0.
+        betas: Decay rates of the two moments of their Adam, in [0, 1).
     """
 
     name = "proxyless"
@@ -61,12 +62,21 @@ class ProxylessNAS(LogitStrategy):
         # The gate's value, with the gradient of the pair's probabilities (eq. 4).
         return self.distribution.selection(gate.float() + soft - soft.detach(), self.pair)
 
+    def probabilities(self) -> Tensor:
+        """``(J, K)``, rows sum to 1; differentiable in how the sampled pair shares its probability, and no more."""
+        fixed = self.distribution.probabilities.detach()
+        of_both = (fixed * self.pair).sum(-1, keepdim=True)
+        return torch.where(self.pair, of_both * torch.softmax(self._of_pair(), dim=-1), fixed)
+
     def update(self) -> None:
+        logits = self.distribution.logits
+        kept = logits.detach().clone()
         before = torch.logsumexp(self._of_pair().detach(), dim=-1, keepdim=True)
         super().update()
         with torch.no_grad():
             after = torch.logsumexp(self._of_pair(), dim=-1, keepdim=True)
-            self.distribution.logits += (before - after) * self.pair
+            # Adam's momentum, unless it is 0 as by default, moves logits outside the pair too: they are put back.
+            logits.copy_(torch.where(self.pair, logits + (before - after), kept))
 
     def _of_pair(self) -> Tensor:
         return self.distribution.logits.masked_fill(~self.pair, -torch.inf)

@@ -11,7 +11,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from searchspace import CostModel, Genotype, InputError, SearchSpace, Selection
-from strategies._base import STRATEGIES, DataUse, MultiTrialStrategy, OneShotStrategy, rng_state, set_rng_state
+from strategies._base import (
+    STRATEGIES,
+    Choosing,
+    DataUse,
+    MultiTrialStrategy,
+    NothingNamed,
+    OneShotStrategy,
+    rng_state,
+    set_rng_state,
+    spawn_seed,
+)
 from strategies.multi_trial import GeneticAlgorithm, RandomSearch
 
 __all__ = ["SPOS", "RandomWeightSharing", "SinglePath"]
@@ -20,16 +30,18 @@ __all__ = ["SPOS", "RandomWeightSharing", "SinglePath"]
 class SinglePath(OneShotStrategy):
     """Weights learn under genotypes drawn uniformly; ``final`` then chooses among genotypes that it has scored.
 
+    The scores are taken on held-out data with the weights that the training left, so the training uses the rest.
+
     Args:
         space: Any space.
-        seed: Seeds the draws.
-        final: The second stage.
-        final_trials: Genotypes that it scores, on held-out data, with the weights that the training left.
+        seed: Seeds the draws of the training.
+        final: The second stage, with a seed of its own.
+        final_trials: Number of genotypes that it scores.
     """
 
     data_use = DataUse.SINGLE_LEVEL
     active_paths = "one"
-    final: MultiTrialStrategy
+    meets_constraints = True
 
     def __init__(self, space: SearchSpace, *, seed: int, final: MultiTrialStrategy, final_trials: int) -> None:
         super().__init__(space, seed=seed)
@@ -48,9 +60,17 @@ class SinglePath(OneShotStrategy):
         pass
 
     def charge(self, costs: CostModel, weight: float) -> None:
-        """Nothing to do: who tells ``final`` its scores subtracts what costs count."""
+        """No-op: the driver subtracts the penalty of cost from a score before it tells ``final``."""
+
+    def second_stage(self) -> Choosing:
+        return Choosing(self.final, self.final_trials)
 
     def genotype(self) -> Genotype:
+        if not self.final.history:
+            raise NothingNamed(
+                f"strategy {self.name!r} names no genotype yet: its second stage, which scores genotypes after the "
+                "training, has not begun"
+            )
         return self.final.genotype()
 
     def report(self) -> dict[str, Any]:
@@ -70,10 +90,10 @@ class SPOS(SinglePath):
 
     Args:
         space: Any space.
-        seed: Seeds both stages.
-        final_trials: Genotypes that are scored (the paper: 20 generations of 50).
-        population: Of the genetic algorithm.
-        parents: The best so many breed.
+        seed: Seeds both stages, each with a generator of its own.
+        final_trials: Number of genotypes that are scored (the paper: 20 generations of 50).
+        population: Size of a generation of the genetic algorithm.
+        parents: Number of best trials used as parents.
         mutation: Probability that a choice of a mutant changes.
     """
 
@@ -91,7 +111,9 @@ class SPOS(SinglePath):
         parents: int = 10,
         mutation: float = 0.1,
     ) -> None:
-        final = GeneticAlgorithm(space, seed=seed, population=population, parents=parents, mutation=mutation)
+        final = GeneticAlgorithm(
+            space, seed=spawn_seed(seed, 1), population=population, parents=parents, mutation=mutation
+        )
         super().__init__(space, seed=seed, final=final, final_trials=final_trials)
 
 
@@ -101,8 +123,8 @@ class RandomWeightSharing(SinglePath):
 
     Args:
         space: Any space.
-        seed: Seeds both stages.
-        final_trials: Genotypes that are scored.
+        seed: Seeds both stages, each with a generator of its own.
+        final_trials: Number of genotypes that are scored.
     """
 
     name = "random_ws"
@@ -110,4 +132,5 @@ class RandomWeightSharing(SinglePath):
     paper = "Li and Talwalkar, UAI 2019"
 
     def __init__(self, space: SearchSpace, *, seed: int = 0, final_trials: int = 1000) -> None:
-        super().__init__(space, seed=seed, final=RandomSearch(space, seed=seed), final_trials=final_trials)
+        final = RandomSearch(space, seed=spawn_seed(seed, 1))
+        super().__init__(space, seed=seed, final=final, final_trials=final_trials)

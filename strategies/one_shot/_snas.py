@@ -8,7 +8,8 @@ from __future__ import annotations
 from searchspace import SearchSpace, Selection
 from strategies._base import STRATEGIES, DataUse
 from strategies._categorical import gumbel_softmax
-from strategies.one_shot._logits import LogitStrategy, two_ends
+from strategies._knobs import pair
+from strategies.one_shot._logits import LogitStrategy
 
 __all__ = ["SNAS"]
 
@@ -22,9 +23,9 @@ class SNAS(LogitStrategy):
     Args:
         space: Any space of independent choices.
         seed: Seeds the Gumbel noise.
-        lr: Learning rate of the logits.
-        betas: Of their Adam.
-        weight_decay: Of the logits.
+        lr: Learning rate of the logits, > 0.
+        betas: Decay rates of the two moments of their Adam, in [0, 1).
+        weight_decay: Weight decay of the logits, >= 0.
         temperature: Gumbel-softmax lambda at the start and at the end, linear in progress.
     """
 
@@ -44,7 +45,7 @@ class SNAS(LogitStrategy):
         weight_decay: float = 1e-3,
         temperature: tuple[float, float] = (1.0, 0.03),
     ) -> None:
-        schedules = {"temperature": two_ends("temperature", temperature, positive=True)}
+        schedules = {"temperature": pair("temperature", temperature, above=0)}
         super().__init__(space, seed=seed, lr=lr, betas=betas, weight_decay=weight_decay, schedules=schedules)
 
     def select(self) -> Selection:

@@ -10,21 +10,30 @@ from strategies._base import MultiTrialStrategy, OneShotStrategy
 from strategies.testing._checks import (
     Start,
     check_charge,
+    check_constraints,
+    check_cost,
     check_determinism,
     check_expected_rank,
+    check_failures,
     check_global_generators,
+    check_in_flight,
+    check_ledger,
     check_optimum,
     check_report,
     check_resume,
+    check_second_stage,
     check_validity,
 )
-from strategies.testing._search import MultiTrialSearch, OneShotSearch
+from strategies.testing._problems import Problem, supernet_problem, table_problem
 
 __all__ = ["check_multi_trial", "check_one_shot", "conformance_spaces"]
 
 
 def conformance_spaces() -> tuple[SearchSpace, ...]:
-    """A plain space, one with a constraint on its diagonal, and one whose choices have 1 to 5 options."""
+    """A plain space, one whose choices differ in their options, and one whose choices have 1 to 5 options.
+
+    A space with a constraint between choices is checked by itself, see `check_constraints`.
+    """
     ragged = {"norm": ("batch", "group"), "width": ("1",), "act": ("a", "b", "c", "d", "e"), "skip": ("x", "y", "z")}
     return ToySpace(choices=3, options=3, seed=1), CPSpace(("semseg", "depth")), SearchSpace("ragged", ragged)
 
@@ -36,6 +45,7 @@ def check_one_shot(
     optimum_steps: int = 60,
     finds_optimum: bool = True,
     random_draws: int | None = None,
+    seeds: int = 10,
 ) -> None:
     """Everything that a one-shot strategy promises.
 
@@ -44,25 +54,29 @@ def check_one_shot(
         steps: Steps of the checks of mechanics.
         optimum_steps: Steps in which the optimum of a toy space of 4 choices with 3 options each is to be found.
         finds_optimum: False for a strategy that does not search.
-        random_draws: Of a random baseline, how many genotypes it scores: its expected rank is checked instead.
+        random_draws: For a random baseline, how many genotypes it scores: its expected rank is checked instead.
+        seeds: How many toy spaces are searched for their optimum.
     """
 
-    def start(space: SearchSpace, seed: int, length: int) -> OneShotSearch:
-        return OneShotSearch(make(space, seed), length, seed)
+    def start(space: SearchSpace, seed: int, length: int) -> Problem:
+        return supernet_problem(make(space, seed), length, seed)
 
     for space in conformance_spaces():
         again = partial(start, space, 3, steps)
-        _check_mechanics(again, steps)
+        _check_mechanics(again, steps + 2)
         check_report(again, steps)
+        check_ledger(again, steps)
+    check_constraints(lambda space: start(space, 3, steps), lambda space: make(space, 3))
+    check_second_stage(lambda: make(_toy(3), 3), steps)
 
-    def on_toy(seed: int) -> OneShotSearch:
+    def on_toy(seed: int) -> Problem:
         return start(_toy(seed), seed, optimum_steps)
 
     if random_draws is not None:
-        check_expected_rank(on_toy, optimum_steps, random_draws)
+        check_expected_rank(on_toy, random_draws)
     elif finds_optimum:
-        check_optimum(on_toy, optimum_steps)
-        check_charge(on_toy, optimum_steps)
+        check_optimum(on_toy, seeds)
+        check_charge(lambda seed: make(_toy(seed), seed), optimum_steps, min(seeds, 3))
 
 
 def check_multi_trial(
@@ -73,6 +87,7 @@ def check_multi_trial(
     optimum_choices: int = 4,
     finds_optimum: bool = True,
     random: bool = False,
+    seeds: int = 10,
 ) -> None:
     """Everything that a multi-trial strategy promises.
 
@@ -82,27 +97,32 @@ def check_multi_trial(
         optimum_trials: Trials in which the best genotype of a deceptive table is to be found.
         optimum_choices: Choices of that table, of 3 options each.
         finds_optimum: False for a strategy that does not search.
-        random: Of a random baseline the expected rank is checked instead.
+        random: True for a random baseline, whose expected rank is checked instead of the optimum.
+        seeds: How many tables are searched for their optimum.
     """
 
-    def start(space: SearchSpace, seed: int) -> MultiTrialSearch:
-        return MultiTrialSearch(make(space, seed), seed)
+    def start(space: SearchSpace, seed: int, length: int = trials) -> Problem:
+        return table_problem(make(space, seed), length, seed)
 
     for space in conformance_spaces():
-        _check_mechanics(partial(start, space, 3), trials)
+        _check_mechanics(partial(start, space, 3), 2 * trials)
+    check_constraints(lambda space: start(space, 3), lambda space: make(space, 3))
+    check_failures(lambda: make(_toy(3), 3), 3 * trials)
+    check_in_flight(lambda: make(_toy(3), 3), trials)
+    check_cost(lambda: make(_toy(3), 3), trials)
     if random:
-        check_expected_rank(lambda seed: start(_toy(seed), seed), 20, 20)
+        check_expected_rank(lambda seed: start(_toy(seed), seed, 20), 20)
     elif finds_optimum:
-        check_optimum(lambda seed: start(_toy(seed, optimum_choices), seed), optimum_trials)
+        check_optimum(lambda seed: start(_toy(seed, optimum_choices), seed, optimum_trials), seeds)
 
 
-def _check_mechanics(start: Start, steps: int) -> None:
+def _check_mechanics(start: Start, events: int) -> None:
     for attribute in ("name", "summary", "paper"):
-        assert isinstance(getattr(start().strategy, attribute, None), str), f"the strategy has no {attribute}"
-    check_validity(start, steps)
-    check_determinism(start, steps)
-    check_resume(start, steps, cuts=(0, 1, steps // 2, steps - 1))
-    check_global_generators(start, steps)
+        assert isinstance(getattr(start().search.strategy, attribute, None), str), f"the strategy has no {attribute}"
+    check_validity(start, events)
+    check_determinism(start, events)
+    check_resume(start, events, cuts=(0, 1, events // 2, events - 1))
+    check_global_generators(start, events)
 
 
 def _toy(seed: int, choices: int = 4) -> ToySpace:

@@ -13,12 +13,32 @@ from torch import Tensor, nn
 from searchspace import Genotype, SearchSpace, Selection, ToySpace, plant_costs
 from strategies._base import seeded_generator
 
-__all__ = ["DeceptiveTable", "ToySupernet", "toy_batch"]
+__all__ = ["DeceptiveTable", "PlantedTable", "ToySupernet", "toy_batch"]
 
 
 def toy_batch(seed: int, step: int) -> Tensor:
     """A batch: one standard normal number, a ``()`` tensor, that depends on nothing but the arguments."""
     return torch.randn((), generator=seeded_generator(1_000_003 * seed + step))
+
+
+class PlantedTable:
+    """Scores of independent options, in any space; the best genotype is found by enumeration.
+
+    Args:
+        space: Any space that can be enumerated.
+        seed: Draws the costs.
+
+    Attributes:
+        optimum: The genotype of the highest score.
+    """
+
+    def __init__(self, space: SearchSpace, seed: int = 0) -> None:
+        self._costs = plant_costs(space, seed)
+        self.optimum = max(space.enumerate(), key=self.score)
+
+    def score(self, genotype: Mapping[str, str]) -> float:
+        """Minus the summed cost."""
+        return -math.fsum(self._costs[choice][option] for choice, option in genotype.items())
 
 
 class DeceptiveTable:
@@ -86,7 +106,9 @@ class ToySupernet(nn.Module):
 
     @property
     def optimum(self) -> Genotype:
-        """The genotype of least cost."""
+        """The genotype of least cost; where choices depend on one another, the least of all legal ones."""
+        if self.space.constrained:
+            return min(self.space.enumerate(), key=lambda g: math.fsum(self.costs[c][o] for c, o in g.items()))
         return self.space.genotype({c: min(self.space[c], key=self.costs[c].__getitem__) for c in self.space})
 
     def outputs(self, options: Sequence[tuple[str, str]], batch: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from searchspace import RELEASED, CPSpace, InputError, from_codes, load_genotype, parse_released
+from searchspace import RELEASED, CPSpace, Genotype, InputError, from_codes, load_genotype, parse_released
 
 NYUD = ["semseg", "depth", "normals", "edge"]
 PASCAL = ["semseg", "human_parts", "saliency", "normals", "edge"]
@@ -91,3 +91,14 @@ def test_a_missing_source_is_named() -> None:
 def test_rows_that_do_not_fit(rows: str) -> None:
     with pytest.raises(InputError):
         from_codes(["semseg", "depth"], rows)
+
+
+def test_a_path_may_be_a_string(tmp_path: Path) -> None:
+    genotype = from_codes(["semseg", "depth"], "01 23")
+    (tmp_path / "ours.json").write_text(json.dumps(genotype.to_json()))
+    (tmp_path / "released.json").write_text(json.dumps({"data": {"semseg": {"semseg": 0}}, "step": 1}))
+    assert load_genotype(str(tmp_path / "ours.json")) == genotype
+    assert Genotype.load(str(tmp_path / "ours.json")) == genotype
+    assert dict(load_genotype(str(tmp_path / "released.json"))) == {"semseg<-semseg": "none"}
+    with pytest.raises(InputError, match=r"genotype file missing\.json does not exist"):
+        load_genotype("missing.json")

@@ -8,7 +8,7 @@ import math
 import pickle
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 from hypothesis import given
@@ -28,6 +28,36 @@ class Different(SearchSpace):
 
     def violation(self, choices: Mapping[str, str]) -> str | None:
         return "a and b must differ" if choices["a"] == choices["b"] else None
+
+
+class Even(SearchSpace):
+    """Switches of which an even number is on: no genotype has a neighbour."""
+
+    def __init__(self, switches: int) -> None:
+        super().__init__("even", {f"s{i}": ["off", "on"] for i in range(switches)})
+
+    def violation(self, choices: Mapping[str, str]) -> str | None:
+        return "an odd number is on" if list(choices.values()).count("on") % 2 else None
+
+
+class Allowed(SearchSpace):
+    """A space in which some combinations are allowed, given by their place in the enumeration of all."""
+
+    def __init__(self, choices: Mapping[str, Sequence[str]], places: Collection[int]) -> None:
+        super().__init__("allowed", choices)
+        combinations = itertools.product(*self.values())
+        self.allowed = {options for place, options in enumerate(combinations) if place in places}
+
+    def violation(self, choices: Mapping[str, str]) -> str | None:
+        return None if tuple(choices[choice] for choice in self) in self.allowed else "not allowed"
+
+
+@st.composite
+def constrained_spaces(draw: st.DrawFn) -> Allowed:
+    """Up to 4 choices of up to 3 options, of which at least one combination is allowed."""
+    widths = draw(st.lists(st.integers(1, 3), min_size=1, max_size=4))
+    places = draw(st.sets(st.integers(0, math.prod(widths) - 1), min_size=1))
+    return Allowed({f"c{i}": [f"o{k}" for k in range(width)] for i, width in enumerate(widths)}, places)
 
 
 names = st.text("abc<- ", min_size=1, max_size=3)
@@ -106,6 +136,100 @@ def test_samples_are_uniform_under_a_constraint() -> None:
 def test_a_seed_fixes_the_samples() -> None:
     one, other = random.Random(5), random.Random(5)
     assert [RAGGED.sample(one) for _ in range(9)] == [RAGGED.sample(other) for _ in range(9)]
+
+
+def test_without_constraints_a_sample_takes_one_draw_a_choice() -> None:
+    one, other = random.Random(5), random.Random(5)
+    for _ in range(9):
+        assert list(RAGGED.sample(one).values()) == [other.choice(options) for options in RAGGED.values()]
+    assert one.random() == other.random()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_too_rare_to_be_drawn_is_sampled_from_a_list(seed: int) -> None:
+    space = Allowed({f"c{i}": ["0", "1"] for i in range(18)}, {77, 200_000})
+    assert space.sample(random.Random(seed)) in set(space.enumerate())
+
+
+def test_samples_from_a_list_are_uniform(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("searchspace.space.DRAWS", 2)
+    space, rng = Allowed({"a": list("xyz"), "b": list("pqr")}, {0, 4, 7}), random.Random(0)
+    counts = Counter(space.sample(rng) for _ in range(1200))
+    assert chisquare([counts[g] for g in space.enumerate()]).pvalue > 0.01
+
+
+def test_constraints_that_nothing_meets() -> None:
+    with pytest.raises(InputError, match="'allowed' has no genotype: every combination of options breaks"):
+        Allowed({"a": ["x", "y"]}, ()).sample(random.Random(0))
+
+
+def test_a_space_too_large_to_list_says_why_nothing_was_drawn() -> None:
+    vast = Allowed({f"c{i}": ["0", "1"] for i in range(20)}, {3})
+    with pytest.raises(
+        InputError, match=r"10000 draws broke a constraint.*not allowed.*1.05e\+06 .* too many to list"
+    ):
+        vast.sample(random.Random(0))
+
+
+@given(constrained_spaces(), st.integers(0, 2**32))
+def test_samples_of_constrained_spaces_are_legal(space: Allowed, seed: int) -> None:
+    assert space.sample(random.Random(seed)) in set(space.enumerate())
+
+
+@given(constrained_spaces(), st.integers(0, 2**32), st.integers(1, 4))
+def test_mutants_of_constrained_spaces_are_legal_and_as_near_as_promised(
+    space: Allowed, seed: int, changes: int
+) -> None:
+    rng = random.Random(seed)
+    start = space.sample(rng)
+    distances = {start.distance(other) for other in space.enumerate()} - {0}
+    free = sum(len(options) > 1 for options in space.values())
+    if changes > free or not distances:
+        with pytest.raises(InputError):
+            space.mutate(start, rng, changes)
+        assert distances or space.nearest(start, changes) == []
+        return
+    larger = {distance for distance in distances if distance >= changes}
+    promised = min(larger) if larger else max(distances)
+    mutant = space.mutate(start, rng, changes)
+    assert mutant in set(space.enumerate())
+    assert mutant.distance(start) == promised
+    assert set(space.nearest(start, changes)) == {g for g in space.enumerate() if g.distance(start) == promised}
+
+
+@pytest.mark.parametrize("switches", [2, 4, 20, 60])
+def test_without_a_legal_neighbour_the_mutant_is_at_the_next_distance(switches: int) -> None:
+    space, rng = Even(switches), random.Random(0)
+    start = space.sample(rng)
+    assert list(space.neighbours(start)) == []
+    assert space.mutate(start, rng).distance(start) == 2
+    assert len(space.nearest(start)) == math.comb(switches, 2)
+
+
+def test_mutants_from_a_list_are_uniform_over_the_choices_with_an_alternative() -> None:
+    """Of the six legal mutants two change b and c, four change a and b, where an option of a is one in four."""
+    space = Allowed({"a": list("01234"), "b": ["0", "1"], "c": ["0", "1", "2"]}, [])
+    space.allowed = {("0", "0", "0"), *itertools.product("1234", "1", "0"), *itertools.product("0", "1", "12")}
+    start, rng = space.decode([0, 0, 0]), random.Random(0)
+    counts = Counter(space.mutate(start, rng)["a"] == "0" for _ in range(1000))
+    assert chisquare([counts[True], counts[False]]).pvalue > 0.01
+
+
+def test_a_space_of_one_genotype_has_nothing_to_mutate_to() -> None:
+    single = SearchSpace("single", {"a": ["x"], "b": ["y"]})
+    with pytest.raises(InputError, match="'single' has one genotype"):
+        single.mutate(single.decode([0, 0]), random.Random(0))
+    alone = Allowed({"a": ["x", "y"], "b": ["x", "y"]}, {1})
+    with pytest.raises(InputError, match=r"'allowed': constraints leave nothing to mutate \{'a': 'x', 'b': 'y'\} to"):
+        alone.mutate(alone.decode([0, 1]), random.Random(0))
+
+
+@pytest.mark.parametrize("distance", [0, 1, 2, 3, 4])
+def test_neighbours_at_any_distance(distance: int) -> None:
+    start = RAGGED.decode([1, 2, 0, 3])
+    found = list(RAGGED.neighbours(start, distance))
+    assert len(found) == len(set(found))
+    assert set(found) == {g for g in RAGGED.enumerate() if g.distance(start) == distance}
 
 
 def test_a_constraint_between_choices_holds_everywhere() -> None:

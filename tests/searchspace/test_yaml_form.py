@@ -31,6 +31,13 @@ def test_a_registered_space_with_its_parameters(tmp_path: Path) -> None:
     assert space == CPSpace(["semseg", "depth"])
 
 
+def test_a_path_may_be_a_string(tmp_path: Path) -> None:
+    space = load(tmp_path, "space: cp\ntasks: [semseg, depth]\n")
+    assert load_space(str(tmp_path / "space.yaml")) == space
+    with pytest.raises(InputError, match=r"space file missing\.yaml does not exist"):
+        load_space("missing.yaml")
+
+
 def test_choices_written_out(tmp_path: Path) -> None:
     space = load(tmp_path, "name: my switches\nchoices:\n  norm: [batch, group]\n  act: [relu, gelu, silu]\n")
     assert space == SearchSpace("my switches", {"norm": ["batch", "group"], "act": ["relu", "gelu", "silu"]})

@@ -10,6 +10,7 @@ import torch
 
 from searchspace import CPSpace, InputError, SearchSpace, ToySpace, UnknownNameError
 from strategies import GumbelEntropy, build_strategy, entropy_below, gumbel_softmax, probability_gap
+from strategies.one_shot import entropy_at_gap
 from strategies.testing import OneShotSearch
 
 CP4 = CPSpace(["semseg", "depth", "normals", "edge"])
@@ -132,6 +133,39 @@ def test_the_entropy_criterion_freezes_too(threshold: float, frozen: bool) -> No
     assert strategy.report()["frozen"] == (["a"] if frozen else [])
 
 
+def test_entropy_at_a_gap_of_0_3() -> None:
+    """0.44 and four times 0.14; 0.65 and 0.35; a single option."""
+    options = torch.tensor([[True] * 5, [True, True, False, False, False], [True, False, False, False, False]])
+    five = -0.44 * math.log(0.44) - 4 * 0.14 * math.log(0.14)
+    two = -0.65 * math.log(0.65) - 0.35 * math.log(0.35)
+    assert entropy_at_gap(options, 0.3).tolist() == pytest.approx([five, two, 0.0], rel=1e-6)
+    assert five == pytest.approx(1.46, abs=0.005)
+
+
+@pytest.mark.parametrize("freeze", ["gap", "entropy"])
+@pytest.mark.parametrize(("gap", "frozen"), [(0.299, []), (0.301, ["two", "three", "five"])])
+def test_with_equal_others_both_criteria_freeze_at_the_same_gap(freeze: str, gap: float, frozen: list[str]) -> None:
+    space = SearchSpace("s", {name: list("vwxyz")[:n] for n, name in ((2, "two"), (3, "three"), (5, "five"))})
+    strategy = GumbelEntropy(space, freeze=freeze)
+    widths = (2, 3, 5)
+    set_logits(strategy, [[math.log((1 - gap) / n + gap * (k == 1)) for k in range(5)] for n in widths])
+    strategy.update()
+    assert strategy.report()["frozen"] == frozen
+
+
+@pytest.mark.parametrize("freeze", ["gap", "entropy"])
+def test_by_default_a_choice_with_one_option_freezes_at_once(freeze: str) -> None:
+    strategy = GumbelEntropy(SearchSpace("s", {"a": ["only"], "b": ["x", "y"]}), freeze=freeze)
+    strategy.update()
+    assert strategy.report()["frozen"] == ["a"]
+
+
+def test_a_threshold_that_is_given_holds_for_every_choice() -> None:
+    strategy = GumbelEntropy(THREE, freeze="entropy", freeze_threshold=math.log(3) + 1e-6)
+    strategy.update()
+    assert strategy.report()["frozen"] == ["a", "b"]
+
+
 def test_a_frozen_choice_runs_alone_and_stays_for_good() -> None:
     strategy = GumbelEntropy(THREE)
     set_logits(strategy, [[0.0, 3.0, 0.0], [0.0, 0.0, 0.0]])
@@ -157,12 +191,6 @@ def test_freezing_does_not_shift_the_noise_of_the_other_choices() -> None:
         assert [w.item() for _, w in one["b"] if w is not None] == [w.item() for _, w in other["b"] if w is not None]
     assert free.report()["frozen"] == []
     assert frozen.report()["frozen"] == ["a"]
-
-
-def test_a_choice_with_one_option_freezes_at_once() -> None:
-    strategy = GumbelEntropy(SearchSpace("s", {"a": ["only"], "b": ["x", "y"]}))
-    strategy.update()
-    assert strategy.report()["frozen"] == ["a"]
 
 
 # -- the entropy term and the optimiser -----------------------------------------------------------------------------
@@ -242,10 +270,10 @@ def test_learning_goes_on_while_some_choices_are_frozen() -> None:
 @pytest.mark.parametrize(
     ("knobs", "message"),
     [
-        ({"lr": 0.0}, "lr of the architecture must be > 0, got 0.0"),
-        ({"temperature": (1.0, 0.0)}, "temperature must be > 0"),
-        ({"temperature": [1.0]}, "temperature needs its value at the start and at the end"),
-        ({"entropy_weight": [0.0, 0.1, 0.2]}, "entropy_weight needs its value at the start and at the end"),
+        ({"lr": 0.0}, "lr must be a number > 0, got 0.0"),
+        ({"temperature": (1.0, 0.0)}, r"temperature\[1\] must be a number > 0"),
+        ({"temperature": [1.0]}, r"temperature needs two numbers, got \[1.0\]"),
+        ({"entropy_weight": [0.0, 0.1, 0.2]}, "entropy_weight needs two numbers"),
         ({"freeze": "gpa"}, "unknown freeze criterion 'gpa', did you mean 'gap'"),
         ({"learning_rate": 0.1}, "'learning_rate'.*gumbel_entropy"),
         ({"space": 1}, "'space'.*gumbel_entropy"),

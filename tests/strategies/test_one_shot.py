@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from collections.abc import Mapping
 
 import pytest
 import torch
@@ -25,6 +26,7 @@ from strategies import (
     LogitStrategy,
     ProxylessNAS,
     Step,
+    build_strategy,
     gumbel_softmax,
 )
 from strategies.one_shot import sample_dirichlet
@@ -182,6 +184,67 @@ def test_proxyless_keeps_the_probabilities_of_options_that_were_not_sampled() ->
     (left_out,) = [k for k, option in enumerate(SPACE["a"]) if option not in selection.active("a")]
     assert float(after[0, left_out]) == pytest.approx(float(before[0, left_out]), rel=1e-5)
     assert (after[0] - before[0]).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("betas", [(0.0, 0.999), (0.9, 0.999)])
+def test_proxyless_keeps_them_when_a_cost_is_charged(betas: tuple[float, float]) -> None:
+    space = SearchSpace("s", {"a": ["w", "x", "y", "z"], "b": ["x", "y", "z"], "c": ["x"]})
+    strategy = ProxylessNAS(space, seed=0, lr=0.1, betas=betas)
+    strategy.charge(Costs({c: {o: float(k) for k, o in enumerate(os)} for c, os in space.items()}), weight=5.0)
+    for _ in range(20):
+        before = strategy.distribution.probabilities.detach()
+        logits = strategy.distribution.logits.detach().clone()
+        strategy.select_to_learn()
+        strategy.penalised(torch.zeros(())).backward()
+        strategy.update()
+        others = ~strategy.pair
+        assert torch.equal(strategy.distribution.logits.detach()[others], logits[others])
+        after = strategy.distribution.probabilities.detach()
+        torch.testing.assert_close(after[others], before[others], rtol=1e-5, atol=1e-7)
+        moved = (after - before) * strategy.pair
+        assert (moved.abs().amax(-1) > 1e-4).tolist() == [True, True, False]
+
+
+def test_the_gradient_of_a_charged_cost_moves_probability_within_the_pair() -> None:
+    """With m = p_x + p_y fixed, d/d logit_x of ``p_x s_x + p_y s_y`` is ``p_x p_y / m (s_x - s_y)``."""
+    strategy = ProxylessNAS(SPACE, seed=2)
+    strategy.charge(Costs({"a": {"x": 0.0, "y": 1.0, "z": 4.0}, "b": {"x": 0.0, "y": 0.0}}), weight=3.0)
+    logits = set_logits(strategy, [0.3, -0.2, 0.5], [0.1, -0.4])
+    one, other = (SPACE["a"].index(option) for option, _ in strategy.select_to_learn()["a"])
+    penalty = strategy.penalty()
+    assert penalty is not None
+    p, share = torch.softmax(logits.detach()[0], -1), torch.tensor([0.0, 0.25, 1.0])
+    assert float(penalty.detach()) == pytest.approx(3.0 * float(p @ share), rel=1e-5)
+    (gradient,) = torch.autograd.grad(penalty, logits)
+    expected = torch.zeros(3)
+    expected[one] = 3.0 * p[one] * p[other] / (p[one] + p[other]) * (share[one] - share[other])
+    expected[other] = -expected[one]
+    torch.testing.assert_close(gradient[0], expected)
+    assert (gradient[1] == 0).all()
+
+
+def test_charged_proxyless_learns_the_cheapest_genotype() -> None:
+    space = ToySpace(choices=3, options=4, seed=0)
+    strategy = ProxylessNAS(space, seed=1, lr=0.05)
+    strategy.charge(Costs({c: {o: float(k) for k, o in enumerate(os)} for c, os in space.items()}), weight=1.0)
+    for _ in range(300):
+        strategy.select_to_learn()
+        strategy.penalised(torch.zeros(())).backward()
+        strategy.update()
+    assert set(strategy.genotype().values()) == {"o0"}
+
+
+def test_independent_distributions_cannot_meet_constraints_between_choices() -> None:
+    class Constrained(SearchSpace):
+        def violation(self, choices: Mapping[str, str]) -> str | None:
+            return "a and b must differ" if choices["a"] == choices["b"] else None
+
+    space = Constrained("different", {"a": ["x", "y"], "b": ["x", "y"]})
+    for name in ("gumbel_entropy", "darts", "proxyless", "drnas", "enas", "nni_darts", "nni_random_one_shot"):
+        strategy = build_strategy(name, space, seed=0)
+        assert not strategy.supports(space), name
+        assert strategy.supports(SPACE), name
+    assert build_strategy("fixed", space, seed=0, knobs={"genotype": space.decode([0, 1])}).supports(space)
 
 
 def test_dirichlet_samples_have_the_moments_of_the_distribution() -> None:

@@ -5,21 +5,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from atrc.config import Config
-from atrc.data import Batch, Dataset, eval_transform, evaluation_batches
+from atrc.data import Batch, Dataset, Subset, eval_transform, evaluation_batches
+from atrc.machine.stopping import Interrupted, Stop
 from atrc.network import Predictions, multi_task_loss
 from atrc.tasks import Task
-from atrc.training.stopping import Interrupted, Stop
 from searchspace import Registry
-from strategies import Trial
+from strategies import Score, Trial
+from strategies._base import spawn_seed
 
 __all__ = ["SCORERS", "Score", "Scorer", "Setting"]
+
+_SCORED = 5
+"""Spawns the seed of the draw of held-out images; smaller keys belong to the search."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,12 @@ class Setting:
     """What a scorer may use.
 
     Attributes:
-        config: Of the search.
-        seed: Of the search.
+        config: The config of the search.
+        seed: The seed of the search.
         device: Where to compute.
-        tasks: Fitted to the training data.
-        train: What weights learn from.
-        held_out: What scores are taken on.
+        tasks: The tasks, fitted to the training data.
+        train: The images that weights learn from.
+        held_out: The images that scores are taken on, or drawn from.
         stop: Whether somebody asked to stop.
         tick: Called after every training step.
     """
@@ -46,26 +50,56 @@ class Setting:
     stop: Stop
     tick: Callable[[], Any] = lambda: None
 
+    @property
+    def images(self) -> int:
+        """Number of held-out images that a score looks at: ``trials.images``, or all if there are not as many."""
+        return len(self._scored)
+
+    @cached_property
+    def _scored(self) -> Dataset:
+        """A draw from the whole held-out part: the first images of a sorted list show its first scenes alone."""
+        number, count = self.config.trials.images, len(self.held_out)
+        if number is None or number >= count:
+            return self.held_out
+        rng = np.random.default_rng(spawn_seed(self.seed, _SCORED))
+        return Subset(self.held_out, sorted(rng.choice(count, number, replace=False).tolist()))
+
     def held_out_batches(self) -> Iterator[Batch]:
-        """The first ``trials.images`` held-out images, as validation sees them."""
-        size = self.config.evaluate_batch
-        batches = evaluation_batches(
-            self.held_out, self.tasks, eval_transform(self.held_out.info.size), batch_size=size
+        """The held-out images that scores are taken on, as validation sees them.
+
+        They are ``trials.images`` of the held-out part, drawn once by the seed; None takes all. Their order is that of
+        the held-out part. A batch has ``evaluate_batch`` images, the last one may have fewer.
+        """
+        return evaluation_batches(
+            self._scored,
+            self.tasks,
+            eval_transform(self.held_out.info.size),
+            batch_size=self.config.evaluate_batch,
         )
-        number = self.config.trials.images
-        return batches if number is None else islice(batches, -(-number // size))
 
     @torch.no_grad()
     def held_out_loss(self, predict: Callable[[Batch], Predictions]) -> float:
-        """Mean total loss over `held_out_batches`."""
-        total, images = 0.0, 0
+        """Mean over the images of `held_out_batches` of each image's total loss.
+
+        The loss of every image is taken by itself, so that the mean does not depend on ``evaluate_batch``. A task
+        without any label in an image adds 0 to its loss, as in training; an image without any label counts as 0.
+
+        Args:
+            predict: Gives the predictions for a batch on the device; it must treat every image by itself.
+
+        Returns:
+            A loss, not finite if a prediction is not.
+
+        Raises:
+            Interrupted: Somebody asked to stop.
+        """
+        losses: list[float] = []
         for cpu_batch in self.held_out_batches():
             self.check_stop()
             batch = cpu_batch.to(self.device)
-            loss: Tensor = multi_task_loss(predict(batch), batch, self.tasks)[0]
-            total += float(loss) * len(batch.image)
-            images += len(batch.image)
-        return total / images
+            of_images = [multi_task_loss(*one, self.tasks)[0] for one in _single_images(predict(batch), batch)]
+            losses += torch.stack(of_images).tolist()
+        return sum(losses) / len(losses)
 
     def check_stop(self) -> None:
         """Raises Interrupted if somebody asked to stop."""
@@ -73,32 +107,48 @@ class Setting:
             raise Interrupted("stopped within a trial, which a resumed run starts again")
 
 
-@dataclass(frozen=True)
-class Score:
-    """The outcome of a trial.
-
-    Attributes:
-        value: Higher is better.
-        samples: Images that it took: seen in training, or looked at.
-    """
-
-    value: float
-    samples: int
+def _single_images(predictions: Predictions, batch: Batch) -> Iterator[tuple[Predictions, Batch]]:
+    """Predictions and batches of one image each, all tensors still with their batch dimension."""
+    for start in range(len(batch)):
+        image = slice(start, start + 1)
+        yield (
+            Predictions(
+                {task: maps[image] for task, maps in predictions.final.items()},
+                {task: maps[image] for task, maps in predictions.regions.items()},
+                {task: [maps[image] for maps in scales] for task, scales in predictions.initial.items()},
+            ),
+            Batch(
+                batch.image[image],
+                {task: label[image] for task, label in batch.labels.items()},
+                batch.valid[image],
+                batch.ids[image],
+            ),
+        )
 
 
 class Scorer(ABC):
-    """Scores genotypes. Built from a `Setting` and the options of the config's ``trials.scorer``."""
+    """Scores genotypes. Built from a `Setting` and the options of the config's ``trials.scorer``.
+
+    A scorer can be called, so that it is a ``score`` of `strategies.Search`.
+    """
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
 
+    def __call__(self, trial: Trial) -> Score:
+        """The same as `score`."""
+        return self.score(trial)
+
     @abstractmethod
     def samples(self, trial: Trial) -> int:
-        """What `score` will take."""
+        """Number of images that `score` will take: each counts each time it passes through a network."""
 
     @abstractmethod
     def score(self, trial: Trial) -> Score:
         """Scores a genotype. The same trial of the same search gets the same score.
+
+        Returns:
+            A score; a value that is not finite is a failed trial.
 
         Raises:
             Interrupted: Somebody asked to stop.

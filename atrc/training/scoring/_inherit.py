@@ -1,85 +1,131 @@
-"""Scoring a genotype with the weights of a trained supergraph: no training, one pass over held-out images."""
+"""Scoring a genotype with the weights of a supernet: no training, one pass over held-out images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import nn
 
-from atrc.data import Batch, BatchLoader
+from atrc.build import build_space
+from atrc.data import Batch, collate
 from atrc.network import SearchNetwork
+from atrc.runs import RunDirectory
 from atrc.training.augmentation import training_transform
 from atrc.training.scoring._base import SCORERS, Score, Scorer, Setting
-from searchspace import Genotype, InputError, Selection
+from searchspace import Genotype, InputError, SearchSpace, Selection
 from strategies import Trial
+from strategies._base import spawn_seed
+from strategies._statistics import pooled_statistics
 
-__all__ = ["InheritScorer", "inherited_loss", "recalibrate"]
+__all__ = ["InheritScorer", "InheritedScorer", "recalibrate"]
 
-RECALIBRATION_BATCHES = 8
+CHUNK = 8
+"""Images of a forward pass that takes statistics: they depend on it, and must not on sizes set for speed or memory."""
+_RECALIBRATION = 6
+"""Spawns the seed of the draw of training images; smaller keys belong to the search and to the held-out images."""
 
 
 @torch.no_grad()
 def recalibrate(network: SearchNetwork, genotype: Genotype, batches: Iterable[Batch], device: torch.device) -> None:
-    """Takes the batch-norm statistics of what a genotype runs anew, as plain means over batches.
+    """Takes the batch-norm statistics of what a genotype runs anew, pooled over batches.
 
-    A supergraph's running statistics mix all paths that ran through a layer, and predict badly for any one of them.
+    A supernet's running statistics mix all paths that ran through a layer, and predict badly for any one of them.
+
+    Args:
+        network: Ends in evaluation mode; dropout does not act.
+        genotype: A genotype of its space.
+        batches: Training images; see `strategies._statistics.pooled_statistics` on how the cut into batches matters.
+        device: The network's device.
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a cumulative mean
-    network.train()
     selection = Selection.of(genotype)
-    for batch in batches:
-        network(batch.image.to(device), selection, batch.valid.to(device))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
     network.eval()
+    with pooled_statistics(network):
+        for batch in batches:
+            network(batch.image.to(device), selection, batch.valid.to(device))
 
 
-def inherited_loss(network: SearchNetwork, genotype: Genotype, setting: Setting) -> float:
-    """Held-out loss of a genotype with a supergraph's weights, its batch-norm statistics recalibrated first."""
-    config = setting.config
-    loader = BatchLoader(
-        setting.train,
-        setting.tasks,
-        training_transform(config.augmentation, setting.train.info.size),
-        batch_size=config.search.batch_size,
-        seed=setting.seed,
-    )
-    recalibrate(network, genotype, islice(loader.iterate(), RECALIBRATION_BATCHES), setting.device)
-    selection = Selection.of(genotype)
-    return setting.held_out_loss(lambda batch: network(batch.image, selection, batch.valid))
+class InheritedScorer(Scorer):
+    """Minus the held-out loss with the weights of a supernet, after its batch norms are recalibrated.
 
-
-@SCORERS.register("inherit")
-class InheritScorer(Scorer):
-    """Minus the held-out loss with the weights of a finished search run.
+    The statistics are taken on ``trials.recalibration`` training images. They are drawn by the seed, an epoch after
+    the other if there are fewer, augmented as in training, and always cut into chunks of 8.
 
     Args:
         setting: See `Scorer`.
-        run: Directory of a one-shot search of the same tasks.
+        network: A supernet of the search's space on the setting's device. Its weights are left as they are; its
+            batch-norm statistics are those of the genotype that was scored last.
     """
 
-    def __init__(self, setting: Setting, run: str) -> None:
-        from atrc.runs import RunDirectory
-        from atrc.training.execute import load_learner  # which runs scorers
-
+    def __init__(self, setting: Setting, network: SearchNetwork) -> None:
         super().__init__(setting)
-        network = load_learner(RunDirectory.open(Path(run)), setting.device).network
-        if not isinstance(network, SearchNetwork):
-            raise InputError(f"run {run} trained no supergraph whose weights could be inherited")
-        if set(network.tasks) != set(setting.tasks):
-            raise InputError(f"run {run} is of the tasks {', '.join(network.tasks)}, not {', '.join(setting.tasks)}")
         self.network = network
 
     def samples(self, trial: Trial) -> int:
-        images = self.setting.config.trials.images or len(self.setting.held_out)
-        return images + RECALIBRATION_BATCHES * self.setting.config.search.batch_size
+        return self.setting.config.trials.recalibration + self.setting.images
 
     def score(self, trial: Trial) -> Score:
-        return Score(-inherited_loss(self.network, trial.genotype, self.setting), self.samples(trial))
+        self.recalibrate(trial.genotype)
+        selection = Selection.of(trial.genotype)
+        loss = self.setting.held_out_loss(lambda batch: self.network(batch.image, selection, batch.valid))
+        return Score(-loss, self.samples(trial))
+
+    def recalibrate(self, genotype: Genotype) -> None:
+        """Leaves the network in evaluation mode with the batch-norm statistics of a genotype.
+
+        Raises:
+            Interrupted: Somebody asked to stop.
+        """
+        recalibrate(self.network, genotype, self._recalibration_batches(), self.setting.device)
+
+    def _recalibration_batches(self) -> Iterator[Batch]:
+        setting = self.setting
+        train, number = setting.train, setting.config.trials.recalibration
+        transform = training_transform(setting.config.augmentation, train.info.size)
+        rng = np.random.default_rng(spawn_seed(setting.seed, _RECALIBRATION))
+        epochs = [rng.permutation(len(train)) for _ in range(-(-number // len(train)))]
+        drawn = np.concatenate(epochs)[:number]
+        # A last image alone joins the chunk before: a norm after global pooling needs two images.
+        for chunk in np.split(drawn, range(CHUNK, number - 1, CHUNK)):
+            setting.check_stop()
+            yield collate([transform(train[int(index)], setting.tasks, rng) for index in chunk])
+
+
+@SCORERS.register("inherit")
+class InheritScorer(InheritedScorer):
+    """Minus the held-out loss with the weights of a finished search run, see `InheritedScorer`.
+
+    Args:
+        setting: See `Scorer`.
+        run: Directory of a one-shot search of the same tasks, in a space with the same choices and at least the same
+            options.
+
+    Raises:
+        InputError: The run has no supernet, or one of other tasks, choices or options.
+    """
+
+    def __init__(self, setting: Setting, run: str | Path) -> None:
+        from atrc.training import load_learner  # which runs scorers
+
+        network = load_learner(RunDirectory.open(Path(run)), setting.device).network
+        if not isinstance(network, SearchNetwork):
+            raise InputError(f"run {run} trained no supernet whose weights could be inherited")
+        if set(network.tasks) != set(setting.tasks):
+            raise InputError(f"run {run} is of the tasks {', '.join(network.tasks)}, not {', '.join(setting.tasks)}")
+        _check_choices(network.space, build_space(setting.config), run)
+        super().__init__(setting, network)
+
+
+def _check_choices(trained: SearchSpace, searched: SearchSpace, run: str | Path) -> None:
+    """Refuses a supernet that cannot run every genotype of the space."""
+    for choice, options in searched.items():
+        lacking = [option for option in options if choice not in trained or option not in trained[choice]]
+        if lacking:
+            raise InputError(
+                f"the supernet of run {run} lacks options of choice {choice!r} of the search's space: "
+                f"{', '.join(lacking)}; search a space that the run has, or inherit from another run"
+            )
+    for choice in trained:
+        if choice not in searched:
+            raise InputError(f"the supernet of run {run} has the choice {choice!r}, which the search's space lacks")

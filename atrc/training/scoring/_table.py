@@ -19,14 +19,14 @@ class TableScorer(Scorer):
 
     The table is a CSV file with a column per choice of the space, holding options, and the columns ``score`` (higher
     is better) and, optionally, ``samples``. Several rows of a genotype are its seeds. Where there are ``budget``
-    columns, a row is that of the trial's budget.
+    columns, a row is that of the trial's budget. A score of ``nan`` is a failed trial.
 
     Args:
         setting: See `Scorer`.
         file: Path of the table.
     """
 
-    def __init__(self, setting: Setting, file: str) -> None:
+    def __init__(self, setting: Setting, file: str | Path) -> None:
         super().__init__(setting)
         self._file = file
         self._scores: dict[tuple[Genotype, float], list[tuple[float, int]]] = {}

@@ -20,11 +20,12 @@ class TrainScorer(Scorer):
     """Minus the held-out loss after training the derived network from scratch.
 
     Optimiser and schedule are those of the config's ``search`` section; a full training has ``trials.steps`` steps,
-    and the schedule ends with the trial's budget.
+    and the schedule ends with the trial's budget. Training images and held-out images count as samples. A training
+    that diverges gives a value that is not finite.
     """
 
     def samples(self, trial: Trial) -> int:
-        return self._steps(trial) * self.setting.config.search.batch_size
+        return self._steps(trial) * self.setting.config.search.batch_size + self.setting.images
 
     def _steps(self, trial: Trial) -> int:
         return max(1, round(trial.budget * self.setting.config.trials.steps))

@@ -24,7 +24,7 @@ from atrc.training import Interrupted, execute, load_learner
 from atrc.training.memory import peak_memory, reset_peak_memory
 from atrc.training.scoring import SCORERS, Setting
 from atrc.training.scoring._inherit import recalibrate
-from atrc.training.stopping import Stop
+from atrc.machine.stopping import Stop
 from searchspace import InputError
 from strategies import Trial
 

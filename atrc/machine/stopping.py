@@ -1,4 +1,4 @@
-"""Being asked to stop: SIGINT and SIGTERM as a request that is met at the next convenient moment."""
+"""Being asked to stop: SIGINT and SIGTERM as a request that is handled at the next step boundary."""
 
 from __future__ import annotations
 
@@ -23,27 +23,29 @@ class Stop:
 
 
 @contextmanager
-def stop_requests(*, insist: bool) -> Iterator[Stop]:
+def stop_requests(*, insist: bool, stop: Stop | None = None) -> Iterator[Stop]:
     """Remembers SIGINT and SIGTERM instead of dying of them; afterwards they are handled as before.
 
     Args:
         insist: Whether a second signal raises ``KeyboardInterrupt`` at once.
+        stop: Where it is remembered; by default a new one.
     """
-    stop = Stop()
+    asked = stop or Stop()
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
-        yield stop
+        yield asked
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def ask(*_: object) -> None:
-        if stop.requested and insist:
+        if asked.requested and insist:
             raise KeyboardInterrupt
-        stop.requested = True
+        asked.requested = True
 
     try:
-        for number in before:
-            signal.signal(number, ask)
-        yield stop
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:  # a worker leaves Ctrl-C to its parent
+                signal.signal(number, ask)
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

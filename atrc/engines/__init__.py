@@ -1,0 +1,5 @@
+"""Where jobs run, and how many at once. An engine knows no run and no search: it is given functions by their names."""
+
+from atrc.engines._local import JobFailed, Processes
+
+__all__ = ["JobFailed", "Processes"]

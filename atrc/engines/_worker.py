@@ -1,0 +1,64 @@
+"""A process that does one job after the other, as long as its parent lives."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from typing import Any
+
+from atrc.machine.stopping import Interrupted
+from searchspace import InputError
+
+__all__ = ["work"]
+
+
+def work(answers: int, slot: int) -> None:
+    """Reads jobs from standard input, a JSON object a line, until it ends.
+
+    Args:
+        answers: A file descriptor that gets one JSON object a job.
+        slot: The number of this worker, for jobs that ask for it.
+    """
+    jobs: queue.Queue[str | None] = queue.Queue()
+    busy = threading.Event()
+    threading.Thread(target=_listen, args=(jobs, busy), daemon=True).start()
+    with os.fdopen(answers, "w", encoding="utf-8") as file:
+        for line in iter(jobs.get, None):
+            busy.set()
+            answer = _answer(line, slot)
+            busy.clear()
+            try:
+                file.write(json.dumps(answer) + "\n")
+                file.flush()
+            except BrokenPipeError:  # nobody listens any more
+                return
+
+
+def _listen(jobs: queue.Queue[str | None], busy: threading.Event) -> None:
+    """Passes jobs on. When the parent is gone the job at hand is asked to stop, and no other one begins."""
+    for line in sys.stdin:
+        jobs.put(line)
+    jobs.put(None)
+    if busy.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _answer(line: str, slot: int) -> dict[str, Any]:
+    job = json.loads(line)
+    arguments = {**job["arguments"], **({"slot": slot} if "slot" in job["arguments"] else {})}
+    try:
+        module, function = job["function"].split(":")
+        return {"result": getattr(importlib.import_module(module), function)(**arguments)}
+    except Interrupted as error:
+        return {"error": "Interrupted", "message": str(error)}
+    except InputError as error:
+        return {"error": "InputError", "message": str(error)}
+    except Exception as error:
+        traceback.print_exc()
+        return {"error": "failed", "message": f"{type(error).__name__}: {error}"}

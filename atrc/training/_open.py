@@ -1,0 +1,190 @@
+"""A trained run in use: its network, and its metrics on a split."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from atrc.build import (
+    build_network,
+    build_search_network,
+    build_space,
+    build_tasks,
+    describe_dataset,
+    import_plugins,
+)
+from atrc.config import Config
+from atrc.data import Batch, Dataset, eval_transform, evaluation_batches
+from atrc.runs import RunDirectory
+from atrc.training.checkpoint import latest, load_checkpoint
+from atrc.training.evaluation import evaluate
+from atrc.training.learner import Learner, SearchLearner, WeightLearner
+from atrc.training.prediction_files import PredictionFiles
+from atrc.machine.stopping import Interrupted, Stop
+from searchspace import InputError
+from strategies import STRATEGIES, MultiTrialStrategy, OneShotStrategy, build_strategy
+
+__all__ = [
+    "build_run_strategy",
+    "build_search_learner",
+    "build_weight_learner",
+    "evaluate_split",
+    "fitting",
+    "load_learner",
+    "pick_device",
+]
+
+
+def pick_device(name: str) -> torch.device:
+    """``auto`` is the GPU where there is one.
+
+    Raises:
+        InputError: No such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {name!r} cannot be used: {' '.join(str(error).split())[:100]}") from None
+    return device
+
+
+def build_run_strategy(run: RunDirectory) -> OneShotStrategy | MultiTrialStrategy | None:
+    """The strategy of a search, which is of one of the two kinds; None for any other run."""
+    if run.spec.kind != "search":
+        return None
+    name, knobs = run.config.strategy.name, run.config.strategy.options
+    if "storage" in inspect.signature(STRATEGIES[name]).parameters:
+        if knobs.get("storage") is None:
+            # A study that the user puts nowhere lies in the run.
+            knobs |= {"storage": f"sqlite:///{run.path.resolve() / 'study.db'}", "shared": False}
+        elif knobs.get("study") is None:
+            study = f"{run.config.name}-{run.spec.model}-{name}-seed{run.spec.seed}"
+            knobs |= {"study": study, "join": False}
+    strategy = build_strategy(name, build_space(run.config), seed=run.spec.seed, knobs=knobs)
+    assert isinstance(strategy, OneShotStrategy | MultiTrialStrategy)
+    return strategy
+
+
+def build_weight_learner(run: RunDirectory, device: torch.device, *, pretrained: bool = True) -> WeightLearner:
+    """The network of a training run, newly initialised."""
+    config = run.config
+    tasks = build_tasks(config, describe_dataset(config))
+    network = build_network(config, tasks, run.spec.model, run.genotype(), pretrained=pretrained).to(device)
+    return WeightLearner(network, config.train, autocast=config.precision == "bfloat16")
+
+
+def build_search_learner(
+    run: RunDirectory, strategy: OneShotStrategy, device: torch.device, *, pretrained: bool = True
+) -> SearchLearner:
+    """The supernet of a search, newly initialised."""
+    config = run.config
+    supernet = build_search_network(config, build_tasks(config, describe_dataset(config)), pretrained=pretrained)
+    return SearchLearner(supernet.to(device), strategy, config.search, autocast=config.precision == "bfloat16")
+
+
+def load_learner(run: RunDirectory, device: torch.device) -> Learner:
+    """The trained network of a run, in evaluation mode.
+
+    Raises:
+        InputError: The run has no checkpoint yet, or a damaged one.
+    """
+    import_plugins(run.config)
+    strategy = build_run_strategy(run)
+    if isinstance(strategy, MultiTrialStrategy):
+        raise InputError(f"run {run.path} is a search by trials, which keeps no network: train what it found")
+    checkpoint = latest(run.checkpoints)
+    if checkpoint is None:
+        raise InputError(f"run {run.path} has no checkpoint yet; start it with: atrc resume {run.path}")
+    learner: Learner
+    if strategy is None:
+        learner = trained = build_weight_learner(run, device, pretrained=False)
+        fitting(checkpoint, lambda saved: trained.load_state_dict(saved["learner"]))
+    else:
+        learner = searched = build_search_learner(run, strategy, device, pretrained=False)
+        fitting(checkpoint, lambda saved: _load_searched(searched, saved))
+    learner.network.eval()
+    return learner
+
+
+def _load_searched(learner: SearchLearner, saved: Mapping[str, Any]) -> None:
+    """From a checkpoint of this version, or of one that had a learner instead of a search."""
+    if "learner" in saved:
+        supernet, strategy, tasks = (saved["learner"][part] for part in ("network", "strategy", "tasks"))
+    else:
+        supernet, strategy = saved["search"]["training"]["supernet"], saved["search"]["strategy"]
+        tasks = saved["tasks"]
+    learner.network.load_state_dict(supernet)
+    learner.strategy.load_state_dict(strategy)
+    learner.load_task_state(tasks)
+
+
+def fitting(checkpoint: Path, load: Any) -> dict[str, Any]:
+    """Hands the content of a checkpoint to what loads it; returns the content.
+
+    Raises:
+        InputError: A damaged checkpoint, or one of other networks than this version builds.
+    """
+    saved = load_checkpoint(checkpoint)
+    try:
+        load(saved)
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:  # what torch raises where names or shapes differ
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"{checkpoint} does not fit what its run's config makes in this version: {reason}") from None
+    return saved
+
+
+def evaluate_split(
+    config: Config,
+    learner: Learner,
+    split: Dataset,
+    device: torch.device,
+    *,
+    save_predictions: Path | None = None,
+    stop: Stop | None = None,
+    quiet: bool = False,
+    position: int = 0,
+) -> dict[str, float]:
+    """Metrics of a learner on a split.
+
+    Args:
+        config: Says how many images at a time, and by how many processes they are prepared.
+        learner: What is measured.
+        split: With the labels of all its tasks.
+        device: Where the learner computes.
+        save_predictions: The folder where every decoded map is written, see `PredictionFiles`; None writes none.
+        stop: Asks for an early end.
+        quiet: No progress bar.
+        position: Line of the progress bar, where several runs share a screen.
+
+    Raises:
+        InputError: A sample cannot be read, or a prediction cannot be written.
+        Interrupted: ``stop`` was requested.
+    """
+    save = None if save_predictions is None else PredictionFiles(save_predictions, learner.tasks)
+    batches = evaluation_batches(
+        split,
+        learner.tasks,
+        eval_transform(split.info.size),
+        batch_size=config.evaluate_batch,
+        workers=config.workers,
+    )
+    total = -(-len(split) // config.evaluate_batch)
+
+    def watched() -> Iterator[Batch]:
+        for batch in tqdm(
+            batches, total=total, desc="evaluate", unit="batch", disable=quiet, position=position, leave=False
+        ):
+            if stop is not None and stop.requested:
+                raise Interrupted("stopped during evaluation; a resumed run starts it again")
+            yield batch
+
+    learner.network.eval()
+    return evaluate(learner.predict, watched(), learner.tasks, device, save=save)

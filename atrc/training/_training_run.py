@@ -1,0 +1,148 @@
+"""Executing a run that trains a stand-alone network."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from atrc.build import build_dataset, fit_tasks
+from atrc.data import BatchLoader, skipped_samples
+from atrc.resources import count_multiply_adds, count_parameters
+from atrc.runs import Result, RunDirectory
+from atrc.training._open import build_weight_learner, evaluate_split, fitting
+from atrc.training.augmentation import training_transform
+from atrc.training.checkpoint import latest, save_checkpoint
+from atrc.training.learner import WeightLearner
+from atrc.training.memory import peak_memory
+from atrc.machine.stopping import Interrupted, Stop, stop_requests
+from searchspace import InputError
+
+__all__ = ["execute_training", "refuse_divergence"]
+
+
+@dataclass
+class _State:
+    """How far a run is."""
+
+    step: int = 0
+    seconds: float = 0.0
+
+
+def execute_training(run: RunDirectory, device: torch.device, *, quiet: bool, position: int) -> Result:
+    """Trains to the end, from the newest checkpoint if there is one; see `atrc.training.execute`."""
+    config, training = run.config, run.config.train
+    # Initialisation and dropout draw from torch's global generator, which is seeded here and saved in checkpoints.
+    torch.manual_seed(run.spec.seed)
+    learner = build_weight_learner(run, device)
+    # both, so that a split that cannot be read is found before the training and not after it
+    train, validation = (build_dataset(config, split, learner.tasks) for split in ("train", "val"))
+    loader = BatchLoader(
+        train,
+        learner.tasks,
+        training_transform(config.augmentation, train.info.size),
+        batch_size=training.batch_size,
+        seed=run.spec.seed,
+        workers=config.workers,
+        pin=device.type == "cuda",
+    )
+    state = _State()
+    checkpoint = latest(run.checkpoints)
+    if checkpoint is None:
+        fit_tasks(learner.tasks, train)
+    else:
+        saved = fitting(checkpoint, lambda found: learner.load_state_dict(found["learner"]))
+        _restore(saved, learner, state)
+    run.rewind(state.step, "metrics.jsonl")
+    with stop_requests(insist=True) as stop:
+        _train(run, learner, loader, state, stop, quiet=quiet, position=position)
+        metrics = evaluate_split(config, learner, validation, device, stop=stop, quiet=quiet, position=position)
+    result = Result(
+        metrics=metrics,
+        steps=training.steps,
+        samples=training.steps * training.batch_size,
+        seconds=round(state.seconds, 3),
+        parameters=count_parameters(learner.network),
+        multiply_adds=count_multiply_adds(learner.network, train.info.size),
+        peak_memory=peak_memory(device),
+        skipped=skipped_samples(train=train, val=validation),
+    )
+    run.write_result(result)
+    return result
+
+
+def _train(
+    run: RunDirectory,
+    learner: WeightLearner,
+    loader: BatchLoader,
+    state: _State,
+    stop: Stop,
+    *,
+    quiet: bool,
+    position: int,
+) -> None:
+    config, training = run.config, run.config.train
+    bar = tqdm(
+        total=training.steps,
+        initial=state.step,
+        desc=f"{run.spec.model} seed {run.spec.seed}",
+        unit="step",
+        disable=quiet,
+        position=position,
+        leave=position == 0,
+        dynamic_ncols=True,
+    )
+    started, before = time.perf_counter(), state.seconds
+    with bar:
+        for step, batch in enumerate(loader.iterate(state.step, training.steps), state.step):
+            parts = learner.step(batch.to(learner.device), step)
+            state.step = step + 1
+            state.seconds = before + time.perf_counter() - started
+            bar.update()
+            if state.step % config.log_every == 0 or state.step == training.steps:
+                numbers = {name: float(value) for name, value in parts.items()}
+                refuse_divergence(run, numbers, step, training.lr)
+                lr = learner.optimizer.param_groups[-1]["lr"]
+                run.append(
+                    "metrics.jsonl",
+                    {"step": state.step, "seconds": round(state.seconds, 3), "lr": lr, **numbers},
+                )
+                bar.set_postfix(loss=f"{numbers['loss']:.3f}", refresh=False)
+            if state.step % config.checkpoint_every == 0 or state.step == training.steps or stop.requested:
+                save_checkpoint(run.checkpoints, _all_state(learner, state))
+            if stop.requested:
+                raise Interrupted(
+                    f"stopped at step {state.step} of {training.steps}; continue: atrc resume {run.path}"
+                )
+
+
+def refuse_divergence(run: RunDirectory, numbers: dict[str, float], step: int, lr: float) -> None:
+    """Raises InputError if a loss is not finite."""
+    if not all(map(math.isfinite, numbers.values())):
+        raise InputError(
+            f"the loss of {run.path} became {numbers['loss']} at step {step}; lower the learning rate ({lr}) or set "
+            "clip_norm"
+        )
+
+
+def _all_state(learner: WeightLearner, state: _State) -> dict[str, Any]:
+    generators = {"cpu": torch.get_rng_state()}
+    if learner.device.type == "cuda":
+        generators["cuda"] = torch.cuda.get_rng_state(learner.device)
+    return {
+        "step": state.step,
+        "seconds": state.seconds,
+        "learner": learner.state_dict(),
+        "generators": generators,
+    }
+
+
+def _restore(saved: dict[str, Any], learner: WeightLearner, state: _State) -> None:
+    torch.set_rng_state(saved["generators"]["cpu"])
+    if "cuda" in saved["generators"] and learner.device.type == "cuda":
+        torch.cuda.set_rng_state(saved["generators"]["cuda"], learner.device)
+    state.step, state.seconds = saved["step"], saved["seconds"]

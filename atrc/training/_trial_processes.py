@@ -1,0 +1,89 @@
+"""Trials of one search in several processes."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from atrc.build import build_space, import_plugins
+from atrc.engines import Processes
+from atrc.runs import RunDirectory
+from atrc.training._open import pick_device
+from atrc.training.allocator import keep_memory
+from atrc.training.scoring import Scorer
+from atrc.machine.stopping import Stop, stop_requests
+from atrc.machine.threads import threads_of_a_run
+from strategies import Score, Trial
+
+__all__ = ["TrialProcesses", "score_trial"]
+
+
+class TrialProcesses:
+    """A scorer whose trials are scored by other processes, each as the search's own process would score it.
+
+    Args:
+        scorer: What scores here, and says what a trial takes.
+        run: The search's directory, from which a process builds the same scorer.
+        number: Number of processes.
+    """
+
+    def __init__(self, scorer: Scorer, run: Path, number: int) -> None:
+        self._scorer, self._run = scorer, run
+        self._engine = Processes(number)
+
+    def __enter__(self) -> None:
+        self._engine.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._engine.__exit__(*error)
+
+    def samples(self, trial: Trial) -> int:
+        """Images that a score will take."""
+        return self._scorer.samples(trial)
+
+    def __call__(self, trial: Trial) -> Score:
+        return self._scorer(trial)
+
+    def submit(self, trial: Trial) -> Future[Score]:
+        """The score of a trial, made by the next process that is free."""
+        outcome: Future[Score] = Future()
+        job = self._engine.submit(
+            "atrc.training._trial_processes:score_trial",
+            run=str(self._run),
+            number=trial.number,
+            genotype=dict(trial.genotype),
+            budget=trial.budget,
+        )
+
+        def pass_on(done: Future[Any]) -> None:
+            error = done.exception()
+            if error is not None:
+                outcome.set_exception(error)
+            else:
+                outcome.set_result(Score(**done.result()))
+
+        job.add_done_callback(pass_on)
+        return outcome
+
+
+def score_trial(run: str, number: int, genotype: dict[str, str], budget: float) -> dict[str, Any]:
+    """Scores a trial of a search in this process."""
+    directory = RunDirectory.open(Path(run))
+    scorer = _scorer(run)
+    with stop_requests(insist=True, stop=scorer.setting.stop), threads_of_a_run(directory.config.threads):
+        trial = Trial(number, build_space(directory.config).genotype(genotype), budget)
+        score = scorer.score(trial)
+    return {"value": score.value, "samples": score.samples, "metrics": dict(score.metrics)}
+
+
+@lru_cache(maxsize=1)
+def _scorer(run: str) -> Scorer:
+    from atrc.training._search_run import build_scorer, trial_setting  # which hands trials to this module
+
+    directory = RunDirectory.open(Path(run))
+    keep_memory()
+    import_plugins(directory.config)
+    with threads_of_a_run(directory.config.threads):
+        return build_scorer(trial_setting(directory, pick_device(directory.config.device), Stop()))

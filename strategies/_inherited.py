@@ -1,0 +1,65 @@
+"""Scores with the weights of a trained supernet: what a second stage uses unless it is given a scorer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from searchspace import InputError, Selection
+from strategies._base import Trial
+from strategies._budget import Score
+from strategies._data import images_in
+from strategies._statistics import pooled_statistics
+
+__all__ = ["InheritedScore"]
+
+
+class InheritedScore:
+    """Minus the held-out loss of a genotype with a supernet's weights, as a mean over images.
+
+    A supernet's running batch-norm statistics mix all paths that ran through a layer. They are taken anew for every
+    genotype, from training batches, before the loss is taken in evaluation mode.
+
+    Args:
+        supernet: Its weights are left as they are; its batch-norm statistics are not.
+        held_out: Batches that the loss is taken on, at least one.
+        train: Batches for the statistics; not used by a supernet without batch norms.
+        count: Gives the number of images of a batch.
+    """
+
+    def __init__(
+        self,
+        supernet: Any,
+        held_out: Sequence[Any],
+        train: Sequence[Any] = (),
+        count: Callable[[Any], int] = images_in,
+    ) -> None:
+        if not held_out:
+            raise InputError("genotypes are scored on held-out batches: give at least one")
+        self._supernet, self._held_out, self._count = supernet, held_out, count
+        modules = supernet.modules() if isinstance(supernet, nn.Module) else ()
+        normalises = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules)
+        self._train = train if normalises else ()
+        self._samples = sum(map(count, [*self._train, *self._held_out]))
+
+    def samples(self, trial: Trial) -> int:
+        """Images that a score takes."""
+        return self._samples
+
+    @torch.no_grad()
+    def __call__(self, trial: Trial) -> Score:
+        """Scores a trial."""
+        selection = Selection.of(trial.genotype)
+        if isinstance(self._supernet, nn.Module):
+            self._supernet.eval()
+        if self._train:
+            with pooled_statistics(self._supernet):
+                for batch in self._train:
+                    self._supernet.loss(batch, selection)
+        counts = [self._count(batch) for batch in self._held_out]
+        losses = [float(self._supernet.loss(batch, selection)) for batch in self._held_out]
+        total = sum(count * loss for count, loss in zip(counts, losses, strict=True))
+        return Score(-total / sum(counts), self._samples)

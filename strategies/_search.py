@@ -1,0 +1,690 @@
+"""The one driver of all strategies.
+
+::
+
+    search = Search(strategy, supernet, optimizer, train=loader, held_out=loader, steps=1000)     # one-shot
+    search = Search(strategy, score=function, budget=Budget(trials=100))                          # multi-trial
+    for event in search:        # steps, trials asked and told, stages: log, save and stop where you like
+        ...
+    genotype = search.genotype()
+
+Whoever runs a search uses it: commands, notebooks, tests, clusters. It owns what every search needs and no strategy
+should have to know: the budget, the ledger, held-out data, the second stage, failed and repeated trials, trials in
+flight, and costs.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from searchspace import CostModel, Genotype, InputError, Supernet
+from strategies._base import (
+    STRATEGIES,
+    Choosing,
+    DataUse,
+    MultiTrialStrategy,
+    NothingNamed,
+    OneShotStrategy,
+    Strategy,
+    Trial,
+    spawn_seed,
+)
+from strategies._budget import Budget, Score, Spent
+from strategies._data import Stream, first_batches, images_in
+from strategies._events import AskedEvent, Event, StageEvent, StepEvent, ToldEvent
+from strategies._inherited import InheritedScore
+from strategies._step import CLIPS, Step
+
+__all__ = ["REPEATS", "Search", "refuse_unsupported"]
+
+REPEATS = 100
+"""After this many repeated trials in a row a search ends: its strategy has nothing new to propose."""
+ORDERS = ("in_order", "as_they_come")
+IMAGES = 64
+"""Held-out images, and training images for batch-norm statistics, that the built-in scorer of second stages takes."""
+
+
+class Search:
+    """A strategy at work. Iterate it for its events, or call `run`.
+
+    Args:
+        strategy: One-shot or multi-trial.
+        supernet: What a one-shot strategy trains.
+        optimizer: The optimiser of the supernet's weights; it does not have the architecture parameters.
+        train: Training batches: a loader that can be iterated again and again, or an object with ``iterate(start)``.
+        held_out: Batches that the weights never learn from, likewise, in an order of their own. Bi-level and reward
+            strategies and second stages need them. They leave no trace in batch-norm statistics.
+        steps: The budget of a one-shot search: what this many training steps take. A second stage takes its share out
+            of it.
+        budget: The budget instead. A one-shot search takes samples or seconds.
+        clip_norm: Largest gradient norm; None does not clip.
+        clip: What that norm is taken over, ``"joint"`` or ``"weights"``: see `strategies.Step`.
+        scheduler: Sets learning rates: a scheduler of torch, stepped after every training step; or a function of the
+            step, counted from 0, and the spent fraction of the training's budget, called before every step.
+        autocast: A ``torch.autocast`` under which the supernet's forward passes run, its losses not: it covers calls of
+            the supernet module itself.
+        score: Gives the score of a `Trial`, of a multi-trial search or of a second stage: a `Score`, or a number. None
+            or a number that is not finite is a failed trial. It may have ``samples(trial)``, which says beforehand
+            what a trial will take; a trial that would exceed the budget is not made. It may have ``submit(trial)``,
+            which gives a ``concurrent.futures.Future`` of the score. A second stage scores by `InheritedScore` by
+            default.
+        costs: What genotypes cost; None where no cost counts.
+        cost_weight: Penalty of the most expensive genotype, in units of the loss or the score; the cheapest pays 0.
+        repeat: Whether a genotype that was scored before is scored again. Otherwise it is told the same score at no
+            cost, and counts as a trial; after `REPEATS` of them in a row the search ends.
+        in_flight: Number of trials that are asked for before the first of them is told.
+        told: ``"in_order"`` of asking: the outcome does not depend on how fast scores come. ``"as_they_come"`` does not
+            repeat.
+        count: Gives the number of images of a batch.
+
+    Attributes:
+        strategy: The strategy.
+        supernet: The supernet.
+        spent: The ledger.
+        ended: Why the search ended; empty before.
+
+    Raises:
+        InputError: The arguments do not go together, the strategy cannot search the space or these objectives, or the
+            budget is too small for the second stage.
+
+    Example:
+        >>> from searchspace import ToySpace
+        >>> from strategies import RegularizedEvolution
+        >>> space = ToySpace(choices=4, options=3)
+        >>> strategy = RegularizedEvolution(space, population=10, tournament=3)
+        >>> search = Search(strategy, score=lambda t: space.score(t.genotype), budget=Budget(trials=200))
+        >>> search.run() == space.optimum
+        True
+    """
+
+    def __init__(
+        self,
+        strategy: OneShotStrategy | MultiTrialStrategy,
+        supernet: Supernet[Any] | None = None,
+        optimizer: torch.optim.Optimizer | None = None,
+        *,
+        train: Any = None,
+        held_out: Any = None,
+        steps: int | None = None,
+        budget: Budget | None = None,
+        clip_norm: float | None = None,
+        clip: str = "joint",
+        scheduler: Any = None,
+        autocast: AbstractContextManager[Any] | None = None,
+        score: Callable[[Trial], Score | float | None] | None = None,
+        costs: CostModel | None = None,
+        cost_weight: float = 0.0,
+        repeat: bool = False,
+        in_flight: int = 1,
+        told: str = "in_order",
+        count: Callable[[Any], int] = images_in,
+    ) -> None:
+        refuse_unsupported(strategy, ("score",) if costs is None else ("score", "cost"))
+        if clip not in CLIPS or told not in ORDERS or in_flight < 1:
+            raise InputError(
+                f"clip must be one of {', '.join(CLIPS)}, told one of {', '.join(ORDERS)} and in_flight >= 1, "
+                f"got {clip=}, {told=}, {in_flight=}"
+            )
+        self.strategy, self.supernet = strategy, supernet
+        self.spent, self.ended = Spent(), ""
+        self._stage = ""
+        self._training: _Training | None = None
+        self._trials: _Trials | None = None
+        choosing: Choosing | None
+        if isinstance(strategy, OneShotStrategy):
+            if supernet is None or optimizer is None or train is None:
+                raise InputError(f"strategy {strategy.name!r} is one-shot: give a supernet, its optimizer and train=")
+            if costs is not None:
+                strategy.charge(costs, cost_weight)
+            choosing = strategy.second_stage()
+            self._training = _Training(
+                strategy, supernet, optimizer, train, held_out, clip_norm, clip, scheduler, autocast, count, self.spent
+            )
+            if choosing is not None and score is None:
+                score = self._training.inherited_score()
+            self.budget = self._training.plan(steps, budget, choosing, score)
+        else:
+            if score is None or budget is None or steps is not None:
+                raise InputError(f"strategy {strategy.name!r} is multi-trial: give score= and budget=")
+            self.budget, choosing = budget, Choosing(strategy, budget.trials or 2**63)
+        if choosing is None and score is not None:
+            raise InputError(f"strategy {strategy.name!r} has no second stage: it takes no score=")
+        if choosing is not None and score is not None:
+            surcharge = _Surcharge(costs, cost_weight)
+            self._trials = _Trials(choosing, score, self.budget, self.spent, surcharge, repeat, in_flight, told)
+
+    # -- running ------------------------------------------------------------------------------------------------
+
+    def run(self) -> Genotype:
+        """Runs to the end; the genotype that was found."""
+        for _ in self:
+            pass
+        return self.genotype()
+
+    def __iter__(self) -> Iterator[Event]:
+        """Events from where the search is to its end. Between two events its state is whole, and can be saved.
+
+        Raises:
+            InputError: The budget does not allow one trial, or no trial has a finite score.
+        """
+        for name, stage in self._stages():
+            if self._stage != name:
+                self._stage = name
+                yield StageEvent(name)
+            yield from stage.events()
+            self.ended = stage.ended
+        if self._stage != "end":
+            self._stage = "end"
+            yield StageEvent("end", self.ended)
+
+    def _stages(self) -> Iterator[tuple[str, _Training | _Trials]]:
+        if self._training is not None and self._stage in ("", "training"):
+            yield "training", self._training
+        if self._trials is not None and self._stage != "end":
+            yield "trials" if self._training is None else "choosing", self._trials
+
+    def genotype(self) -> Genotype:
+        """The genotype that the search would name now; never a random draw.
+
+        Raises:
+            NothingNamed: Nothing can be named yet; the message says what is missing.
+        """
+        return self.strategy.genotype()
+
+    @property
+    def samples(self) -> int:
+        """Images so far, each counted each time it passed through a network."""
+        return self.spent.samples
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far, of steps and trials."""
+        return self.spent.seconds
+
+    @property
+    def genotypes(self) -> int:
+        """Number of distinct genotypes that were scored."""
+        return 0 if self._trials is None else self._trials.distinct
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same seed gives the same bits: not with a budget in seconds, nor with scores told as they come."""
+        return self.budget.seconds is None and (self._trials is None or self._trials.in_order)
+
+    # -- state ----------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """All state: strategy, supernet, optimiser, data order, ledger, trials in flight, and torch's generators."""
+        return {
+            "stage": self._stage,
+            "ended": self.ended,
+            "spent": self.spent.state_dict(),
+            "strategy": self.strategy.state_dict(),
+            "training": None if self._training is None else self._training.state_dict(),
+            "trials": None if self._trials is None else self._trials.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continues from `state_dict` of a search that was made with the same arguments."""
+        self._stage, self.ended = state["stage"], state["ended"]
+        vars(self.spent).update(state["spent"])
+        self.strategy.load_state_dict(state["strategy"])
+        if self._training is not None:
+            self._training.load_state_dict(state["training"])
+        if self._trials is not None:
+            self._trials.load_state_dict(state["trials"])
+
+
+def refuse_unsupported(strategy: Strategy, objectives: Sequence[str]) -> None:
+    """Raises InputError if a strategy cannot search its space by these objectives."""
+    if strategy.supports(strategy.space, objectives):
+        return
+    if strategy.space.constrained and not strategy.meets_constraints:
+        able = sorted(name for name, entry in STRATEGIES.items() if entry.meets_constraints)
+        raise InputError(
+            f"strategy {strategy.name!r} treats choices as independent and cannot search the space "
+            f"{strategy.space.name!r}, whose choices depend on one another; these can: {', '.join(able)}"
+        )
+    lacks = "takes no cost into account" if "cost" in objectives else "has cost as an objective, and no cost counts here"
+    raise InputError(f"strategy {strategy.name!r} {lacks}")
+
+
+class _Counted:
+    """A supernet as strategies see it: every batch that passes through is entered in the ledger."""
+
+    def __init__(self, supernet: Supernet[Any], count: Callable[[Any], int], spent: Spent) -> None:
+        self._supernet, self._count, self._spent = supernet, count, spent
+
+    def loss(self, batch: Any, selection: Any) -> Any:
+        self._spent.samples += self._count(batch)
+        return self._supernet.loss(batch, selection)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._supernet, name)
+
+
+class _Training:
+    """The training of a supernet, step by step."""
+
+    def __init__(
+        self,
+        strategy: OneShotStrategy,
+        supernet: Supernet[Any],
+        optimizer: torch.optim.Optimizer,
+        train: Any,
+        held_out: Any,
+        clip_norm: float | None,
+        clip: str,
+        scheduler: Any,
+        autocast: AbstractContextManager[Any] | None,
+        count: Callable[[Any], int],
+        spent: Spent,
+    ) -> None:
+        space = getattr(supernet, "space", strategy.space)
+        if space != strategy.space:
+            raise InputError(f"the supernet's space is {space!r}, that of strategy {strategy.name!r} {strategy.space!r}")
+        self.ended = "the training is over"
+        self._strategy, self._supernet, self._optimizer = strategy, supernet, optimizer
+        self._clip_norm, self._clip, self._scheduler, self._autocast = clip_norm, clip, scheduler, autocast
+        self._count, self._spent = count, spent
+        self._loaders = train, held_out
+        self._train = Stream(train, spawn_seed(strategy.seed, 0), "train")
+        self._held_out = None
+        if strategy.data_use is not DataUse.SINGLE_LEVEL:
+            if held_out is None:
+                raise InputError(f"strategy {strategy.name!r} is {strategy.data_use.value}: give held_out=")
+            self._held_out = Stream(held_out, spawn_seed(strategy.seed, 1), "held_out")
+        self._steps: int | None = None
+        self._budget = Budget(samples=1)
+        self._reserved = 0
+
+    def plan(
+        self, steps: int | None, budget: Budget | None, choosing: Choosing | None, score: Any
+    ) -> Budget:
+        """Divides the budget between the training and a second stage.
+
+        Raises:
+            InputError: There is no budget, or nothing of it is left for the training.
+        """
+        if (steps is None) == (budget is None) or (budget is not None and budget.trials is not None):
+            raise InputError(f"strategy {self._strategy.name!r} is one-shot: give steps=, or a budget of samples or seconds")
+        if steps is not None and steps < 1:
+            raise InputError(f"steps must be >= 1, got {steps}")
+        one_step = self._strategy.looks() * self._count(self._train.peek())
+        if budget is None:
+            assert steps is not None
+            budget = Budget(samples=steps * one_step)
+            self._steps = None if choosing is not None else steps
+        self._budget = budget
+        if choosing is None:
+            return budget
+        self._reserved = self._needed(choosing, score)
+        if budget.samples is not None and budget.samples < self._reserved + one_step:
+            raise InputError(
+                f"a budget of {budget.samples} images is too small for strategy {self._strategy.name!r}: its second "
+                f"stage takes up to {self._reserved} images ({choosing.trials} trials), a training step {one_step}; "
+                "give a larger budget or fewer final_trials"
+            )
+        return budget
+
+    def _needed(self, choosing: Choosing, score: Any) -> int:
+        """Most images that the second stage can take: no genotype is paid for twice."""
+        if not hasattr(score, "samples"):
+            raise InputError("the scorer of a second stage must say by samples(trial) what a trial will take")
+        probe = Trial(0, next(self._strategy.space.enumerate()))
+        return int(min(choosing.trials, self._strategy.space.size) * score.samples(probe))
+
+    def inherited_score(self) -> InheritedScore:
+        """What a second stage scores by unless it is told."""
+        train, held_out = self._loaders
+        if held_out is None:
+            raise InputError(f"strategy {self._strategy.name!r} scores genotypes on held-out batches: give held_out=")
+        seed = self._strategy.seed
+        images = IMAGES
+        if hasattr(held_out, "__len__"):
+            images = min(IMAGES, sum(map(self._count, held_out)))
+        of_held_out = first_batches(Stream(held_out, spawn_seed(seed, 2), "held_out"), images, self._count)
+        of_train = first_batches(Stream(train, spawn_seed(seed, 3), "train"), images, self._count)
+        return InheritedScore(self._supernet, of_held_out, of_train, self._count)
+
+    def events(self) -> Iterator[Event]:
+        while self._steps is None or self._spent.steps < self._steps:
+            started = time.perf_counter()
+            batch = self._train.next()
+            if self._steps is None and not self._fits(batch):
+                return
+            held_out = None if self._held_out is None else self._held_out.next()
+            loss = self._step(batch, held_out)
+            self._spent.steps += 1
+            self._spent.seconds += time.perf_counter() - started
+            yield StepEvent(self._spent.steps, loss)
+
+    def _step(self, batch: Any, held_out: Any) -> torch.Tensor:
+        progress = self.progress()
+        stepped = hasattr(self._scheduler, "step")
+        if self._scheduler is not None and not stepped:
+            self._scheduler(self._spent.steps, progress)
+        if isinstance(self._supernet, nn.Module):
+            self._supernet.train()
+        self._strategy.anneal(progress)
+        counted: Any = _Counted(self._supernet, self._count, self._spent)
+        step = Step(counted, self._optimizer, batch, held_out, self._clip_norm, self._clip)
+        with _forward_under(self._autocast, self._supernet):
+            loss = step.take(self._strategy)
+        if stepped:
+            self._scheduler.step()
+        return loss
+
+    def progress(self) -> float:
+        """Spent fraction of the training's budget, in [0, 1]."""
+        if self._steps is not None:
+            return self._spent.steps / self._steps
+        parts = [0.0]
+        if self._budget.samples is not None:
+            parts.append(self._spent.samples / (self._budget.samples - self._reserved))
+        if self._budget.seconds is not None:
+            parts.append(self._spent.seconds / max(self._budget.seconds - self._reserved_seconds(), 1e-9))
+        return min(1.0, max(parts))
+
+    def _fits(self, batch: Any) -> bool:
+        """Whether a step on this batch leaves what the second stage needs."""
+        samples = self._spent.samples + self._strategy.looks() * self._count(batch) + self._reserved
+        if self._budget.samples is not None and samples > self._budget.samples:
+            return False
+        return self._budget.seconds is None or self._spent.seconds + self._reserved_seconds() < self._budget.seconds
+
+    def _reserved_seconds(self) -> float:
+        """Seconds that the second stage will take at most: no image of it takes longer than one of the training."""
+        return self._reserved * self._spent.seconds / max(self._spent.samples, 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        scheduler = self._scheduler.state_dict() if hasattr(self._scheduler, "state_dict") else None
+        generators = {"cpu": torch.get_rng_state()}
+        if torch.cuda.is_available() and torch.cuda.is_initialized():
+            generators["cuda"] = torch.cuda.get_rng_state()
+        network: Any = self._supernet
+        return {
+            "supernet": network.state_dict() if isinstance(network, nn.Module) else None,
+            "optimizer": self._optimizer.state_dict(),
+            "scheduler": scheduler,
+            "train": self._train.state_dict(),
+            "held_out": None if self._held_out is None else self._held_out.state_dict(),
+            "generators": generators,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        if isinstance(self._supernet, nn.Module):
+            self._supernet.load_state_dict(state["supernet"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        if state["scheduler"] is not None:
+            self._scheduler.load_state_dict(state["scheduler"])
+        self._train.load_state_dict(state["train"])
+        if self._held_out is not None:
+            self._held_out.load_state_dict(state["held_out"])
+        torch.set_rng_state(state["generators"]["cpu"])
+        if "cuda" in state["generators"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state(state["generators"]["cuda"])
+
+
+@contextmanager
+def _forward_under(autocast: AbstractContextManager[Any] | None, supernet: Any) -> Iterator[None]:
+    """Within it, every call of the supernet module runs under ``autocast``; what surrounds the call does not."""
+    if autocast is None:
+        yield
+        return
+    if not isinstance(supernet, nn.Module):
+        raise InputError("autocast= needs a supernet that is a torch module")
+
+    def enter(*_: Any) -> None:
+        autocast.__enter__()
+
+    def leave(*_: Any) -> None:
+        autocast.__exit__(None, None, None)
+
+    hooks = supernet.register_forward_pre_hook(enter), supernet.register_forward_hook(leave, always_call=True)
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@dataclass(frozen=True)
+class _Surcharge:
+    """What cost lowers a score by, for strategies that know one objective."""
+
+    costs: CostModel | None
+    weight: float
+
+    def of(self, strategy: MultiTrialStrategy, genotype: Genotype) -> tuple[float, float]:
+        """(what the score is lowered by, cost) of a genotype."""
+        if self.costs is None:
+            return 0.0, 0.0
+        lower = 0.0 if strategy.multi_objective else self.weight * self.costs.share(strategy.space, genotype)
+        return lower, self.costs.of(genotype)
+
+
+@dataclass
+class _Flight:
+    """A trial that was asked for and is not told yet.
+
+    Attributes:
+        trial: The trial.
+        samples: What it will take; None where the scorer does not say.
+        future: Its score, where the scorer works in the background.
+    """
+
+    trial: Trial
+    samples: int | None
+    future: Future[Score | float | None] | None = None
+
+
+class _Trials:
+    """Trials of a multi-trial strategy, which is a whole search or the second stage of one."""
+
+    def __init__(
+        self,
+        choosing: Choosing,
+        score: Callable[[Trial], Score | float | None],
+        budget: Budget,
+        spent: Spent,
+        surcharge: _Surcharge,
+        repeat: bool,
+        in_flight: int,
+        told: str,
+    ) -> None:
+        self.ended = ""
+        self.in_order = told == "in_order"
+        self._strategy, self._most = choosing.strategy, choosing.trials
+        self._score, self._budget, self._spent = score, budget, spent
+        self._surcharge, self._repeat, self._in_flight = surcharge, repeat, in_flight
+        self._flights: list[_Flight] = []
+        self._known: dict[tuple[Genotype, float], float | None] = {}
+        self._told, self._in_a_row = 0, 0
+        self._least: int | None = None
+
+    @property
+    def distinct(self) -> int:
+        """Number of distinct genotypes that were scored."""
+        return len({genotype for genotype, _ in self._known})
+
+    def events(self) -> Iterator[Event]:
+        self._submit_again()
+        try:
+            while True:
+                while self._may_ask():
+                    trial = self._ask()
+                    if trial is None:
+                        break
+                    yield AskedEvent(trial)
+                if not self._flights:
+                    break
+                yield self._tell(*self._outcome())
+        except InputError:
+            # Nothing more will come of trials in flight; a study that others share must not wait for them.
+            while self._flights:
+                self._strategy.fail(self._flights.pop().trial)
+            raise
+        if not any(not told.failed for told in self._strategy.history):
+            raise InputError(self._nothing_found())
+
+    def _nothing_found(self) -> str:
+        name, told = self._strategy.name, len(self._strategy.history)
+        if told:
+            return f"strategy {name!r} ended without a genotype: none of its {told} trials has a finite score"
+        return f"strategy {name!r} made no trial: {self.ended}"
+
+    # -- asking -----------------------------------------------------------------------------------------------------
+
+    def _may_ask(self) -> bool:
+        """Whether one more trial may be asked for now; notes why the search ends where that is for good."""
+        if self.ended or len(self._flights) >= self._in_flight:
+            return False
+        if self._told + len(self._flights) >= self._most:
+            self.ended = f"all of {self._most} trials are told"
+        elif self._in_a_row >= REPEATS:
+            self.ended = f"the last {REPEATS} trials proposed genotypes that were scored before"
+        elif self._budget.fraction(self._spent) >= 1.0 or not self._affords(self._least or 0):
+            self.ended = f"the budget of {self._budget} is spent"
+        return not self.ended
+
+    def _affords(self, samples: int) -> bool:
+        if self._budget.samples is None:
+            return True
+        promised = sum(flight.samples or 0 for flight in self._flights)
+        return self._spent.samples + promised + samples <= self._budget.samples
+
+    def _ask(self) -> Trial | None:
+        trial = self._strategy.ask()
+        if trial is None:
+            if not self._flights:
+                self.ended = "the strategy proposes nothing more"
+            return None
+        known = not self._repeat and (self._key(trial) in self._known or self._flies(trial))
+        samples = 0 if known else self._predicted(trial)
+        if not self._affords(samples or 0):
+            self._strategy.fail(trial)
+            self.ended = f"the budget of {self._budget} is spent"
+            if not self._spent.trials and not self._flights:
+                self.ended = f"a budget of {self._budget} does not allow one trial, which takes {samples:,} images"
+            return None
+        if samples and not known:
+            self._least = samples if self._least is None else min(self._least, samples)
+        flight = _Flight(trial, samples)
+        self._submit(flight, known)
+        self._flights.append(flight)
+        return trial
+
+    def _key(self, trial: Trial) -> tuple[Genotype, float]:
+        return self._strategy.space.canonical(trial.genotype), round(trial.budget, 6)
+
+    def _flies(self, trial: Trial) -> bool:
+        """Whether the same genotype is in flight already: its score will be this trial's."""
+        return any(self._key(flight.trial) == self._key(trial) for flight in self._flights)
+
+    def _predicted(self, trial: Trial) -> int | None:
+        predict = getattr(self._score, "samples", None)
+        return None if predict is None else int(predict(trial))
+
+    def _submit(self, flight: _Flight, known: bool) -> None:
+        submit = getattr(self._score, "submit", None)
+        if submit is not None and not known:
+            flight.future = submit(flight.trial)
+
+    def _submit_again(self) -> None:
+        """Hands trials that were in flight when the state was saved to a scorer that works in the background."""
+        for place, flight in enumerate(self._flights):
+            before = {self._key(other.trial) for other in self._flights[:place]}
+            known = not self._repeat and (self._key(flight.trial) in self._known or self._key(flight.trial) in before)
+            if flight.future is None:
+                self._submit(flight, known)
+
+    # -- telling ------------------------------------------------------------------------------------------------------
+
+    def _outcome(self) -> tuple[_Flight, Score, bool]:
+        """The next trial that is told, its outcome, and whether it is a repeated one. It stays in flight till then."""
+        started = time.perf_counter()
+        flight = self._flights[0] if self.in_order else self._first_done()
+        key = self._key(flight.trial)
+        if not self._repeat and key in self._known:
+            value = self._known[key]
+            return flight, Score(math.nan if value is None else value, 0), True
+        given = self._score(flight.trial) if flight.future is None else flight.future.result()
+        self._spent.seconds += time.perf_counter() - started
+        return flight, self._as_score(given, flight.trial), False
+
+    def _first_done(self) -> _Flight:
+        """The first trial whose score is there; one that repeats a trial in flight comes after that."""
+        futures = {flight.future: flight for flight in self._flights if flight.future is not None}
+        repeats = [f for f in self._flights if f.future is None and (not futures or self._key(f.trial) in self._known)]
+        if repeats:
+            return repeats[0]
+        done, _ = wait(list(futures), return_when=FIRST_COMPLETED)
+        return next(flight for future, flight in futures.items() if future in done)
+
+    def _as_score(self, given: Score | float | None, trial: Trial) -> Score:
+        if isinstance(given, Score):
+            return given
+        if self._budget.samples is not None:
+            raise InputError(
+                f"the score of trial {trial.number} does not say how many images it took; return a Score, or give a "
+                "budget of trials or seconds"
+            )
+        return Score(math.nan if given is None else float(given), 0)
+
+    def _tell(self, flight: _Flight, score: Score, repeated: bool) -> ToldEvent:
+        trial, finite = flight.trial, math.isfinite(score.value)
+        self._flights.remove(flight)
+        self._spent.samples += score.samples
+        self._spent.trials += 1
+        self._told += 1
+        self._in_a_row = self._in_a_row + 1 if repeated else 0
+        self._known.setdefault(self._key(trial), score.value if finite else None)
+        lower, cost = self._surcharge.of(self._strategy, trial.genotype)
+        if finite:
+            self._strategy.tell(trial, score.value - lower, cost)
+        else:
+            self._strategy.fail(trial)
+        return ToldEvent(
+            trial,
+            score=score.value - lower if finite else None,
+            value=score.value if finite else None,
+            cost=cost,
+            samples=score.samples,
+            repeated=repeated,
+            named=self._named(),
+            metrics=score.metrics,
+        )
+
+    def _named(self) -> Genotype | None:
+        try:
+            return self._strategy.genotype()
+        except NothingNamed:
+            return None
+
+    # -- state --------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        encode = self._strategy.space.encode
+        return {
+            "ended": self.ended,
+            "flights": [[flight.trial.number, flight.samples] for flight in self._flights],
+            "known": [[list(encode(genotype)), budget, value] for (genotype, budget), value in self._known.items()],
+            "counts": [self._told, self._in_a_row, self._least],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        decode = self._strategy.space.decode
+        self.ended = state["ended"]
+        self._flights = [_Flight(self._strategy.asked[number], samples) for number, samples in state["flights"]]
+        self._known = {(decode(indices), budget): value for indices, budget, value in state["known"]}
+        self._told, self._in_a_row, self._least = state["counts"]
