@@ -37,18 +37,19 @@ def hypervolume(points: Iterable[Point], reference: Point) -> float:
 
 
 def trial_outcomes(runs: Sequence[RunDirectory]) -> pd.DataFrame:
-    """``strategy`` (the run's model), ``seed``, ``samples``, ``score`` and ``cost`` of every trial of full budget."""
+    """``strategy`` (the run's model), ``seed``, ``samples``, ``score`` (without the penalty of cost) and ``cost`` of
+    every trial of full budget that has a score."""
     rows = [
         {
             "strategy": run.spec.model,
             "seed": run.spec.seed,
             "samples": line["samples"],
-            "score": line["score"],
+            "score": line.get("value", line["score"]),
             "cost": line["cost"],
         }
         for run in runs
         for line in run.lines("trials.jsonl")
-        if line["budget"] == 1.0
+        if line["budget"] == 1.0 and line["score"] is not None
     ]
     return pd.DataFrame(rows, columns=["strategy", "seed", "samples", "score", "cost"])
 

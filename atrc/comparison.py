@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from atrc.build import build_space
 from atrc.config import Compare, Config
@@ -44,14 +45,16 @@ class Incumbent:
 def strategy_config(config: Config, label: str) -> Config:
     """The config of one strategy's searches: its knobs, and as many steps as the budget of samples allows.
 
+    A second stage takes its share of the budget out of these steps.
+
     Raises:
         InputError: The budget is too small for one step.
     """
     compare = _section(config)
     named = compare.strategies[label]
     entry = STRATEGIES[named.name]
-    batches = entry.data_use.batches if issubclass(entry, OneShotStrategy) else 1
-    steps = compare.samples // (config.search.batch_size * batches)
+    looks = entry.looks() if issubclass(entry, OneShotStrategy) else 1
+    steps = compare.samples // (config.search.batch_size * looks)
     if steps < compare.points:
         raise InputError(f"compare.samples={compare.samples} are {steps} steps of {label!r}: too few")
     return config.model_copy(
@@ -112,7 +115,10 @@ def network_model(genotype: Genotype) -> str:
 
 
 def incumbents(run: RunDirectory, compare: Compare) -> list[Incumbent]:
-    """What a finished search would have named at ``compare.points`` equal parts of its budget, and at its end."""
+    """What a finished search would have named at ``compare.points`` equal parts of its budget, and at its end.
+
+    A part at which nothing could be named yet is left out: a strategy names nothing before its first scores.
+    """
     found = run.genotype()
     if found is None:
         raise InputError(f"run {run.path} is not a finished search")
@@ -122,22 +128,34 @@ def incumbents(run: RunDirectory, compare: Compare) -> list[Incumbent]:
     for point in range(1, compare.points):
         fraction = point / compare.points
         until = [choices for samples, choices in named if samples <= fraction * compare.samples]
-        choices = until[-1] if until else named[0][1]
-        result.append(Incumbent(fraction, space.canonical(choices)))
+        if until:
+            result.append(Incumbent(fraction, space.canonical(until[-1])))
     return [*result, Incumbent(1.0, found)]
 
 
 def _named(run: RunDirectory) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """(samples spent, genotype named then), in order: of the trajectory, or the best trial so far."""
+    """(samples spent, genotype that the strategy named then), in order."""
     entry = STRATEGIES[run.config.strategy.name]
-    if issubclass(entry, OneShotStrategy):
-        per_step = run.config.search.batch_size * entry.data_use.batches
+    one_shot = issubclass(entry, OneShotStrategy)
+    if one_shot:
+        per_step = run.config.search.batch_size * entry.data_use.batches  # as runs without a ledger counted
         for line in run.lines("architecture.jsonl"):
-            yield line["step"] * per_step, line["genotype"]
-        return
+            if "genotype" in line:
+                yield line.get("samples", line["step"] * per_step), line["genotype"]
+    lines = list(run.lines("trials.jsonl"))
+    if all("named" in line for line in lines):
+        for line in lines:
+            if line["named"] is not None:
+                yield line["samples"], line["named"]
+    elif not one_shot:
+        yield from _best_so_far(lines)
+
+
+def _best_so_far(lines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """For runs whose log does not say what the strategy named: the best score, which is so where no cost counts."""
     best: tuple[float, float] | None = None
     choices: Mapping[str, str] = {}
-    for line in run.lines("trials.jsonl"):
+    for line in lines:
         value = (line["budget"], line["score"])
         if best is None or value > best:
             best, choices = value, line["genotype"]

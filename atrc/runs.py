@@ -282,8 +282,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     return data
 
 
-def environment(threads: int) -> dict[str, Any]:
-    """Versions, machine, threads and revision, for environment.json."""
+def environment(threads: int | None = None) -> dict[str, Any]:
+    """Versions, machine, threads (by default those of this process) and revision, for environment.json."""
     versions: dict[str, str | None] = {}
     for library in LIBRARIES:
         try:
@@ -296,7 +296,7 @@ def environment(threads: int) -> dict[str, Any]:
         "versions": versions,
         "platform": platform.platform(),
         "processor": _processor(),
-        "threads": threads,
+        "threads": torch.get_num_threads() if threads is None else threads,
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "revision": _revision(),
         "command": ["atrc" if program == "__main__.py" else program, *sys.argv[1:]],

@@ -1,4 +1,4 @@
-"""Batch-norm statistics: held-out data leave no trace in them, and they are taken anew for one genotype of a supernet."""
+"""Batch-norm statistics: kept away from held-out data, and taken anew for one genotype of a supernet."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 
 __all__ = ["keeping_buffers", "pooled_statistics"]
+
+_Part = tuple[int, Tensor, Tensor]
+"""Of one batch: number of values per channel, and their mean and unbiased variance ``(C,)``."""
 
 
 @contextmanager
@@ -34,8 +37,9 @@ def pooled_statistics(module: nn.Module) -> Iterator[None]:
     """Takes the batch-norm statistics of a module anew, from everything that passes through it in the ``with`` block.
 
     In the block all batch norms with running statistics are in training mode: they normalise by the statistics of the
-    batch. Nothing else changes its mode, so put the module into evaluation mode before if dropout must not act. At the
-    end of the block:
+    batch. Nothing else changes its mode: put the module into evaluation mode before if dropout must not act.
+
+    At the end of the block:
 
     - ``running_mean`` and ``running_var`` (unbiased) of a norm are the moments of all elements that it saw, pooled
       over batches. They do not depend on how these elements were cut into batches.
@@ -43,8 +47,8 @@ def pooled_statistics(module: nn.Module) -> Iterator[None]:
     - ``num_batches_tracked`` counts the batches of the block.
     - Modes and momenta are what they were. After an exception the statistics are, too.
 
-    The inputs of deeper layers still depend on the batches, because the norms before them normalise by each batch. The
-    caller therefore cuts its images into chunks of a fixed size.
+    The inputs of deeper layers still depend on the batches, because the norms before them normalise by each batch.
+    The caller therefore cuts its images into chunks of a fixed size.
 
     Args:
         module: Any module. A norm must see more than one value per channel in each batch, as in training.
@@ -82,10 +86,6 @@ def pooled_statistics(module: nn.Module) -> Iterator[None]:
         for norm, training, momentum in before:
             norm.train(training)
             norm.momentum = momentum
-
-
-_Part = tuple[int, Tensor, Tensor]
-"""Of one batch: number of values per channel, and their mean and unbiased variance ``(C,)``."""
 
 
 @torch.no_grad()

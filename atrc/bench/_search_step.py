@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from atrc.bench._base import BENCHMARKS, Case, Setting
 from atrc.build import build_dataset, build_search_network, build_tasks, cp_space, describe_dataset, fit_tasks
@@ -14,9 +16,9 @@ from atrc.data import BatchLoader
 from atrc.training.augmentation import training_transform
 from atrc.training.checkpoint import save_checkpoint
 from atrc.training.learner import SearchLearner
-from strategies import OneShotStrategy, build_strategy
+from strategies import OneShotStrategy, Search, Trial, build_strategy
 
-__all__ = ["Search", "search_step"]
+__all__ = ["Always", "Never", "TimedSearch", "search_step"]
 
 _SIZES = {
     "rooms4, 96x128, 8 images": ("rooms4", ["dataset.train=64"]),
@@ -38,7 +40,7 @@ def search_step(setting: Setting) -> Iterator[Case]:
             "plain": ["model.fused=false", "model.contexts.local.form=tiled"],
         }
         searches = {
-            name: Search(load_config(preset, [*overrides, *changes]), setting) for name, changes in forms.items()
+            name: TimedSearch(load_config(preset, [*overrides, *changes]), setting) for name, changes in forms.items()
         }
         yield Case(f"{title}: step", {name: one.step for name, one in searches.items()}, reference="plain")
         search = searches["ours"]
@@ -54,7 +56,18 @@ def search_step(setting: Setting) -> Iterator[Case]:
         )
 
 
-class Search:
+@dataclass(frozen=True)
+class Always:
+    """Endless batches that are all the same: one is as good as another where only time counts."""
+
+    batch: Any
+
+    def iterate(self, start: int = 0) -> Iterator[Any]:
+        while True:
+            yield self.batch
+
+
+class TimedSearch:
     """A search whose parts can be called one by one."""
 
     def __init__(self, config: Config, setting: Setting) -> None:
@@ -73,11 +86,24 @@ class Search:
             seed=0,
         )
         self.batch = self._loader.batch(0).to(setting.device)
+        self._search = Search(
+            strategy,
+            network,
+            self._learner.optimizer,
+            train=Always(self.batch),
+            held_out=Always(self.batch),
+            steps=10**9,
+            clip_norm=config.search.clip_norm,
+            scheduler=self._learner.schedule,
+            # its second stage is never reached
+            score=None if strategy.second_stage() is None else Never(),
+        )
+        self._events = iter(self._search)
         self._next = 0
         self._folder = tempfile.TemporaryDirectory()
 
     def step(self) -> None:
-        self._learner.step(self.batch, 0, self.batch)  # a batch is as good as another where only time counts
+        next(self._events)
 
     def load(self) -> None:
         self._next += 1
@@ -85,7 +111,17 @@ class Search:
 
     def log(self) -> None:
         with (Path(self._folder.name) / "architecture.jsonl").open("a") as file:
-            file.write(json.dumps(self._learner.report()))
+            file.write(json.dumps(self._learner.strategy.report()))
 
     def checkpoint(self) -> None:
-        save_checkpoint(Path(self._folder.name), self._learner.state_dict())
+        save_checkpoint(Path(self._folder.name), {"search": self._search.state_dict()})
+
+
+class Never:
+    """Scores no trial."""
+
+    def samples(self, trial: Trial) -> int:
+        return 1
+
+    def __call__(self, trial: Trial) -> float:
+        raise NotImplementedError

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from atrc.bench._base import BENCHMARKS, Case, Setting
-from atrc.bench._search_step import Search
+from atrc.bench._search_step import Always, Never, TimedSearch
 from atrc.build import build_network, build_tasks, cp_space, describe_dataset
 from atrc.config import Config, load_config
 from atrc.training.learner import WeightLearner
 from searchspace import CPSpace, Selection, ToySpace
-from strategies import STRATEGIES, MultiTrialStrategy, OneShotStrategy, build_strategy, search_step
+from strategies import STRATEGIES, Budget, MultiTrialStrategy, OneShotStrategy, Search, build_strategy
 
 __all__ = ["strategies"]
 
@@ -29,7 +29,7 @@ def strategies(setting: Setting) -> Iterator[Case]:
     preset, overrides = ("demo", ["dataset.train=16"]) if setting.quick else ("rooms4", ["dataset.train=64"])
     names = [n for n, s in STRATEGIES.items() if issubclass(s, OneShotStrategy) and n not in NOT_MEASURED]
     searches = {
-        name: Search(load_config(preset, [*overrides, f"strategy={{name: {name}}}"]), setting)
+        name: TimedSearch(load_config(preset, [*overrides, f"strategy={{name: {name}}}"]), setting)
         for name in sorted(names)
     }
     config = load_config(preset, overrides)
@@ -81,18 +81,25 @@ class _OwnWork:
     def __init__(self, name: str, space: CPSpace) -> None:
         strategy = build_strategy(name, space, seed=0)
         assert isinstance(strategy, OneShotStrategy)
-        self._strategy, self._supernet = strategy, _Nothing(space)
-        self._optimizer = torch.optim.SGD(self._supernet.parameters(), lr=0.0)
+        supernet = _Nothing(space)
+        search = Search(
+            strategy,
+            supernet,
+            torch.optim.SGD(supernet.parameters(), lr=0.0),
+            train=Always(0),
+            held_out=Always(0),
+            steps=10**9,
+            score=None if strategy.second_stage() is None else Never(),
+            count=lambda _: 1,
+        )
+        self._events = iter(search)
 
     def step(self) -> None:
-        search_step(self._strategy, self._supernet, 0, self._optimizer, progress=0.5, held_out=0)
+        next(self._events)
 
 
 def _ask_and_tell(name: str) -> None:
     space = ToySpace(choices=16, options=5)
     strategy = build_strategy(name, space, seed=0)
     assert isinstance(strategy, MultiTrialStrategy)
-    for _ in range(TRIALS):
-        trial = strategy.ask()
-        assert trial is not None
-        strategy.tell(trial, space.score(trial.genotype))
+    Search(strategy, score=lambda trial: space.score(trial.genotype), budget=Budget(trials=TRIALS)).run()

@@ -109,7 +109,7 @@ def check_validity(start: Start, events: int) -> None:
                     names = list(selection.active(choice))
                     ordered = [option for option in space[choice] if option in names]
                     assert names == ordered, f"active options of {choice!r} must be in the space's order, got {names}"
-                    weights = [1.0 if w is None else float(w) for _, w in selection[choice]]
+                    weights = [1.0 if w is None else w.item() for _, w in selection[choice]]
                     assert all(map(math.isfinite, weights)), f"weights of {choice!r} are not finite: {weights}"
                     expected.update((choice, name) for name in names)
             calls = problem.supernet.calls

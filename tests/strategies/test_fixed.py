@@ -9,7 +9,7 @@ import pytest
 
 from searchspace import RELEASED, CPSpace, InputError, Selection, ToySpace, UnknownNameError, from_codes
 from strategies import Fixed, build_strategy, resolve_genotype
-from strategies.testing import OneShotSearch
+from strategies.testing import supernet_problem
 
 TASKS = ("semseg", "depth", "normals", "edge")
 SPACE = CPSpace(TASKS)
@@ -68,14 +68,14 @@ def test_neither_a_rule_nor_a_file(tmp_path: Path) -> None:
 
 def test_the_supernet_computes_its_genotype_and_nothing_else() -> None:
     genotype = from_codes(*RELEASED["nyud_hrnet18"])
-    search = OneShotSearch(Fixed(SPACE, genotype=genotype), 3)
-    search.run(3)
-    assert search.supernet.calls == dict.fromkeys(genotype.items(), 3)
-    assert search.supernet.selections == [Selection.of(genotype)]
-    assert search.strategy.genotype() == genotype
-    assert isinstance(search.strategy, Fixed)
-    assert search.strategy.num_parameters() == 0
-    assert search.strategy.penalty() is None
+    strategy = Fixed(SPACE, genotype=genotype)
+    problem = supernet_problem(strategy, 3)
+    assert problem.search.run() == genotype
+    assert problem.supernet is not None
+    assert problem.supernet.calls == dict.fromkeys(genotype.items(), 3)
+    assert problem.supernet.selections == [Selection.of(genotype)] * 3
+    assert strategy.num_parameters() == 0
+    assert strategy.penalty() is None
 
 
 def test_state_carries_the_genotype() -> None:

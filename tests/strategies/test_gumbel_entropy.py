@@ -11,7 +11,7 @@ import torch
 from searchspace import CPSpace, InputError, SearchSpace, ToySpace, UnknownNameError
 from strategies import GumbelEntropy, build_strategy, entropy_below, gumbel_softmax, probability_gap
 from strategies.one_shot import entropy_at_gap
-from strategies.testing import OneShotSearch
+from strategies.testing import supernet_problem
 
 CP4 = CPSpace(["semseg", "depth", "normals", "edge"])
 THREE = SearchSpace("three", {"a": ["x", "y", "z"], "b": ["x", "y", "z"]})
@@ -248,10 +248,9 @@ def test_the_first_step_of_every_logit_has_the_size_of_the_learning_rate(lr: flo
 
 
 def test_masked_logits_never_move() -> None:
-    search = OneShotSearch(GumbelEntropy(CPSpace(["a", "b"]), lr=0.1, freeze=None), 10)
-    search.run(10)
-    assert isinstance(search.strategy, GumbelEntropy)
-    distribution = search.strategy.distribution
+    strategy = GumbelEntropy(CPSpace(["a", "b"]), lr=0.1, freeze=None)
+    supernet_problem(strategy, 10).search.run()
+    distribution = strategy.distribution
     assert (distribution.logits[~distribution.mask] == 0).all()
     assert (distribution.logits[distribution.mask] != 0).all()
 
@@ -260,10 +259,10 @@ def test_learning_goes_on_while_some_choices_are_frozen() -> None:
     strategy = GumbelEntropy(ToySpace(choices=2, options=3, seed=0), lr=0.1)
     set_logits(strategy, [[0.0, 3.0, 0.0], [0.0, 0.0, 0.0]])
     strategy.update()
-    search = OneShotSearch(strategy, 40)
-    search.run(40)
+    problem = supernet_problem(strategy, 40)
+    problem.search.run()
     assert strategy.report()["frozen"] == ["c0", "c1"]
-    assert strategy.genotype()["c1"] == search.optimum["c1"]
+    assert strategy.genotype()["c1"] == problem.optimum["c1"]
     assert strategy.genotype()["c0"] == "o1"
 
 

@@ -33,7 +33,7 @@ from strategies import (
     build_strategy,
 )
 from strategies.adapters import NNIDARTS, NNIRegularizedEvolution, OptunaNSGAII, OptunaQMC, OptunaTPE
-from strategies.testing import DeceptiveTable, MultiTrialSearch, OneShotSearch
+from strategies.testing import DeceptiveTable, supernet_problem, table_problem
 
 SPACE = ToySpace(choices=4, options=3, seed=2)
 
@@ -539,10 +539,8 @@ def test_darts_is_nnis_darts() -> None:
     theirs, ours = NNIDARTS(space, seed=0, lr=0.1), DARTS(space, lr=0.1)
     with torch.no_grad():
         ours.distribution.logits.copy_(torch.stack(list(theirs.parameters())))
-    one, other = OneShotSearch(theirs, 30, 1), OneShotSearch(ours, 30, 1)
-    for _ in range(30):
-        one.step()
-        other.step()
+    for strategy in (theirs, ours):
+        supernet_problem(strategy, 30, 1).search.run()
     torch.testing.assert_close(torch.stack(list(theirs.parameters())), ours.distribution.logits)
     assert theirs.genotype() == ours.genotype() == space.optimum
 
@@ -554,9 +552,8 @@ def test_regularized_evolution_and_nnis_do_equally_well() -> None:
         hits = 0
         for seed in range(6):
             space = ToySpace(4, 3, seed=seed)
-            search = MultiTrialSearch(make(space, seed=seed, population=20, tournament=5), seed)  # type: ignore[call-arg]
-            search.run(70)
-            hits += search.strategy.genotype() == DeceptiveTable(space, seed).optimum
+            problem = table_problem(make(space, seed=seed, population=20, tournament=5), 70, seed)  # type: ignore[call-arg]
+            hits += problem.search.run() == problem.optimum
         return hits
 
     assert abs(found(RegularizedEvolution) - found(NNIRegularizedEvolution)) <= 2

@@ -30,7 +30,7 @@ from strategies import (
     gumbel_softmax,
 )
 from strategies.one_shot import sample_dirichlet
-from strategies.testing import OneShotSearch
+from strategies.testing import supernet_problem
 
 SPACE = SearchSpace("s", {"a": ["x", "y", "z"], "b": ["x", "y"]})
 
@@ -98,20 +98,35 @@ def test_the_unrolled_gradient_is_that_of_the_unrolled_loss(xi: float | None) ->
     assert (exact - first_order).abs().max() > 10 * (exact - logits.grad).abs().max()  # type: ignore[operator]
 
 
-def test_second_order_leaves_batch_norm_statistics_alone() -> None:
-    class Normed(Quadratic):
-        def __init__(self) -> None:
-            super().__init__()
-            self.register_buffer("calls", torch.zeros(()))
+class Normed(nn.Module):
+    """A supernet with a batch norm, whose running mean tells which data it has seen."""
 
-        def loss(self, batch: Tensor, selection: Selection) -> Tensor:
-            self.calls += 1
-            return super().loss(batch, selection)
+    space = SPACE
 
-    supernet, batch = Normed(), torch.ones(4).double()
-    step = Step(supernet, torch.optim.SGD(supernet.parameters(), lr=0.1), batch, batch)
-    DARTSSecondOrder(SPACE).held_out_gradients(step)
-    assert supernet.calls == 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(1)
+        self.w = nn.Parameter(torch.ones(()))
+
+    def loss(self, batch: Tensor, selection: Selection) -> Tensor:
+        mixed = sum(1.0 if share is None else share for _, share in selection["a"])
+        return (self.norm(batch) * self.w * mixed).square().mean()
+
+    def derive(self, genotype: object) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("strategy", [DARTS, DARTSSecondOrder, ENAS, GDAS, DrNAS, FairDARTS, ProxylessNAS])
+def test_held_out_data_do_not_touch_batch_norm_statistics(strategy: type[DARTS]) -> None:
+    """Training batches have mean 0, held-out ones 100: ten per cent of that in the running mean would be 10."""
+    generator = torch.Generator().manual_seed(0)
+    supernet = Normed()
+    optimizer = torch.optim.SGD(supernet.parameters(), lr=0.1)
+    train, held_out = torch.randn(64, 1, generator=generator), torch.randn(64, 1, generator=generator) + 100
+    Step(supernet, optimizer, train, held_out).take(strategy(SPACE))
+    assert supernet.norm.running_mean is not None
+    assert float(supernet.norm.running_mean) == pytest.approx(0.1 * float(train.mean()), abs=1e-5)
+    assert int(supernet.norm.num_batches_tracked) == 1  # type: ignore[arg-type]
 
 
 def test_gdas_runs_the_hard_sample_with_the_gradient_of_the_soft_one() -> None:
@@ -343,12 +358,12 @@ def test_an_option_without_a_cost_is_named() -> None:
 
 def test_spos_names_what_its_second_stage_scored_best() -> None:
     strategy = SPOS(ToySpace(4, 3, seed=5), final_trials=30, population=10, parents=3)
-    search = OneShotSearch(strategy, 10, 5)
-    search.run(10)
+    problem = supernet_problem(strategy, 10, 5)
+    problem.run(11)  # the stage begins, then ten steps
     assert strategy.final.history == []
-    search.finish()
+    named = problem.search.run()
     assert len(strategy.final.history) == 30
-    assert strategy.genotype() == max(strategy.final.history, key=lambda told: told.score).trial.genotype
+    assert named == max(strategy.final.history, key=lambda told: told.score).trial.genotype
 
 
 def test_a_detached_selection_teaches_nothing_and_weighs_the_same() -> None:
@@ -369,7 +384,7 @@ def test_entropy_annealing_lowers_the_variance_of_sampled_networks() -> None:
 
     def disagreement(strategy: LogitStrategy, seed: int) -> float:
         """Share of choices in which two sampled networks differ, after the search."""
-        OneShotSearch(strategy, 80, seed).run(80)
+        supernet_problem(strategy, 80, seed).search.run()
         p = strategy.distribution.probabilities.detach()
         return float((1 - (p**2).sum(-1)).mean())
 

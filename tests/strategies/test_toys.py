@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from searchspace import CPSpace, InputError, SearchSpace, Selection, Supernet, ToySpace, Weighted
-from strategies import DataUse, Fixed, GumbelEntropy, RandomSearch, Trial, search_step
+from strategies import DataUse, Fixed, GumbelEntropy, RandomSearch, Step, Trial
 from strategies.testing import (
     DeceptiveTable,
-    MultiTrialSearch,
     ToySupernet,
     check_same_state,
     conformance_spaces,
+    table_problem,
     toy_batch,
 )
 
@@ -67,33 +67,50 @@ def test_a_derived_network_holds_only_what_was_chosen() -> None:
         supernet.derive(CPSpace(["a"]).uniform("global"))
 
 
-def test_search_step_clips_the_weights_and_not_the_architecture() -> None:
+@pytest.mark.parametrize("clip", ["joint", "weights"])
+def test_a_step_clips_one_norm_over_weights_and_logits_or_the_weights_alone(clip: str) -> None:
+    """Against the definition: the norm of all gradients of the one backward pass, and plain steps with what is left."""
     space = ToySpace(choices=2, options=2)
     strategy, supernet = GumbelEntropy(space, lr=0.1), ToySupernet(space)
-    before = [w.item() for w in supernet.weights]
-    optimizer = torch.optim.SGD(supernet.parameters(), lr=1.0)
-    search_step(strategy, supernet, toy_batch(0, 0), optimizer, progress=0.5, clip_norm=1e-4)
-    moved = torch.tensor([w.item() - b for w, b in zip(supernet.weights, before, strict=True)]).norm()
-    assert float(moved) == pytest.approx(1e-4, rel=0.02)
-    assert strategy.distribution.logits.detach().abs().flatten().tolist() == pytest.approx([0.1] * 4, rel=1e-2)
-    assert strategy.entropy_weight == pytest.approx(0.02)
+    logits = strategy.distribution.logits
+    loss = supernet.loss(toy_batch(0, 0), GumbelEntropy(space, lr=0.1).select())
+    weights = list(supernet.parameters())
+    of_logits = _logit_gradient(space, supernet)
+    of_weights = [g if g is not None else torch.zeros(()) for g in torch.autograd.grad(loss, weights, allow_unused=True)]
+    together = [*of_weights, *([of_logits] if clip == "joint" else [])]
+    norm = float(torch.stack([g.norm() for g in together]).norm())
+    before = [w.item() for w in weights]
+    seen: list[torch.Tensor] = []
+    strategy.optimizer.register_step_pre_hook(lambda *_: seen.append(logits.grad.clone()))  # type: ignore[union-attr]
+    optimizer = torch.optim.SGD(weights, lr=1.0)
+    Step(supernet, optimizer, toy_batch(0, 0), clip_norm=0.5 * norm, clip=clip).take(strategy)
+    moved = [b - w.item() for w, b in zip(weights, before, strict=True)]
+    assert moved == pytest.approx([0.5 * float(g) for g in of_weights], rel=1e-4, abs=1e-7)
+    scale = 0.5 if clip == "joint" else 1.0
+    torch.testing.assert_close(seen[0], scale * of_logits, rtol=1e-4, atol=1e-7)
 
 
-def test_search_step_returns_the_loss_without_the_penalty() -> None:
+def _logit_gradient(space: ToySpace, supernet: ToySupernet) -> torch.Tensor:
+    twin = GumbelEntropy(space, lr=0.1)
+    loss = twin.penalised(supernet.loss(toy_batch(0, 0), twin.select()))
+    return torch.autograd.grad(loss, twin.distribution.logits)[0]
+
+
+def test_a_step_returns_the_loss_without_the_penalty() -> None:
     space = ToySpace(choices=2, options=2)
     supernet = ToySupernet(space)
     genotype = space.optimum
     optimizer = torch.optim.SGD(supernet.parameters(), lr=0.0)
-    got = search_step(Fixed(space, genotype=genotype), supernet, toy_batch(0, 0), optimizer, progress=0.0)
+    step = Step(supernet, optimizer, toy_batch(0, 0))
+    got = step.take(Fixed(space, genotype=genotype))
     assert torch.equal(got, supernet.loss(toy_batch(0, 0), Selection.of(genotype)).detach())
-    searching = GumbelEntropy(space, freeze=None)
     weights = GumbelEntropy(space, freeze=None).select()
-    got = search_step(searching, supernet, toy_batch(0, 0), optimizer, progress=0.0)
+    got = step.take(GumbelEntropy(space, freeze=None))
     assert torch.equal(got, supernet.loss(toy_batch(0, 0), weights).detach())
     assert not got.requires_grad
 
 
-def test_search_step_refuses_another_use_of_data() -> None:
+def test_a_step_refuses_another_use_of_data() -> None:
     class BiLevel(Fixed):
         data_use = DataUse.BI_LEVEL
 
@@ -101,7 +118,7 @@ def test_search_step_refuses_another_use_of_data() -> None:
     supernet = ToySupernet(space)
     optimizer = torch.optim.SGD(supernet.parameters(), lr=0.1)
     with pytest.raises(InputError, match="bi-level"):
-        search_step(BiLevel(space, genotype=space.optimum), supernet, toy_batch(0, 0), optimizer, progress=0.0)
+        Step(supernet, optimizer, toy_batch(0, 0)).take(BiLevel(space, genotype=space.optimum))
 
 
 @pytest.mark.parametrize(
@@ -141,10 +158,9 @@ def test_the_deceptive_table_has_one_optimum_and_leads_away_from_it(seed: int) -
 def test_a_multi_trial_search_tells_the_scores_of_its_table() -> None:
     space = ToySpace(choices=2, options=2, seed=1)
     strategy = RandomSearch(space)
-    search = MultiTrialSearch(strategy)
-    search.run(30)
-    assert strategy.genotype() == search.optimum
-    assert all(told.score == search.table.score(told.trial.genotype) for told in strategy.history)
+    problem = table_problem(strategy, 30)
+    assert problem.search.run() == problem.optimum
+    assert all(told.score == problem.score(told.trial.genotype) for told in strategy.history)
 
 
 def test_an_outcome_of_another_trial_is_refused() -> None:

@@ -67,8 +67,8 @@ class Setting:
     def held_out_batches(self) -> Iterator[Batch]:
         """The held-out images that scores are taken on, as validation sees them.
 
-        They are ``trials.images`` of the held-out part, drawn once by the seed; None takes all. Their order is that of
-        the held-out part. A batch has ``evaluate_batch`` images, the last one may have fewer.
+        They are ``trials.images`` of the held-out part, drawn once by the seed; None takes all. They keep the order
+        of the held-out part. A batch has ``evaluate_batch`` images; the last one may have fewer.
         """
         return evaluation_batches(
             self._scored,

@@ -22,7 +22,7 @@ from strategies._statistics import pooled_statistics
 __all__ = ["InheritScorer", "InheritedScorer", "recalibrate"]
 
 CHUNK = 8
-"""Images of a forward pass that takes statistics: they depend on it, and must not on sizes set for speed or memory."""
+"""Images of a forward pass that takes statistics. They depend on it: no setting for speed or memory changes it."""
 _RECALIBRATION = 6
 """Spawns the seed of the draw of training images; smaller keys belong to the search and to the held-out images."""
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import os
-import random
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,19 +12,14 @@ import optuna
 import pytest
 import torch
 
-from atrc.build import build_dataset, build_tasks, cp_space, describe_dataset
+from atrc.build import build_dataset, cp_space
 from atrc.config import Config
 from atrc.data import BatchLoader, hold_out
 from atrc.experiment import create_search
-from atrc.network import SearchNetwork
 from atrc.runs import RunDirectory
 from atrc.training import Interrupted, execute, load_learner
 from atrc.training.memory import peak_memory, reset_peak_memory
-from atrc.training.scoring import SCORERS, Setting
-from atrc.training.scoring._inherit import recalibrate
-from atrc.machine.stopping import Stop
 from searchspace import InputError
-from strategies import Trial
 
 KNOBS = {
     "darts": {},
@@ -170,122 +163,6 @@ def test_what_is_held_out_and_the_rest_are_the_whole(config: Config, share: floa
     assert sorted(ids) == sorted(whole[index].id for index in range(len(whole)))
     again = hold_out(whole, share)[1]
     assert [again[i].id for i in range(held)] == [out[i].id for i in range(held)]
-
-
-# -- scorers --------------------------------------------------------------------------------------------------------
-
-
-def setting(config: Config) -> Setting:
-    tasks = build_tasks(config, describe_dataset(config))
-    rest, out = hold_out(build_dataset(config, "train", tasks), config.held_out)
-    return Setting(config, 0, torch.device("cpu"), tasks, rest, out, Stop())
-
-
-def test_training_scores_the_same_trial_the_same(config: Config) -> None:
-    settings = small(config, "random")
-    scorer = SCORERS.create("train", {}, setting(settings))
-    genotype = cp_space(settings).uniform("global")
-    one, again = (scorer.score(Trial(3, genotype)) for _ in range(2))
-    other = scorer.score(Trial(4, genotype))
-    assert one == again
-    assert one.value != other.value
-    assert one.samples == scorer.samples(Trial(3, genotype)) == 2 * 4
-    assert scorer.samples(Trial(3, genotype, 0.5)) == 4
-
-
-def test_inherited_weights_score_without_training(config: Config, tmp_path: Path) -> None:
-    settings = small(config, "spos")
-    run = searched(settings, tmp_path)
-    scorer = SCORERS.create("inherit", {"run": str(run.path)}, setting(settings))
-    before = [p.clone() for p in scorer.network.parameters()]
-    genotypes = [cp_space(settings).sample(random.Random(seed)) for seed in range(2)]
-    first = [scorer.score(Trial(0, genotype)).value for genotype in genotypes]
-    assert [scorer.score(Trial(0, genotype)).value for genotype in genotypes] == first  # nothing is left behind
-    assert all(torch.equal(p, q) for p, q in zip(scorer.network.parameters(), before, strict=True))
-
-
-def test_recalibrated_statistics_are_those_of_the_batches(config: Config, tmp_path: Path) -> None:
-    """The first batch norm that sees the image: its running mean is the mean over the batches."""
-    settings = small(config, "spos")
-    network = load_learner(searched(settings, tmp_path), torch.device("cpu")).network
-    assert isinstance(network, SearchNetwork)
-    given = setting(settings)
-    batches = list(given.held_out_batches())
-    norm = next(m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d))
-    means: list[torch.Tensor] = []
-    hook = norm.register_forward_pre_hook(lambda _, args: means.append(args[0].mean((0, 2, 3))))
-    recalibrate(network, cp_space(settings).uniform("global"), batches, torch.device("cpu"))
-    hook.remove()
-    torch.testing.assert_close(norm.running_mean, torch.stack(means).mean(0))
-    assert norm.momentum is not None
-    assert not network.training
-
-
-def test_inheriting_from_what_has_no_supergraph(config: Config, tmp_path: Path) -> None:
-    settings = small(config, "random")
-    run = searched(settings, tmp_path)
-    with pytest.raises(InputError, match="keeps no network"):
-        SCORERS.create("inherit", {"run": str(run.path)}, setting(settings))
-
-
-def write_table(path: Path, config: Config, seeds: int = 2, **extra: str) -> Path:
-    space = cp_space(config)
-    with path.open("w", newline="") as file:
-        rows = csv.DictWriter(file, [*space, "score", *extra])
-        rows.writeheader()
-        for genotype in space.enumerate():
-            for seed in range(seeds):
-                score = sum(option == "global" for option in genotype.values()) + 0.1 * seed
-                rows.writerow({**genotype, "score": score, **extra})
-    return path
-
-
-def test_a_table_is_searched_without_training(config: Config, tmp_path: Path) -> None:
-    settings = small(config, "random", steps=400)
-    scorer = config.trials.scorer.model_validate({"name": "table", "file": str(tmp_path / "table.csv")})
-    settings = settings.model_copy(
-        update={
-            "trials": settings.trials.model_copy(update={"scorer": scorer}),
-            "strategy": config.strategy.model_validate({"name": "local_search"}),
-        }
-    )
-    write_table(tmp_path / "table.csv", settings)
-    run = searched(settings, tmp_path / "runs")
-    genotype = run.genotype()
-    assert genotype is not None
-    assert set(genotype.values()) == {"global"}
-    lines = list(run.lines("trials.jsonl"))
-    assert len(lines) == 400 * 4 // (2 * 4)  # as many as the same number of trainings would have been
-    assert max(line["score"] for line in lines) == pytest.approx(4.05)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda text: text.replace("score", "points", 1), "has no column 'score'"),
-        (lambda text: text.replace("global", "globl", 1), "line .*globl"),
-        (lambda text: "", "has no column"),
-        (lambda text: text.replace("0.1", "good", 1), "line .*good"),
-    ],
-)
-def test_a_broken_table_is_named_with_its_line(
-    config: Config, tmp_path: Path, change: Callable[[str], str], message: str
-) -> None:
-    settings = small(config, "random")
-    path = write_table(tmp_path / "table.csv", settings)
-    path.write_text(change(path.read_text()))
-    with pytest.raises(InputError, match=message):
-        SCORERS.create("table", {"file": str(path)}, setting(settings))
-
-
-def test_a_genotype_that_a_table_lacks(config: Config, tmp_path: Path) -> None:
-    settings = small(config, "random")
-    path = write_table(tmp_path / "table.csv", settings, budget="0.5")
-    scorer = SCORERS.create("table", {"file": str(path)}, setting(settings))
-    genotype = cp_space(settings).uniform("local")
-    assert scorer.score(Trial(0, genotype, 0.5)).samples == 4
-    with pytest.raises(InputError, match=r"no row for .* with budget 1"):
-        scorer.score(Trial(0, genotype))
 
 
 def test_peak_memory_is_that_of_what_came_after_the_reset() -> None:
