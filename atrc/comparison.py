@@ -136,8 +136,7 @@ def incumbents(run: RunDirectory, compare: Compare) -> list[Incumbent]:
 def _named(run: RunDirectory) -> Iterator[tuple[int, Mapping[str, str]]]:
     """(samples spent, genotype that the strategy named then), in order."""
     entry = STRATEGIES[run.config.strategy.name]
-    one_shot = issubclass(entry, OneShotStrategy)
-    if one_shot:
+    if one_shot := issubclass(entry, OneShotStrategy):
         per_step = run.config.search.batch_size * entry.data_use.batches  # as runs without a ledger counted
         for line in run.lines("architecture.jsonl"):
             if "genotype" in line:

@@ -93,8 +93,9 @@ def check_strategy(config: Config) -> None:
         if needed + config.search.batch_size > budget:
             raise InputError(
                 f"a budget of {budget:,} images (search.steps x search.batch_size) is too small for strategy "
-                f"{strategy.name!r}: its second stage takes up to {needed:,} images, {config.trials.images} held-out and "
-                f"{config.trials.recalibration} training ones for each of {min(stage.trials, space.size)} genotypes"
+                f"{strategy.name!r}: its second stage takes up to {needed:,} images, {config.trials.images} held-out "
+                f"and {config.trials.recalibration} training ones for each of {min(stage.trials, space.size)} "
+                "genotypes"
             )
 
 
@@ -117,7 +118,9 @@ def create_train(config: Config, models: Sequence[str], out: Path | str) -> list
     planned = []
     for model in expand_models(config, models):
         genotype = model_genotype(config, model)
-        planned += [Planned(Path(out), RunSpec("train", group(model), seed), config, genotype) for seed in config.seeds]
+        planned += [
+            Planned(Path(out), RunSpec("train", group(model), seed), config, genotype) for seed in config.seeds
+        ]
     return _create(planned)
 
 
@@ -318,7 +321,11 @@ def execute_all(runs: Sequence[RunDirectory], *, jobs: int = 1, quiet: bool = Fa
     _open_data([Planned(run.path, run.spec, run.config) for run in waiting])
     at_once = min(jobs, len(waiting))
     for_trials = max(1, jobs // len(waiting))
-    failed = _execute_here(waiting, for_trials, quiet) if at_once == 1 else _execute_in(waiting, at_once, for_trials, quiet)
+    failed = (
+        _execute_here(waiting, for_trials, quiet)
+        if at_once == 1
+        else _execute_in(waiting, at_once, for_trials, quiet)
+    )
     if failed:
         told = "; ".join(f"{path}: {error}" for path, error in failed.items())
         raise InputError(f"{len(failed)} of {len(waiting)} runs failed: {told}")
@@ -340,9 +347,9 @@ def _execute_in(
     failed: dict[Path, BaseException] = {}
     with stop_requests(insist=False) as stop, Processes(processes) as engine:
         jobs: dict[Future[Any], Path] = {
-            engine.submit("atrc.experiment:execute_path", path=str(run.path), slot=None, jobs=for_trials, quiet=quiet): (
-                run.path
-            )
+            engine.submit(
+                "atrc.experiment:execute_path", path=str(run.path), slot=None, jobs=for_trials, quiet=quiet
+            ): (run.path)
             for run in runs
         }
         unfinished, passed_on = set(jobs), False

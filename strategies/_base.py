@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STRATEGIES",
-    "DataUse",
     "Choosing",
+    "DataUse",
     "MultiTrialStrategy",
     "NothingNamed",
     "OneShotStrategy",

@@ -35,7 +35,7 @@ def images_in(batch: Any) -> int:
         return len(batch)
     except TypeError:
         raise InputError(
-            f"the images of a batch of type {type(batch).__name__} cannot be counted; give Search a function count=..."
+            f"the images of a batch of type {type(batch).__name__} cannot be counted; give a function count="
         ) from None
 
 
@@ -131,7 +131,9 @@ class Stream:
         self._generator = own.clone()
         generators = self._loader_generators()
         if len(generators) != len(others):
-            raise InputError(f"{self._name} has {len(generators)} generators of its own, its saved state {len(others)}")
+            raise InputError(
+                f"{self._name} has {len(generators)} generators of its own, its saved state {len(others)}"
+            )
         for generator, saved in zip(generators, others, strict=True):
             generator.set_state(saved)
         self._position = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -19,12 +19,12 @@ class StageEvent:
     """A stage begins, or the search ends.
 
     Attributes:
-        stage: ``"training"`` of a supernet; ``"choosing"``, the second stage of a one-shot strategy; ``"trials"`` of a
-            multi-trial one; or ``"end"``.
+        stage: ``"training"`` of a supernet; ``"choosing"``, the second stage of a one-shot strategy; ``"trials"`` of
+            a multi-trial one; or ``"end"``.
         reason: Why the search ended; empty at the beginning of a stage.
     """
 
-    kind: ClassVar[str] = "stage"
+    kind: ClassVar[Literal["stage"]] = "stage"
     stage: str
     reason: str = ""
 
@@ -38,7 +38,7 @@ class StepEvent:
         loss: The training loss without the strategy's penalty, detached, on the supernet's device.
     """
 
-    kind: ClassVar[str] = "step"
+    kind: ClassVar[Literal["step"]] = "step"
     step: int
     loss: Tensor
 
@@ -51,7 +51,7 @@ class AskedEvent:
         trial: The trial.
     """
 
-    kind: ClassVar[str] = "asked"
+    kind: ClassVar[Literal["asked"]] = "asked"
     trial: Trial
 
 
@@ -70,7 +70,7 @@ class ToldEvent:
         metrics: What else the scorer gave.
     """
 
-    kind: ClassVar[str] = "told"
+    kind: ClassVar[Literal["told"]] = "told"
     trial: Trial
     score: float | None
     value: float | None

@@ -19,38 +19,32 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
 
 from searchspace import CostModel, Genotype, InputError, Supernet
 from strategies._base import (
     STRATEGIES,
     Choosing,
-    DataUse,
     MultiTrialStrategy,
     NothingNamed,
     OneShotStrategy,
     Strategy,
     Trial,
-    spawn_seed,
 )
 from strategies._budget import Budget, Score, Spent
-from strategies._data import Stream, first_batches, images_in
-from strategies._events import AskedEvent, Event, StageEvent, StepEvent, ToldEvent
-from strategies._inherited import InheritedScore
-from strategies._step import CLIPS, Step
+from strategies._data import images_in
+from strategies._events import AskedEvent, Event, StageEvent, ToldEvent
+from strategies._training import Training
 
 __all__ = ["REPEATS", "Search", "refuse_unsupported"]
 
 REPEATS = 100
 """After this many repeated trials in a row a search ends: its strategy has nothing new to propose."""
 ORDERS = ("in_order", "as_they_come")
-IMAGES = 64
-"""Held-out images, and training images for batch-norm statistics, that the built-in scorer of second stages takes."""
 
 
 class Search:
@@ -70,20 +64,19 @@ class Search:
         clip: What that norm is taken over, ``"joint"`` or ``"weights"``: see `strategies.Step`.
         scheduler: Sets learning rates: a scheduler of torch, stepped after every training step; or a function of the
             step, counted from 0, and the spent fraction of the training's budget, called before every step.
-        autocast: A ``torch.autocast`` under which the supernet's forward passes run, its losses not: it covers calls of
-            the supernet module itself.
-        score: Gives the score of a `Trial`, of a multi-trial search or of a second stage: a `Score`, or a number. None
-            or a number that is not finite is a failed trial. It may have ``samples(trial)``, which says beforehand
-            what a trial will take; a trial that would exceed the budget is not made. It may have ``submit(trial)``,
-            which gives a ``concurrent.futures.Future`` of the score. A second stage scores by `InheritedScore` by
-            default.
+        autocast: A ``torch.autocast`` for the supernet's forward passes. It covers calls of the supernet module
+            itself, and not what its ``loss`` does with their results.
+        score: Gives the score of a `Trial`: a `Score`, or a number; None, or a number that is not finite, is a failed
+            trial. It may have ``samples(trial)``, which says beforehand what a trial will take: a trial that would
+            exceed the budget is not made. It may have ``submit(trial)``, which gives a ``concurrent.futures.Future``
+            of the score. A second stage scores by `InheritedScore` by default.
         costs: What genotypes cost; None where no cost counts.
         cost_weight: Penalty of the most expensive genotype, in units of the loss or the score; the cheapest pays 0.
         repeat: Whether a genotype that was scored before is scored again. Otherwise it is told the same score at no
             cost, and counts as a trial; after `REPEATS` of them in a row the search ends.
         in_flight: Number of trials that are asked for before the first of them is told.
-        told: ``"in_order"`` of asking: the outcome does not depend on how fast scores come. ``"as_they_come"`` does not
-            repeat.
+        told: ``"in_order"`` of asking, so that the outcome does not depend on how fast scores come; or
+            ``"as_they_come"``, which does not repeat.
         count: Gives the number of images of a batch.
 
     Attributes:
@@ -129,15 +122,12 @@ class Search:
         count: Callable[[Any], int] = images_in,
     ) -> None:
         refuse_unsupported(strategy, ("score",) if costs is None else ("score", "cost"))
-        if clip not in CLIPS or told not in ORDERS or in_flight < 1:
-            raise InputError(
-                f"clip must be one of {', '.join(CLIPS)}, told one of {', '.join(ORDERS)} and in_flight >= 1, "
-                f"got {clip=}, {told=}, {in_flight=}"
-            )
+        if told not in ORDERS or in_flight < 1:
+            raise InputError(f"told must be one of {', '.join(ORDERS)} and in_flight >= 1, got {told=}, {in_flight=}")
         self.strategy, self.supernet = strategy, supernet
         self.spent, self.ended = Spent(), ""
         self._stage = ""
-        self._training: _Training | None = None
+        self._training: Training | None = None
         self._trials: _Trials | None = None
         choosing: Choosing | None
         if isinstance(strategy, OneShotStrategy):
@@ -146,8 +136,18 @@ class Search:
             if costs is not None:
                 strategy.charge(costs, cost_weight)
             choosing = strategy.second_stage()
-            self._training = _Training(
-                strategy, supernet, optimizer, train, held_out, clip_norm, clip, scheduler, autocast, count, self.spent
+            self._training = Training(
+                strategy,
+                supernet,
+                optimizer,
+                train,
+                held_out,
+                clip_norm,
+                clip,
+                scheduler,
+                autocast,
+                count,
+                self.spent,
             )
             if choosing is not None and score is None:
                 score = self._training.inherited_score()
@@ -162,7 +162,7 @@ class Search:
             surcharge = _Surcharge(costs, cost_weight)
             self._trials = _Trials(choosing, score, self.budget, self.spent, surcharge, repeat, in_flight, told)
 
-    # -- running ------------------------------------------------------------------------------------------------
+    # -- running ---------------------------------------------------------------------------------------------------
 
     def run(self) -> Genotype:
         """Runs to the end; the genotype that was found."""
@@ -186,7 +186,7 @@ class Search:
             self._stage = "end"
             yield StageEvent("end", self.ended)
 
-    def _stages(self) -> Iterator[tuple[str, _Training | _Trials]]:
+    def _stages(self) -> Iterator[tuple[str, Training | _Trials]]:
         if self._training is not None and self._stage in ("", "training"):
             yield "training", self._training
         if self._trials is not None and self._stage != "end":
@@ -217,10 +217,10 @@ class Search:
 
     @property
     def repeatable(self) -> bool:
-        """Whether the same seed gives the same bits: not with a budget in seconds, nor with scores told as they come."""
+        """Whether the same seed gives the same bits: not so on a budget in seconds, or with scores as they come."""
         return self.budget.seconds is None and (self._trials is None or self._trials.in_order)
 
-    # -- state ----------------------------------------------------------------------------------------------------
+    # -- state -----------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """All state: strategy, supernet, optimiser, data order, ledger, trials in flight, and torch's generators."""
@@ -254,208 +254,10 @@ def refuse_unsupported(strategy: Strategy, objectives: Sequence[str]) -> None:
             f"strategy {strategy.name!r} treats choices as independent and cannot search the space "
             f"{strategy.space.name!r}, whose choices depend on one another; these can: {', '.join(able)}"
         )
-    lacks = "takes no cost into account" if "cost" in objectives else "has cost as an objective, and no cost counts here"
+    lacks = (
+        "takes no cost into account" if "cost" in objectives else "has cost as an objective, and no cost counts here"
+    )
     raise InputError(f"strategy {strategy.name!r} {lacks}")
-
-
-class _Counted:
-    """A supernet as strategies see it: every batch that passes through is entered in the ledger."""
-
-    def __init__(self, supernet: Supernet[Any], count: Callable[[Any], int], spent: Spent) -> None:
-        self._supernet, self._count, self._spent = supernet, count, spent
-
-    def loss(self, batch: Any, selection: Any) -> Any:
-        self._spent.samples += self._count(batch)
-        return self._supernet.loss(batch, selection)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._supernet, name)
-
-
-class _Training:
-    """The training of a supernet, step by step."""
-
-    def __init__(
-        self,
-        strategy: OneShotStrategy,
-        supernet: Supernet[Any],
-        optimizer: torch.optim.Optimizer,
-        train: Any,
-        held_out: Any,
-        clip_norm: float | None,
-        clip: str,
-        scheduler: Any,
-        autocast: AbstractContextManager[Any] | None,
-        count: Callable[[Any], int],
-        spent: Spent,
-    ) -> None:
-        space = getattr(supernet, "space", strategy.space)
-        if space != strategy.space:
-            raise InputError(f"the supernet's space is {space!r}, that of strategy {strategy.name!r} {strategy.space!r}")
-        self.ended = "the training is over"
-        self._strategy, self._supernet, self._optimizer = strategy, supernet, optimizer
-        self._clip_norm, self._clip, self._scheduler, self._autocast = clip_norm, clip, scheduler, autocast
-        self._count, self._spent = count, spent
-        self._loaders = train, held_out
-        self._train = Stream(train, spawn_seed(strategy.seed, 0), "train")
-        self._held_out = None
-        if strategy.data_use is not DataUse.SINGLE_LEVEL:
-            if held_out is None:
-                raise InputError(f"strategy {strategy.name!r} is {strategy.data_use.value}: give held_out=")
-            self._held_out = Stream(held_out, spawn_seed(strategy.seed, 1), "held_out")
-        self._steps: int | None = None
-        self._budget = Budget(samples=1)
-        self._reserved = 0
-
-    def plan(
-        self, steps: int | None, budget: Budget | None, choosing: Choosing | None, score: Any
-    ) -> Budget:
-        """Divides the budget between the training and a second stage.
-
-        Raises:
-            InputError: There is no budget, or nothing of it is left for the training.
-        """
-        if (steps is None) == (budget is None) or (budget is not None and budget.trials is not None):
-            raise InputError(f"strategy {self._strategy.name!r} is one-shot: give steps=, or a budget of samples or seconds")
-        if steps is not None and steps < 1:
-            raise InputError(f"steps must be >= 1, got {steps}")
-        one_step = self._strategy.looks() * self._count(self._train.peek())
-        if budget is None:
-            assert steps is not None
-            budget = Budget(samples=steps * one_step)
-            self._steps = None if choosing is not None else steps
-        self._budget = budget
-        if choosing is None:
-            return budget
-        self._reserved = self._needed(choosing, score)
-        if budget.samples is not None and budget.samples < self._reserved + one_step:
-            raise InputError(
-                f"a budget of {budget.samples} images is too small for strategy {self._strategy.name!r}: its second "
-                f"stage takes up to {self._reserved} images ({choosing.trials} trials), a training step {one_step}; "
-                "give a larger budget or fewer final_trials"
-            )
-        return budget
-
-    def _needed(self, choosing: Choosing, score: Any) -> int:
-        """Most images that the second stage can take: no genotype is paid for twice."""
-        if not hasattr(score, "samples"):
-            raise InputError("the scorer of a second stage must say by samples(trial) what a trial will take")
-        probe = Trial(0, next(self._strategy.space.enumerate()))
-        return int(min(choosing.trials, self._strategy.space.size) * score.samples(probe))
-
-    def inherited_score(self) -> InheritedScore:
-        """What a second stage scores by unless it is told."""
-        train, held_out = self._loaders
-        if held_out is None:
-            raise InputError(f"strategy {self._strategy.name!r} scores genotypes on held-out batches: give held_out=")
-        seed = self._strategy.seed
-        images = IMAGES
-        if hasattr(held_out, "__len__"):
-            images = min(IMAGES, sum(map(self._count, held_out)))
-        of_held_out = first_batches(Stream(held_out, spawn_seed(seed, 2), "held_out"), images, self._count)
-        of_train = first_batches(Stream(train, spawn_seed(seed, 3), "train"), images, self._count)
-        return InheritedScore(self._supernet, of_held_out, of_train, self._count)
-
-    def events(self) -> Iterator[Event]:
-        while self._steps is None or self._spent.steps < self._steps:
-            started = time.perf_counter()
-            batch = self._train.next()
-            if self._steps is None and not self._fits(batch):
-                return
-            held_out = None if self._held_out is None else self._held_out.next()
-            loss = self._step(batch, held_out)
-            self._spent.steps += 1
-            self._spent.seconds += time.perf_counter() - started
-            yield StepEvent(self._spent.steps, loss)
-
-    def _step(self, batch: Any, held_out: Any) -> torch.Tensor:
-        progress = self.progress()
-        stepped = hasattr(self._scheduler, "step")
-        if self._scheduler is not None and not stepped:
-            self._scheduler(self._spent.steps, progress)
-        if isinstance(self._supernet, nn.Module):
-            self._supernet.train()
-        self._strategy.anneal(progress)
-        counted: Any = _Counted(self._supernet, self._count, self._spent)
-        step = Step(counted, self._optimizer, batch, held_out, self._clip_norm, self._clip)
-        with _forward_under(self._autocast, self._supernet):
-            loss = step.take(self._strategy)
-        if stepped:
-            self._scheduler.step()
-        return loss
-
-    def progress(self) -> float:
-        """Spent fraction of the training's budget, in [0, 1]."""
-        if self._steps is not None:
-            return self._spent.steps / self._steps
-        parts = [0.0]
-        if self._budget.samples is not None:
-            parts.append(self._spent.samples / (self._budget.samples - self._reserved))
-        if self._budget.seconds is not None:
-            parts.append(self._spent.seconds / max(self._budget.seconds - self._reserved_seconds(), 1e-9))
-        return min(1.0, max(parts))
-
-    def _fits(self, batch: Any) -> bool:
-        """Whether a step on this batch leaves what the second stage needs."""
-        samples = self._spent.samples + self._strategy.looks() * self._count(batch) + self._reserved
-        if self._budget.samples is not None and samples > self._budget.samples:
-            return False
-        return self._budget.seconds is None or self._spent.seconds + self._reserved_seconds() < self._budget.seconds
-
-    def _reserved_seconds(self) -> float:
-        """Seconds that the second stage will take at most: no image of it takes longer than one of the training."""
-        return self._reserved * self._spent.seconds / max(self._spent.samples, 1)
-
-    def state_dict(self) -> dict[str, Any]:
-        scheduler = self._scheduler.state_dict() if hasattr(self._scheduler, "state_dict") else None
-        generators = {"cpu": torch.get_rng_state()}
-        if torch.cuda.is_available() and torch.cuda.is_initialized():
-            generators["cuda"] = torch.cuda.get_rng_state()
-        network: Any = self._supernet
-        return {
-            "supernet": network.state_dict() if isinstance(network, nn.Module) else None,
-            "optimizer": self._optimizer.state_dict(),
-            "scheduler": scheduler,
-            "train": self._train.state_dict(),
-            "held_out": None if self._held_out is None else self._held_out.state_dict(),
-            "generators": generators,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        if isinstance(self._supernet, nn.Module):
-            self._supernet.load_state_dict(state["supernet"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        if state["scheduler"] is not None:
-            self._scheduler.load_state_dict(state["scheduler"])
-        self._train.load_state_dict(state["train"])
-        if self._held_out is not None:
-            self._held_out.load_state_dict(state["held_out"])
-        torch.set_rng_state(state["generators"]["cpu"])
-        if "cuda" in state["generators"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state(state["generators"]["cuda"])
-
-
-@contextmanager
-def _forward_under(autocast: AbstractContextManager[Any] | None, supernet: Any) -> Iterator[None]:
-    """Within it, every call of the supernet module runs under ``autocast``; what surrounds the call does not."""
-    if autocast is None:
-        yield
-        return
-    if not isinstance(supernet, nn.Module):
-        raise InputError("autocast= needs a supernet that is a torch module")
-
-    def enter(*_: Any) -> None:
-        autocast.__enter__()
-
-    def leave(*_: Any) -> None:
-        autocast.__exit__(None, None, None)
-
-    hooks = supernet.register_forward_pre_hook(enter), supernet.register_forward_hook(leave, always_call=True)
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 @dataclass(frozen=True)
@@ -538,12 +340,12 @@ class _Trials:
             raise InputError(self._nothing_found())
 
     def _nothing_found(self) -> str:
-        name, told = self._strategy.name, len(self._strategy.history)
-        if told:
-            return f"strategy {name!r} ended without a genotype: none of its {told} trials has a finite score"
+        name = self._strategy.name
+        if self._told:
+            return f"strategy {name!r} ended without a genotype: none of its {self._told} trials has a finite score"
         return f"strategy {name!r} made no trial: {self.ended}"
 
-    # -- asking -----------------------------------------------------------------------------------------------------
+    # -- asking ----------------------------------------------------------------------------------------------------
 
     def _may_ask(self) -> bool:
         """Whether one more trial may be asked for now; notes why the search ends where that is for good."""
@@ -608,10 +410,10 @@ class _Trials:
             if flight.future is None:
                 self._submit(flight, known)
 
-    # -- telling ------------------------------------------------------------------------------------------------------
+    # -- telling ---------------------------------------------------------------------------------------------------
 
     def _outcome(self) -> tuple[_Flight, Score, bool]:
-        """The next trial that is told, its outcome, and whether it is a repeated one. It stays in flight till then."""
+        """The next trial that is told, its outcome, and whether it repeats one that was scored."""
         started = time.perf_counter()
         flight = self._flights[0] if self.in_order else self._first_done()
         key = self._key(flight.trial)
@@ -625,7 +427,9 @@ class _Trials:
     def _first_done(self) -> _Flight:
         """The first trial whose score is there; one that repeats a trial in flight comes after that."""
         futures = {flight.future: flight for flight in self._flights if flight.future is not None}
-        repeats = [f for f in self._flights if f.future is None and (not futures or self._key(f.trial) in self._known)]
+        repeats = [
+            f for f in self._flights if f.future is None and (not futures or self._key(f.trial) in self._known)
+        ]
         if repeats:
             return repeats[0]
         done, _ = wait(list(futures), return_when=FIRST_COMPLETED)
@@ -671,7 +475,7 @@ class _Trials:
         except NothingNamed:
             return None
 
-    # -- state --------------------------------------------------------------------------------------------------------
+    # -- state -----------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         encode = self._strategy.space.encode

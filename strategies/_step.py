@@ -48,10 +48,14 @@ class Step(Generic[BatchT]):
         """Everything that the optimiser trains."""
         return [p for group in self.optimizer.param_groups for p in group["params"]]
 
-    def take(self, strategy: OneShotStrategy) -> Tensor:
+    def take(self, strategy: OneShotStrategy, progress: float = 0.0) -> Tensor:
         """Updates the weights and the architecture parameters once, as the strategy's `DataUse` says.
 
         Held-out data leave no trace in the buffers of the supernet, such as batch-norm statistics.
+
+        Args:
+            strategy: Any one-shot strategy.
+            progress: Fraction of the training's budget that was spent before this step, in [0, 1].
 
         Returns:
             The training loss without the strategy's penalty, detached.
@@ -61,6 +65,7 @@ class Step(Generic[BatchT]):
         """
         if strategy.data_use is not DataUse.SINGLE_LEVEL and self.held_out is None:
             raise InputError(f"strategy {strategy.name!r} is {strategy.data_use.value}: it needs a held-out batch")
+        strategy.anneal(progress)
         loss = _STEPS[strategy.data_use](strategy, self)
         strategy.update()
         return loss

@@ -66,7 +66,13 @@ ExperimentFolder = Annotated[
     Path | None, typer.Option("--out", "-o", help="Folder of the experiment; default: runs/NAME of the config.")
 ]
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, help="Processes: for runs, then for the trials of searches. Default: as many as cores and memory allow; one on a GPU.")
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=1,
+        help="Processes, for runs and then for trials; default: as cores and memory allow, one on a GPU.",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

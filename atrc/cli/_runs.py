@@ -76,9 +76,7 @@ def experiment(
     """
     settings = read_config(config, override, seeds, data, skip_bad)
     folder = experiment_folder(settings, out)
-    execute_experiment(
-        settings, folder, model or ["baselines"], jobs=jobs or default_jobs(settings), quiet=quiet
-    )
+    execute_experiment(settings, folder, model or ["baselines"], jobs=jobs or default_jobs(settings), quiet=quiet)
     show_analysis([folder], folder / "analysis", quiet=quiet)
     _show_skipped(find_runs([folder]))
 

@@ -23,7 +23,6 @@ from atrc.config._schema import (
     Training,
     Trials,
 )
-
 from atrc.config._upgrade import upgrade_run_config
 
 __all__ = [

@@ -12,8 +12,8 @@ __all__ = ["upgrade_run_config"]
 def upgrade_run_config(data: Mapping[str, Any], environment: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Fills in what a run did before its config could say so.
 
-    A config without the key ``threads`` is from before version 0.2. Such a run computed on the threads that its
-    environment file names, clipped the gradients of the weights alone, and scored a genotype again when it came again.
+    A config without the key ``threads`` is from before there was one. Such a run computed on the threads that its
+    environment file names, clipped the gradients of the weights alone, and scored repeated genotypes again.
 
     Args:
         data: The content of the run's ``config.yaml``.

@@ -1,8 +1,8 @@
 """Jobs in processes of this machine.
 
-A job is a function, named as ``module:function``, with arguments and a result that JSON can hold. A worker is a module
-of ours in a process of its own (`atrc.engines._worker`): it never imports the caller's script, which therefore needs no
-``__main__`` guard.
+A job is a function, named as ``module:function``, with arguments and a result that JSON can hold. A worker is a
+module of ours in a process of its own (`atrc.engines._worker`): it never imports the caller's script, which therefore
+needs no ``__main__`` guard.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -143,10 +144,8 @@ class Processes:
     @staticmethod
     def _close(worker: _Worker) -> None:
         assert worker.process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):
             worker.process.stdin.close()  # which ends a worker that waits for a job
-        except BrokenPipeError:
-            pass
         worker.process.wait()
         worker.answers.close()
 

@@ -13,7 +13,7 @@ __all__ = ["threads_of_a_run"]
 
 @contextmanager
 def threads_of_a_run(number: int) -> Iterator[None]:
-    """Within it torch, our kernels (which ask torch), BLAS and OpenMP use ``number`` threads; then as many as before."""
+    """Within it torch, our kernels (which ask torch), BLAS and OpenMP use ``number`` threads."""
     before = torch.get_num_threads()
     with threadpool_limits(limits=number):
         torch.set_num_threads(number)

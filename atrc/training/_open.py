@@ -20,12 +20,12 @@ from atrc.build import (
 )
 from atrc.config import Config
 from atrc.data import Batch, Dataset, eval_transform, evaluation_batches
+from atrc.machine.stopping import Interrupted, Stop
 from atrc.runs import RunDirectory
 from atrc.training.checkpoint import latest, load_checkpoint
 from atrc.training.evaluation import evaluate
 from atrc.training.learner import Learner, SearchLearner, WeightLearner
 from atrc.training.prediction_files import PredictionFiles
-from atrc.machine.stopping import Interrupted, Stop
 from searchspace import InputError
 from strategies import STRATEGIES, MultiTrialStrategy, OneShotStrategy, build_strategy
 

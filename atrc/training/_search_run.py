@@ -1,4 +1,4 @@
-"""Executing a run that searches: it builds a `strategies.Search` from the run's config, and keeps what happens in it."""
+"""Executing a run that searches: builds a `strategies.Search` from the run's config, and keeps what happens in it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from atrc.build import build_dataset, build_network, build_tasks, describe_datas
 from atrc.config import Config
 from atrc.costs import network_costs
 from atrc.data import Batch, BatchLoader, Dataset, hold_out, skipped_samples
+from atrc.machine.stopping import Interrupted, Stop, stop_requests
 from atrc.measures import MEASURES
 from atrc.resources import count_multiply_adds, count_parameters
 from atrc.runs import Result, RunDirectory
@@ -26,7 +27,6 @@ from atrc.training.augmentation import training_transform
 from atrc.training.checkpoint import latest, save_checkpoint
 from atrc.training.memory import peak_memory
 from atrc.training.scoring import SCORERS, InheritedScorer, Scorer, Setting
-from atrc.machine.stopping import Interrupted, Stop, stop_requests
 from searchspace import CostModel
 from strategies import (
     Budget,

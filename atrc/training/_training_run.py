@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from atrc.build import build_dataset, fit_tasks
 from atrc.data import BatchLoader, skipped_samples
+from atrc.machine.stopping import Interrupted, Stop, stop_requests
 from atrc.resources import count_multiply_adds, count_parameters
 from atrc.runs import Result, RunDirectory
 from atrc.training._open import build_weight_learner, evaluate_split, fitting
@@ -19,7 +20,6 @@ from atrc.training.augmentation import training_transform
 from atrc.training.checkpoint import latest, save_checkpoint
 from atrc.training.learner import WeightLearner
 from atrc.training.memory import peak_memory
-from atrc.machine.stopping import Interrupted, Stop, stop_requests
 from searchspace import InputError
 
 __all__ = ["execute_training", "refuse_divergence"]

@@ -9,12 +9,12 @@ from typing import Any
 
 from atrc.build import build_space, import_plugins
 from atrc.engines import Processes
+from atrc.machine.stopping import Stop, stop_requests
+from atrc.machine.threads import threads_of_a_run
 from atrc.runs import RunDirectory
 from atrc.training._open import pick_device
 from atrc.training.allocator import keep_memory
 from atrc.training.scoring import Scorer
-from atrc.machine.stopping import Stop, stop_requests
-from atrc.machine.threads import threads_of_a_run
 from strategies import Score, Trial
 
 __all__ = ["TrialProcesses", "score_trial"]

@@ -72,12 +72,12 @@ class LocalSearch(MultiTrialStrategy):
             None if told is None else [list(encode(told[0])), told[1]] for told in (self._centre, self._better)
         )
         queue = [list(encode(genotype)) for genotype in self._queue]
-        return {**super().state_dict(), "centre": centre, "better": better, "queue": queue}
+        return {**super().state_dict(), "centre": centre, "best": better, "queue": queue}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
         decode = self.space.decode
         self._centre, self._better = (
-            None if told is None else (decode(told[0]), told[1]) for told in (state["centre"], state["better"])
+            None if told is None else (decode(told[0]), told[1]) for told in (state["centre"], state["best"])
         )
         self._queue = [decode(indices) for indices in state["queue"]]

@@ -38,7 +38,7 @@ Put = Callable[..., RunDirectory]
 def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Put:
     """``put(model, seed, metrics)`` makes a run where table 1 looks for it on rooms; no metrics: unfinished."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("atrc.runs.environment", dict)  # asks git, for every run
+    monkeypatch.setattr("atrc.runs.environment", lambda _: {})  # asks git, for every run
 
     def run(
         model: str,

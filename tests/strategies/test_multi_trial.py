@@ -33,7 +33,7 @@ from strategies import (
     build_strategy,
 )
 from strategies.adapters import NNIDARTS, NNIRegularizedEvolution, OptunaNSGAII, OptunaQMC, OptunaTPE
-from strategies.testing import DeceptiveTable, supernet_problem, table_problem
+from strategies.testing import supernet_problem, table_problem
 
 SPACE = ToySpace(choices=4, options=3, seed=2)
 

@@ -105,7 +105,8 @@ def test_norms_without_running_statistics_stay_as_they_are() -> None:
 
 def test_after_an_exception_nothing_is_left() -> None:
     module = nn.Sequential(nn.BatchNorm2d(3, momentum=0.3)).eval()
-    module[0].running_mean.fill_(0.1)
+    module.train()(images())
+    module.eval()
     before = state(module)
     with pytest.raises(Stop), pooled_statistics(module):
         raise_after(module(images()))

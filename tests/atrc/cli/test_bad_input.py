@@ -92,7 +92,7 @@ def assert_refused(result: tuple[int, str], *parts: str) -> None:
         (["search", "demo", "-s", "strategy.tau=3"], ["strategy 'gumbel_entropy'", "'tau'"]),
         (["search", "demo", "-s", "strategy.freeze=gaps"], ["freeze criterion 'gaps'", "'gap'"]),
         (["search", "demo", "-s", "strategy.name=random", "-s", "strategy.lr=1"], ["strategy 'random'", "'lr'"]),
-        (["search", "demo", "-s", "strategy={name: asha, eta: 1}"], ["eta must be >= 2", "eta=1"]),
+        (["search", "demo", "-s", "strategy={name: asha, eta: 1}"], ["eta must be a whole number >= 2", "got 1"]),
         (
             ["search", "demo", "-s", "strategy={name: random}", "-s", "trials.scorer.name=tabel"],
             ["unknown scorer 'tabel'", "did you mean 'table'"],

@@ -186,7 +186,7 @@ train: {steps: 3, batch_size: 2}
 
 def test_strategies_side_by_side(atrc: Out, config_file: Path, tmp_path: Path) -> None:
     """A comparison of two strategies; a second call only looks."""
-    section = "compare={samples: 24, points: 1, strategies: {dsnas: {lr: 0.1}, random: {}}}"
+    section = "compare={samples: 28, points: 1, strategies: {dsnas: {lr: 0.1}, random: {}}}"
     small = ("-s", "tasks={depth: {}, edge: {thresholds: 5}}", "-s", "train.steps=2", "-s", "trials.steps=2")
     command = ("compare", config_file, "-s", section, "-s", "cost={}", *small, "-o", "cmp", "-q", "-j", "1")
     said = atrc(*command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from atrc.data import Batch, BatchLoader, eval_transform
 from atrc.experiment import create_search
 from atrc.training import execute
 from atrc.training.learner import SearchLearner
-from strategies import GumbelEntropy
+from strategies import GumbelEntropy, Search
 
 T = TypeVar("T")
 
@@ -25,7 +26,19 @@ def doubled(value: T) -> T:
     return value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
 
 
-def learner(config: Config, *, fused: bool) -> tuple[SearchLearner, GumbelEntropy]:
+@dataclasses.dataclass
+class Batches:
+    """Batches of a loader in double precision."""
+
+    loader: BatchLoader
+
+    def iterate(self, start: int = 0) -> Iterator[Batch]:
+        for single in self.loader.iterate(start):
+            labels = {task: doubled(label) for task, label in single.labels.items()}
+            yield dataclasses.replace(single, image=single.image.double(), labels=labels)
+
+
+def search(config: Config, *, fused: bool) -> tuple[Search, GumbelEntropy]:
     """Everything in double precision: in single precision a training multiplies rounding until nothing agrees."""
     model = config.model.model_copy(
         update={"fused": fused, "contexts": {"local": {"form": "auto" if fused else "tiled"}}}
@@ -35,7 +48,21 @@ def learner(config: Config, *, fused: bool) -> tuple[SearchLearner, GumbelEntrop
     network = build_search_network(config, build_tasks(config, describe_dataset(config))).double()
     strategy = GumbelEntropy(cp_space(config), lr=0.05)
     strategy.distribution.logits.data = strategy.distribution.logits.data.double()
-    return SearchLearner(network, strategy, config.search), strategy
+    learner = SearchLearner(network, strategy, config.search)
+    train = build_dataset(config, "train", learner.tasks)
+    fit_tasks(learner.tasks, train)
+    loader = BatchLoader(train, learner.tasks, eval_transform(train.info.size), batch_size=4, seed=0)
+    training = config.search
+    made = Search(
+        strategy,
+        network,
+        learner.optimizer,
+        train=Batches(loader),
+        steps=training.steps,
+        clip_norm=training.clip_norm,
+        scheduler=learner.schedule,
+    )
+    return made, strategy
 
 
 @pytest.mark.parametrize(("steps", "tolerance"), [(8, 1e-10), pytest.param(200, 1e-3, marks=pytest.mark.slow)])
@@ -43,19 +70,10 @@ def test_a_seeded_search_is_the_same(config: Config, steps: int, tolerance: floa
     """Loss curve, architecture logits, and the genotype."""
     training = config.search.model_copy(update={"steps": steps, "lr": 0.005})
     config = config.model_copy(update={"search": training})
-    learners = [learner(config, fused=fused) for fused in (True, False)]
-    tasks = build_tasks(config, describe_dataset(config))
-    train = build_dataset(config, "train", tasks)
-    for one, _ in learners:
-        fit_tasks(one.tasks, train)
-    fit_tasks(tasks, train)
-    loader = BatchLoader(train, tasks, eval_transform(train.info.size), batch_size=4, seed=0)
-    for step, single in enumerate(loader.iterate(0, steps)):
-        labels = {task: doubled(label) for task, label in single.labels.items()}
-        batch: Batch = dataclasses.replace(single, image=single.image.double(), labels=labels)
-        fused, plain = (float(one.step(batch, step)["loss"]) for one, _ in learners)
-        assert fused == pytest.approx(plain, rel=tolerance), step
-    (_, fused_strategy), (_, plain_strategy) = learners
+    (fused, fused_strategy), (plain, plain_strategy) = (search(config, fused=fused) for fused in (True, False))
+    losses = [[float(event.loss) for event in one if event.kind == "step"] for one in (fused, plain)]
+    assert len(losses[0]) == steps
+    assert losses[0] == pytest.approx(losses[1], rel=tolerance)
     torch.testing.assert_close(
         fused_strategy.distribution.logits, plain_strategy.distribution.logits, rtol=0, atol=100 * tolerance
     )

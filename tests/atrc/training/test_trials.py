@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from atrc.build import build_dataset, cp_space
-from atrc.config import Config
+from atrc.comparison import incumbents
+from atrc.config import Compare, Config, Named
 from atrc.data import BatchLoader, hold_out
 from atrc.experiment import create_search
 from atrc.runs import RunDirectory
@@ -24,8 +25,9 @@ from searchspace import InputError
 KNOBS = {
     "darts": {},
     "enas": {"hidden": 8},
-    "spos": {"final_trials": 5, "population": 2, "parents": 1},
+    "spos": {"final_trials": 2, "population": 2, "parents": 1},
     "random": {},
+    "evolution": {"population": 4, "tournament": 2},
     "successive_halving": {"eta": 2, "min_budget": 0.5},
 }
 
@@ -34,7 +36,7 @@ def small(config: Config, name: str, **changes: Any) -> Config:
     """Two tasks, one strategy, trials of three steps."""
     search = config.search.model_copy(update={"steps": changes.pop("steps", 6)})
     strategy = config.strategy.model_validate({"name": name, **KNOBS[name]})
-    trials = config.trials.model_copy(update={"steps": 2, "images": 4, **changes})
+    trials = config.trials.model_copy(update={"steps": 2, "images": 4, "recalibration": 4, **changes})
     tasks = {"depth": {}, "edge": {"thresholds": 5}}
     return config.model_copy(update={"tasks": tasks, "search": search, "strategy": strategy, "trials": trials})
 
@@ -45,12 +47,20 @@ def searched(config: Config, folder: Path) -> RunDirectory:
     return run
 
 
-@pytest.mark.parametrize(("name", "samples"), [("darts", 48), ("enas", 48), ("spos", 24), ("random", 24)])
-def test_what_a_search_takes(config: Config, tmp_path: Path, name: str, samples: int) -> None:
-    """Six steps of four images: twice as many where a held-out batch is learnt from as well."""
+@pytest.mark.parametrize(
+    ("name", "samples", "steps"),
+    [
+        ("darts", 48, 6),  # six steps of four images, and as many held-out ones
+        ("enas", 48, 6),
+        ("spos", 24, 2),  # two trials take four held-out and four training images each: 16 of 24 are left for them
+        ("random", 24, 2),  # a trial takes two steps of four images, and looks at four held-out ones
+    ],
+)
+def test_what_a_search_takes(config: Config, tmp_path: Path, name: str, samples: int, steps: int) -> None:
+    """Every image counts each time it passes through a network; a second stage takes its share of the budget."""
     run = searched(small(config, name), tmp_path)
     result = run.result()
-    assert result.samples == samples
+    assert (result.samples, result.steps) == (samples, steps)
     assert result.peak_memory is None or result.peak_memory > 2**20
     space = cp_space(run.config)
     genotype = run.genotype()
@@ -62,31 +72,43 @@ def test_what_a_search_takes(config: Config, tmp_path: Path, name: str, samples:
 def test_trials_are_logged_with_what_they_took(config: Config, tmp_path: Path) -> None:
     run = searched(small(config, "successive_halving", steps=9), tmp_path)
     lines = list(run.lines("trials.jsonl"))
-    # eta 2: two trials of half a training of 2 steps, then the better one with all of it: 4 + 4 + 8 images of 36.
+    # eta 2: two trials of half a training of 2 steps, then the better one with all of it; 4 images to score each:
+    # 4 + 4, 4 + 4 and 8 + 4 of 36.
     assert [line["budget"] for line in lines[:3]] == [0.5, 0.5, 1.0]
-    assert [line["samples"] for line in lines[:3]] == [4, 8, 16]
+    assert [line["samples"] for line in lines[:3]] == [8, 16, 28]
     best = max(lines[:2], key=lambda line: line["score"])
     assert lines[2]["genotype"] == best["genotype"]
     assert run.result().samples == lines[-1]["samples"] <= 36
-    assert run.result().steps == len(lines)
+    assert run.result().steps == run.result().trials == len(lines)
 
 
 def test_the_last_stage_of_spos_names_the_best_that_it_scored(config: Config, tmp_path: Path) -> None:
-    run = searched(small(config, "spos"), tmp_path)
+    run = searched(small(config, "spos", steps=12), tmp_path)
     lines = list(run.lines("trials.jsonl"))
-    assert len(lines) == 5
+    assert len(lines) == 2
     genotype = run.genotype()
     assert genotype is not None
     assert dict(genotype) == max(lines, key=lambda line: line["score"])["genotype"]
+    # what it took is in the one ledger: seconds and images go on from where the training ended
+    trained = list(run.lines("metrics.jsonl"))[-1]
+    assert lines[0]["seconds"] > trained["seconds"]
+    assert [line["samples"] for line in lines] == [8 * 4 + 8, 8 * 4 + 16]
+    assert not any("genotype" in line for line in run.lines("architecture.jsonl"))  # nothing is named before
     loaded = load_learner(run, torch.device("cpu"))
     assert loaded.genotype() == genotype
+
+
+def test_a_budget_below_the_second_stage_is_refused_before_there_is_a_run(config: Config, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a budget of 16 images .* second stage takes up to 16 images"):
+        create_search(small(config, "spos", steps=4), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["darts", "enas", "spos", "random"])
 def test_a_stopped_search_resumes_to_the_same_outcome(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    settings = small(config, name)
+    settings = small(config, name, steps=12)
     whole = searched(settings, tmp_path / "whole")
     (stopped,) = create_search(settings, tmp_path / "stopped")
     _interrupt_at(monkeypatch, 5)
@@ -122,7 +144,7 @@ def _plain(run: RunDirectory, file: str) -> list[dict[str, Any]]:
 
 
 def test_a_budget_below_one_trial_is_refused(config: Config, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="a budget of 4 images does not allow one trial of 2 steps"):
+    with pytest.raises(InputError, match="a budget of 4 images does not allow one trial, which takes 12 images"):
         searched(small(config, "random", steps=1), tmp_path)
 
 
@@ -131,18 +153,38 @@ def test_a_study_lies_in_the_run(config: Config, tmp_path: Path) -> None:
         update={"strategy": config.strategy.model_validate({"name": "optuna_tpe"})}
     )
     run = searched(settings, tmp_path)
-    study = optuna.load_study(study_name="seed0", storage=f"sqlite:///{run.path / 'study.db'}")
+    study = optuna.load_study(study_name="optuna_tpe-seed0", storage=f"sqlite:///{run.path / 'study.db'}")
     told = [line["score"] for line in run.lines("trials.jsonl")]
     assert [trial.value for trial in study.trials if trial.value is not None] == told
 
 
-def test_a_charged_search_by_trials_counts_cost(config: Config, tmp_path: Path) -> None:
-    plain = small(config, "random")
-    settings = plain.model_copy(update={"cost": plain.model_validate({**plain.model_dump(), "cost": {}}).cost})
-    run = searched(settings, tmp_path)
-    for line in run.lines("trials.jsonl"):
-        # `none` everywhere is not among three random genotypes; any other costs something.
-        assert line["cost"] > 0
+def test_a_charged_search_by_trials_tells_and_names_by_what_was_told(config: Config, tmp_path: Path) -> None:
+    """Cost weighs so much that the cheapest genotype is named, whatever the scores."""
+    plain = small(config, "random", steps=15)
+    cost = plain.model_validate({**plain.model_dump(), "cost": {"weight": 1000.0}}).cost
+    run = searched(plain.model_copy(update={"cost": cost}), tmp_path)
+    lines = list(run.lines("trials.jsonl"))
+    assert len(lines) == 5
+    cheapest = min(lines, key=lambda line: line["cost"])
+    assert all(line["score"] < line["value"] for line in lines if line["cost"] > 0)
+    genotype = run.genotype()
+    assert genotype is not None
+    assert dict(genotype) == cheapest["genotype"]
+    dearest_best = max(lines, key=lambda line: line["value"])
+    assert dearest_best["genotype"] != cheapest["genotype"]  # the raw scores alone would name another one
+    compare = Compare(strategies={"random": Named(name="random")}, samples=60, points=5)
+    told_best = [max(lines[:n], key=lambda line: line["score"])["genotype"] for n in range(1, 6)]
+    assert [dict(incumbent.genotype) for incumbent in incumbents(run, compare)] == told_best
+
+
+def test_trials_in_flight_do_not_depend_on_processes(config: Config, tmp_path: Path) -> None:
+    settings = small(config, "evolution", steps=30, in_flight=3)
+    one, two = (create_search(settings, tmp_path / name)[0] for name in "ab")
+    execute(one, quiet=True)
+    execute(two, quiet=True, jobs=2)
+    assert one.genotype() == two.genotype()
+    assert _plain(one, "trials.jsonl") == _plain(two, "trials.jsonl")
+    assert one.result().samples == two.result().samples
 
 
 def test_a_search_by_trials_has_no_network_to_load(config: Config, tmp_path: Path) -> None:
