@@ -5,6 +5,7 @@ Akiba et al., Optuna: A Next-generation Hyperparameter Optimization Framework, K
 
 from __future__ import annotations
 
+import random
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from searchspace import Genotype, InputError, SearchSpace
-from strategies._base import STRATEGIES, MultiTrialStrategy, Trial
+from strategies._base import STRATEGIES, MultiTrialStrategy, Trial, spawn_seed
 
 if TYPE_CHECKING:
     import optuna
@@ -28,23 +29,33 @@ __all__ = [
     "OptunaTPE",
 ]
 
-ATTEMPTS = 1000
-"""So often a genotype that breaks a constraint between choices is asked for again."""
+ATTEMPTS = 20
+"""Proposals of a sampler that may break a constraint between choices, before the last one is repaired."""
+CANDIDATES = 64
+"""Legal genotypes among which the nearest to a proposal is its repair."""
+DESCRIPTION = "atrc"
+"""The user attribute of a study that says what it is about."""
 
 
 class OptunaStrategy(MultiTrialStrategy):
     """One of Optuna's samplers; every trial is one of a study.
 
     The sampler is made anew for every trial, seeded by the strategy's seed and the trial's number, so that it is a
-    policy over the study alone and a resumed search proposes what an uninterrupted one would.
+    policy over the study alone and a resumed search proposes what an uninterrupted one would. A proposal that breaks
+    a constraint between choices becomes a failed trial; after some of them the nearest of several legal genotypes is
+    tried instead.
+
+    The study is opened with the first trial. One that exists is compared with what this search would make of it.
 
     Args:
         space: Any space.
         seed: Seeds the sampler.
         storage: URL of an Optuna storage, ``sqlite:///study.db`` or a PostgreSQL server; None keeps the study in
             memory. Optuna's dashboard opens it.
-        study: Name of the study in the storage; None for one of this seed. Machines that work together give the same
-            name and different seeds.
+        study: Name of the study in the storage; None for one of this strategy and seed. Machines that work together
+            give the same name and different seeds.
+        join: Whether a study of this name that has trials is joined; otherwise it is refused, unless a search that
+            began it is continued. None for yes where ``study`` is given.
         shared: Whether others may add trials to the study, all of which the sampler then sees; it is continued as it
             stands. False for a study of this search alone: it begins empty, or with what `load_state_dict` brings,
             and **replaces** one of the same name.
@@ -68,6 +79,7 @@ class OptunaStrategy(MultiTrialStrategy):
         seed: int = 0,
         storage: str | None = None,
         study: str | None = None,
+        join: bool | None = None,
         shared: bool = True,
         pareto: bool = False,
         **options: Any,
@@ -75,12 +87,11 @@ class OptunaStrategy(MultiTrialStrategy):
         super().__init__(space, seed=seed)
         self.multi_objective = pareto  # type: ignore[misc]  # of the class elsewhere: here it depends on a knob
         self._options = {**self.defaults, **options}
-        self._study_name = study or f"seed{seed}"
+        self._study_name = study or f"{self.name}-seed{seed}"
         self._storage, self._shared = storage, shared and storage is not None
+        self._join = study is not None if join is None else join
         self._make_sampler(0)  # a wrong option shows now
         self._study: optuna.Study | None = None
-        if self._shared:
-            self._study = self._open_study()
         self._numbers: list[int] = []
 
     @property
@@ -101,13 +112,62 @@ class OptunaStrategy(MultiTrialStrategy):
             if self.multi_objective:
                 directions.append("minimize")
             try:
-                return optuna.create_study(
+                study = optuna.create_study(
                     study_name=self._study_name, storage=self._storage, directions=directions, load_if_exists=True
                 )
             except Exception as error:  # each storage has errors of its own
                 raise InputError(
                     f"Optuna storage {self._storage!r} cannot be opened: {' '.join(str(error).split())[:150]}"
                 ) from None
+            self._compare(study)
+            return study
+
+    def _compare(self, study: optuna.Study) -> None:
+        """Refuses a study that is not what this search would make; describes a new one."""
+        where = f"study {self._study_name!r} in {self._storage!r}"
+        found, wanted = study.user_attrs.get(DESCRIPTION), self._description()
+        if len(study.directions) != len(wanted["objectives"]):
+            raise InputError(
+                f"{where} has {len(study.directions)} objectives, this search {len(wanted['objectives'])} "
+                f"({', '.join(wanted['objectives'])}); give another name of a study"
+            )
+        trials = study.get_trials(deepcopy=False)
+        if found is None:
+            self._compare_distributions(trials, where)
+            study.set_user_attr(DESCRIPTION, wanted)
+        elif different := [key for key in wanted if found.get(key) != wanted[key]]:
+            raise InputError(
+                f"{where} was made for another search: {', '.join(different)} differ; give another name of a study"
+            )
+        if trials and self._shared and not (self._join or self._numbers):
+            raise InputError(
+                f"{where} has trials already; give study={self._study_name!r} to join it, or another name"
+            )
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "objectives": ["score", "cost"] if self.multi_objective else ["score"],
+            "choices": {choice: list(options) for choice, options in self.space.items()},
+            "numbered options": self.integers,
+        }
+
+    def _compare_distributions(self, trials: list[optuna.trial.FrozenTrial], where: str) -> None:
+        """For a study that does not say what it is about: one that Optuna or an earlier version made."""
+        wanted = self._distributions()
+        for trial in trials:
+            for choice, distribution in trial.distributions.items():
+                if wanted.get(choice) != distribution:
+                    raise InputError(f"{where} holds trials of another space: {choice!r} differs")
+
+    def _distributions(self) -> dict[str, Any]:
+        import optuna
+
+        return {
+            choice: optuna.distributions.IntDistribution(0, len(options) - 1)
+            if self.integers
+            else optuna.distributions.CategoricalDistribution(options)
+            for choice, options in self.space.items()
+        }
 
     def _make_sampler(self, number: int) -> optuna.samplers.BaseSampler:
         import optuna
@@ -115,20 +175,38 @@ class OptunaStrategy(MultiTrialStrategy):
         entropy = [self.seed, number] if self.reseeded else [self.seed]
         seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
         with _quiet():
-            made: optuna.samplers.BaseSampler = getattr(optuna.samplers, self.sampler)(seed=seed, **self._options)
+            options = {**self._own_options(number), **self._options}
+            made: optuna.samplers.BaseSampler = getattr(optuna.samplers, self.sampler)(seed=seed, **options)
         return made
+
+    def _own_options(self, number: int) -> dict[str, Any]:
+        """Options of the sampler for the trial of that number."""
+        return {}
 
     def propose(self) -> Genotype | None:
         with _quiet():
             self.study.sampler = self._make_sampler(len(self.asked))
-            for _ in range(ATTEMPTS):
+            for attempt in range(ATTEMPTS + 1):
                 trial = self.study.ask()
                 choices = {choice: self._suggest(trial, choice) for choice in self.space}
                 if self.space.violation(choices) is None:
-                    self._numbers.append(trial.number)
-                    return self.space.genotype(choices)
+                    break
                 self.study.tell(trial, state=_state("FAIL"))
-        raise InputError(f"{self.name} found no genotype that space {self.space.name!r} allows")
+                if attempt == ATTEMPTS - 1:  # the next one asked for is the repair
+                    self.study.enqueue_trial(self._parameters(self._repair(choices)))
+            self._numbers.append(trial.number)
+            return self.space.genotype(choices)
+
+    def _repair(self, choices: Mapping[str, str]) -> Genotype:
+        """The nearest to a proposal of several legal genotypes."""
+        rng = random.Random(spawn_seed(self.seed, len(self.asked)))
+        legal = [self.space.sample(rng) for _ in range(CANDIDATES)]
+        return min(legal, key=lambda genotype: sum(genotype[choice] != choices[choice] for choice in self.space))
+
+    def _parameters(self, genotype: Genotype) -> dict[str, Any]:
+        if self.integers:
+            return dict(zip(self.space, self.space.encode(genotype), strict=True))
+        return dict(genotype)
 
     def _suggest(self, trial: optuna.Trial, choice: str) -> str:
         options = self.space[choice]
@@ -138,10 +216,18 @@ class OptunaStrategy(MultiTrialStrategy):
 
     def tell(self, trial: Trial, score: float, cost: float = 0.0) -> None:
         super().tell(trial, score, cost)
+        failed = self.history[-1].failed
         values = [score, cost] if self.multi_objective else score
+        self._tell_study(trial, **({"state": _state("FAIL")} if failed else {"values": values}))
+
+    def fail(self, trial: Trial) -> None:
+        super().fail(trial)
+        self._tell_study(trial, state=_state("FAIL"))
+
+    def _tell_study(self, trial: Trial, **outcome: Any) -> None:
         with _quiet():
             # A process that died between telling the study and saving its own state tells it again.
-            self.study.tell(self._numbers[trial.number], values, skip_if_finished=True)
+            self.study.tell(self._numbers[trial.number], **outcome, skip_if_finished=True)
 
     def state_dict(self) -> dict[str, Any]:
         trials = self.study.get_trials(deepcopy=False)
@@ -162,12 +248,7 @@ class OptunaStrategy(MultiTrialStrategy):
         if self._shared:
             return
         self._study = self._open_study()
-        distributions: dict[str, Any] = {
-            choice: optuna.distributions.IntDistribution(0, len(options) - 1)
-            if self.integers
-            else optuna.distributions.CategoricalDistribution(options)
-            for choice, options in self.space.items()
-        }
+        distributions = self._distributions()
         for name, params, values, attributes in state["trials"]:
             self.study.add_trial(
                 optuna.trial.create_trial(
@@ -248,7 +329,22 @@ class OptunaBruteForce(OptunaStrategy):
         return study
 
     def propose(self) -> Genotype | None:
-        return super().propose() if len(self.asked) < self.space.size else None
+        """The next genotype that is not in the study; one that breaks a constraint is failed, and never proposed."""
+        with _quiet():
+            self.study.sampler = self._make_sampler(len(self.asked))
+            while len(self._tried()) < self.space.size:
+                trial = self.study.ask()
+                choices = {choice: self._suggest(trial, choice) for choice in self.space}
+                if self.space.violation(choices) is None:
+                    self._numbers.append(trial.number)
+                    return self.space.genotype(choices)
+                self.study.tell(trial, state=_state("FAIL"))
+        return None
+
+    def _tried(self) -> set[tuple[str, ...]]:
+        """Every combination of options that some trial of the study has, whoever made it."""
+        trials = (trial.params for trial in self.study.get_trials(deepcopy=False))
+        return {tuple(params[choice] for choice in self.space) for params in trials if len(params) == len(self.space)}
 
 
 @STRATEGIES.register("optuna_qmc")
@@ -262,6 +358,13 @@ class OptunaQMC(OptunaStrategy):
     integers = True
     reseeded = False
     defaults: ClassVar[dict[str, Any]] = {"scramble": True}  # without it every seed gives the same sequence
+
+    def _own_options(self, number: int) -> dict[str, Any]:
+        import optuna
+
+        # Before a trial has a score the sequence does not begin. Until then every trial is another random draw.
+        seed = spawn_seed(self.seed, number)
+        return {"independent_sampler": optuna.samplers.RandomSampler(seed=seed)} if number else {}
 
 
 @STRATEGIES.register("optuna_random")
