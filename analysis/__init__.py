@@ -1,84 +1,66 @@
 """What the runs say: reads run directories, and never trains.
 
+A notebook needs these names first. Everything else is imported from the module that defines it, e.g.
+``from analysis.agreement import agreement``. Modules are loaded when they are first asked for.
+
 >>> from analysis import analyze, load_runs, summary  # doctest: +SKIP
->>> analyze(["runs/demo"], Path("runs/demo/analysis")).notes  # doctest: +SKIP
+>>> analyze(["runs/demo"], "runs/demo/analysis").notes  # doctest: +SKIP
 """
 
-from analysis.agreement import Agreement, agreement, fleiss_kappa, krippendorff_alpha
-from analysis.attention import AttentionMap, attention_maps, attention_table
-from analysis.blocks import Blocks
-from analysis.bootstrap import bootstrap, bootstrap_difference, bootstrap_mean
-from analysis.comparison import Comparison, compare
-from analysis.correlation import correlate
-from analysis.genotypes import conditions, consensus, distances, matrices, matrix, proportions
-from analysis.importance import block_importance, permuted_metrics
-from analysis.load import Runs, TaskInfo, load_runs
-from analysis.multitask import baselines, gains, summarize, with_delta_m
-from analysis.notes import notes
-from analysis.overview import Analysis, Drawing, analyze
-from analysis.predictions import Example, examples_table, prediction_examples
-from analysis.sampled import ranked_by_stage, sampled_against_retrained
-from analysis.screen import summary
-from analysis.source_importance import (
-    has_blocks,
-    importance_against_agreement,
-    measure_importance,
-    source_importance,
-)
-from analysis.trajectory import block_probabilities, freeze_times, search_trajectory, training_curves
-from analysis.trees import TreeAgreement, same_trees, stage_costs, tree_agreement, trees
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from analysis.comparison import compare
+    from analysis.correlation import correlate
+    from analysis.genotypes import matrices, proportions
+    from analysis.load import Runs, load_runs
+    from analysis.multitask import summarize, with_delta_m
+    from analysis.overview import Analysis, analyze
+    from analysis.paper_tables import paper_table
+    from analysis.predictions import prediction_examples
+    from analysis.report import write_report
+    from analysis.sampled import sampled_against_retrained
+    from analysis.screen import summary
+    from analysis.strategies import compare_strategies
+else:
+    # No name here may be that of a module: it would hide the module.
+    __getattr__, __dir__, _ = lazy_loader.attach(
+        __name__,
+        submodules=[module.name for module in iter_modules(__path__)],
+        submod_attrs={
+            "comparison": ["compare"],
+            "correlation": ["correlate"],
+            "genotypes": ["matrices", "proportions"],
+            "load": ["Runs", "load_runs"],
+            "multitask": ["summarize", "with_delta_m"],
+            "overview": ["Analysis", "analyze"],
+            "paper_tables": ["paper_table"],
+            "predictions": ["prediction_examples"],
+            "report": ["write_report"],
+            "sampled": ["sampled_against_retrained"],
+            "screen": ["summary"],
+            "strategies": ["compare_strategies"],
+        },
+    )
 
 __all__ = [
-    "Agreement",
     "Analysis",
-    "AttentionMap",
-    "Blocks",
-    "Comparison",
-    "Drawing",
-    "Example",
     "Runs",
-    "TaskInfo",
-    "TreeAgreement",
-    "agreement",
     "analyze",
-    "attention_maps",
-    "attention_table",
-    "baselines",
-    "block_importance",
-    "block_probabilities",
-    "bootstrap",
-    "bootstrap_difference",
-    "bootstrap_mean",
     "compare",
-    "conditions",
-    "consensus",
+    "compare_strategies",
     "correlate",
-    "distances",
-    "examples_table",
-    "fleiss_kappa",
-    "freeze_times",
-    "gains",
-    "has_blocks",
-    "importance_against_agreement",
-    "krippendorff_alpha",
     "load_runs",
     "matrices",
-    "matrix",
-    "measure_importance",
-    "notes",
-    "permuted_metrics",
+    "paper_table",
     "prediction_examples",
     "proportions",
-    "ranked_by_stage",
-    "same_trees",
     "sampled_against_retrained",
-    "search_trajectory",
-    "source_importance",
-    "stage_costs",
     "summarize",
     "summary",
-    "training_curves",
-    "tree_agreement",
-    "trees",
     "with_delta_m",
+    "write_report",
 ]

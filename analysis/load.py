@@ -110,17 +110,18 @@ class Runs:
         }
 
 
-def load_runs(paths: Iterable[Path | str]) -> Runs:
+def load_runs(paths: str | Path | Iterable[str | Path]) -> Runs:
     """Reads every run in the given directories and below them.
 
     Args:
-        paths: Run directories, or directories that hold some at any depth. A run that is reached twice counts once.
+        paths: Run directories, or directories that hold some at any depth; one or several. A run that is reached
+            twice counts once.
 
     Raises:
         InputError: A path does not exist, holds no run, or no finished one; runs of different tasks; a seed of one
             model that was run twice in one experiment; a plugin or a file that cannot be read.
     """
-    given = [Path(path) for path in paths]
+    given = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     directories = list({run.path.resolve(): run for run in find_runs(given)}.values())
     for plugins in {tuple(run.config.plugins): run for run in directories}.values():
         import_plugins(plugins.config)

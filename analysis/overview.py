@@ -128,8 +128,8 @@ class Analysis:
 
 
 def analyze(
-    paths: Iterable[Path | str],
-    out: Path,
+    paths: str | Path | Iterable[str | Path],
+    out: str | Path,
     *,
     paired: bool = False,
     by: str | None = None,
@@ -139,7 +139,7 @@ def analyze(
     """Makes every table and figure that the runs allow.
 
     Args:
-        paths: Run directories, or directories that hold some.
+        paths: Run directories, or directories that hold some; one or several.
         out: Folder for CSV, PDF, PNG and SVG files; made if missing, files of the same names are replaced.
         paired: Compare with the single-task run of the same seed; see `analysis.multitask`.
         by: What searches of one bar of Fig. 7 have in common; see `analysis.genotypes.conditions`.

@@ -95,7 +95,7 @@ class PaperTable:
 
 
 def paper_table(
-    number: int | str, place: str | None = None, runs: Path = DEFAULT_RUNS, overrides: Sequence[str] = ()
+    number: int | str, place: str | None = None, runs: str | Path = DEFAULT_RUNS, overrides: Sequence[str] = ()
 ) -> PaperTable:
     """Fills a table from the runs that there are; there need not be any.
 
@@ -109,6 +109,7 @@ def paper_table(
         InputError: An unknown table, place or key; a run that is broken, that was made with another config, or that
             is not what its folder says.
     """
+    runs = Path(runs)
     published = published_table(number)
     place = published.own_place if place is None else place
     preset = published.preset(place)

@@ -78,7 +78,9 @@ class StrategyComparison:
     figures: dict[str, tuple[Path, ...]] = field(default_factory=dict)
 
 
-def compare_strategies(config: Config, folder: Path, out: Path, *, unequal: bool = False) -> StrategyComparison:
+def compare_strategies(
+    config: Config, folder: str | Path, out: str | Path, *, unequal: bool = False
+) -> StrategyComparison:
     """Makes every table and figure of a finished comparison.
 
     Args:
@@ -90,6 +92,7 @@ def compare_strategies(config: Config, folder: Path, out: Path, *, unequal: bool
     Raises:
         InputError: A run is missing or unfinished, or budgets differ and ``unequal`` is not set.
     """
+    folder, out = Path(folder), Path(out)
     points = strategy_points(config, folder)
     found = points[points["fraction"] == 1.0]
     notes = _budget_notes(found, unequal)

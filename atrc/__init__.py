@@ -1,5 +1,48 @@
-"""What is chosen for: contexts, the ATRC module, networks, tasks, data, training, runs, and the command line."""
+"""What is chosen for: contexts, the ATRC module, networks, tasks, data, training, runs, and the command line.
 
-from atrc.distillation import ATRC, Supergraph
+Modules are loaded when they are first asked for: ``import atrc.config`` does not wait for torch.
+"""
 
-__all__ = ["ATRC", "Supergraph"]
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from atrc._version import __version__
+    from atrc.config import Config, load_config
+    from atrc.distillation import ATRC, Supergraph
+    from atrc.experiment import create_retrain, create_search, create_train, execute_all, execute_experiment
+    from atrc.inference import open_run
+    from atrc.problem import Problem
+    from atrc.runs import RunDirectory, find_runs
+else:
+    # No name here may be that of a module: it would hide the module.
+    __getattr__, __dir__, _ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "_version": ["__version__"],
+            "config": ["Config", "load_config"],
+            "distillation": ["ATRC", "Supergraph"],
+            "experiment": ["create_retrain", "create_search", "create_train", "execute_all", "execute_experiment"],
+            "inference": ["open_run"],
+            "problem": ["Problem"],
+            "runs": ["RunDirectory", "find_runs"],
+        },
+    )
+
+__all__ = [
+    "ATRC",
+    "Config",
+    "Problem",
+    "RunDirectory",
+    "Supergraph",
+    "__version__",
+    "create_retrain",
+    "create_search",
+    "create_train",
+    "execute_all",
+    "execute_experiment",
+    "find_runs",
+    "load_config",
+    "open_run",
+]

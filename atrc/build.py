@@ -29,11 +29,11 @@ from searchspace import (
     InputError,
     SearchSpace,
     UnknownNameError,
-    call_with_options,
-    did_you_mean,
     load_genotype,
 )
 from searchspace import build_space as build_named_space
+from searchspace.calls import call_with_options
+from searchspace.errors import did_you_mean
 from strategies import resolve_genotype
 
 __all__ = [

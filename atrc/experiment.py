@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, wait
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psutil
 import torch
@@ -27,7 +29,7 @@ from atrc.build import (
     import_plugins,
     model_genotype,
 )
-from atrc.config import Config, Named
+from atrc.config import Config, Named, config_value
 from atrc.engines import Processes
 from atrc.measures import MEASURES
 from atrc.runs import RunDirectory, RunSpec, refuse_existing
@@ -164,9 +166,9 @@ class Planned(NamedTuple):
         return run_path(self.folder, self.spec.model, self.spec.seed)
 
 
-def run_path(folder: Path, model: str, seed: int) -> Path:
+def run_path(folder: Path | str, model: str, seed: int) -> Path:
     """Where a run of an experiment lies."""
-    return folder / group(model) / f"seed{seed}"
+    return Path(folder) / group(model) / f"seed{seed}"
 
 
 def _create(planned: Sequence[Planned]) -> list[RunDirectory]:
@@ -178,7 +180,7 @@ def _create(planned: Sequence[Planned]) -> list[RunDirectory]:
 
 
 def _open_data(planned: Sequence[Planned]) -> None:
-    """Fails early on files that cannot be used, and fills caches once for all runs.
+    """Opens the splits of all runs: files that cannot be used show now, and what a first use prepares serves all.
 
     It comes last of what is checked, since it may take minutes.
     """
@@ -205,7 +207,7 @@ def create_missing(planned: Sequence[Planned]) -> list[RunDirectory]:
     ]
 
 
-def open_made_with(path: Path, config: Config) -> RunDirectory:
+def open_made_with(path: Path | str, config: Config) -> RunDirectory:
     """An existing run of this config, whichever seeds were asked for.
 
     Raises:
@@ -227,20 +229,13 @@ def changed_keys(run: RunDirectory, config: Config) -> list[str]:
     What an earlier version did, and a config could not say then, is no difference.
     """
     one, other = run.config.model_dump(), config.model_dump()
-    for path in (said.partition("=")[0].split(".") for said in run.upgraded):
-        _set(other, path, _value(one, path))
+    for key in (said.partition("=")[0] for said in run.upgraded):
+        *path, last = key.split(".")
+        section = other
+        for part in path:
+            section = section[part]
+        section[last] = config_value(run.config, key)
     return [key for key in one if key != "seeds" and one[key] != other[key]]
-
-
-def _value(data: dict[str, Any], path: Sequence[str]) -> Any:
-    for key in path:
-        data = data[key]
-    return data
-
-
-def _set(data: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    *parents, last = path
-    _value(data, parents)[last] = value
 
 
 def execute_experiment(
@@ -286,19 +281,32 @@ def _existing_or_new(config: Config, folder: Path, model: str) -> list[RunDirect
     return runs
 
 
-RUN_MEMORY = 500 * 2**20, 8 * 2**10
-"""Bytes of a run on a CPU: of the process, and for every pixel of a batch. Measured on the published searches, which
-take 734 MiB with 8 images of 48 x 64 and 1247 MiB with 8 of 96 x 128; larger backbones take more for every pixel."""
+PROCESS_MEMORY, PIXEL_MEMORY = 600 * 2**20, 7 * 2**10
+"""Bytes of a run on a CPU: of its process, and for every pixel of a batch.
+
+No published run takes more. The largest ``peak_memory`` in their result.json is 734 MiB with 8 images of 48 x 64,
+1008 with 12 of 96 x 64, and 1247 with 8 of 96 x 128. They have the backbone ``tiny``; larger ones take more a pixel.
+"""
 
 
 def default_jobs(config: Config) -> int:
-    """Runs at a time: on a GPU one, on a CPU as many as its cores and its free memory allow."""
-    if torch.cuda.is_available() and config.device in ("auto", "cuda"):
+    """Runs at a time: on a GPU one, on a CPU as many as its cores and its free memory allow.
+
+    Raises:
+        InputError: The config names a device, a plugin or a dataset that does not exist.
+    """
+    if pick_device(config.device).type != "cpu":
         return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores // config.threads, psutil.virtual_memory().available // run_memory(config)))
+
+
+def run_memory(config: Config) -> int:
+    """Bytes that a run on a CPU takes, estimated from its images and its batch size."""
+    import_plugins(config)
     height, width = describe_dataset(config).size
-    process, pixel = RUN_MEMORY
-    run = process + pixel * height * width * max(config.search.batch_size, config.train.batch_size)
-    return max(1, min(len(os.sched_getaffinity(0)) // config.threads, psutil.virtual_memory().available // run))
+    batch = max(config.search.batch_size, config.train.batch_size)
+    return PROCESS_MEMORY + PIXEL_MEMORY * height * width * batch
 
 
 def execute_all(runs: Sequence[RunDirectory], *, jobs: int = 1, quiet: bool = False) -> None:
@@ -307,9 +315,14 @@ def execute_all(runs: Sequence[RunDirectory], *, jobs: int = 1, quiet: bool = Fa
     Processes that are left, where there are fewer runs, score the trials of the searches among them. With one job the
     runs are executed in this process, one after the other; the results are the same.
 
+    Args:
+        runs: Runs of any experiments.
+        jobs: Number of processes, at least one.
+        quiet: No progress bars.
+
     Raises:
         Interrupted: Stopped by a signal; every run that had begun left a checkpoint.
-        InputError: Some runs failed; the others were finished first.
+        InputError: Some runs failed, for whatever reason; the others were finished first.
     """
     waiting = [run for run in runs if not run.finished]
     if not waiting:
@@ -318,54 +331,70 @@ def execute_all(runs: Sequence[RunDirectory], *, jobs: int = 1, quiet: bool = Fa
         if run.upgraded:
             said = ", ".join(run.upgraded)
             print(f"{run.path}: made by an earlier version, continued as it was made: {said}", file=sys.stderr)
-    _open_data([Planned(run.path, run.spec, run.config) for run in waiting])
-    at_once = min(jobs, len(waiting))
-    for_trials = max(1, jobs // len(waiting))
-    failed = (
-        _execute_here(waiting, for_trials, quiet)
-        if at_once == 1
-        else _execute_in(waiting, at_once, for_trials, quiet)
-    )
+    at_once, for_trials = min(jobs, len(waiting)), max(1, jobs // len(waiting))
+    if at_once > 1:
+        failed = _execute_in_processes(waiting, at_once, for_trials, quiet)
+    else:
+        failed = _execute_here(waiting, for_trials, quiet)
     if failed:
-        told = "; ".join(f"{path}: {error}" for path, error in failed.items())
+        told = "; ".join(f"{path}: {message.partition(chr(10))[0]}" for path, message in failed.items())
         raise InputError(f"{len(failed)} of {len(waiting)} runs failed: {told}")
 
 
-def _execute_here(runs: Sequence[RunDirectory], for_trials: int, quiet: bool) -> dict[Path, Exception]:
-    failed: dict[Path, Exception] = {}
+def _execute_here(runs: Sequence[RunDirectory], for_trials: int, quiet: bool) -> dict[Path, str]:
+    """Executes one run after the other.
+
+    Returns:
+        What was wrong with those that failed.
+    """
+    failed: dict[Path, str] = {}
     for run in runs:
         try:
             execute(run, quiet=quiet, jobs=for_trials)
+        except Interrupted:
+            raise
         except InputError as error:
-            failed[run.path] = error
+            failed[run.path] = str(error)
+        except Exception as error:  # a run may fail in any way, and must not end the others
+            traceback.print_exc()
+            failed[run.path] = f"{type(error).__name__}: {error}"
+        if run.path in failed and len(runs) > 1:
+            _tell(run.path, failed[run.path])
     return failed
 
 
-def _execute_in(
+def _execute_in_processes(
     runs: Sequence[RunDirectory], processes: int, for_trials: int, quiet: bool
-) -> dict[Path, BaseException]:
-    failed: dict[Path, BaseException] = {}
+) -> dict[Path, str]:
+    """As `_execute_here`, several runs at a time."""
+    with suppress(Exception):  # a run whose data cannot be opened says so itself
+        _open_data([Planned(run.path, run.spec, run.config) for run in runs])
+    failed: dict[Path, str] = {}
     with stop_requests(insist=False) as stop, Processes(processes) as engine:
-        jobs: dict[Future[Any], Path] = {
-            engine.submit(
-                "atrc.experiment:execute_path", path=str(run.path), slot=None, jobs=for_trials, quiet=quiet
-            ): (run.path)
-            for run in runs
+        options = {"slot": None, "jobs": for_trials, "quiet": quiet}
+        paths = {
+            engine.submit("atrc.experiment:execute_path", path=str(run.path), **options): run.path for run in runs
         }
-        unfinished, passed_on = set(jobs), False
+        unfinished, passed_on = set(paths), False
         while unfinished:
             done, unfinished = wait(unfinished, timeout=0.5, return_when=FIRST_COMPLETED)
             for job in done:
                 error = job.exception()
-                if error is not None and not isinstance(error, Interrupted):
-                    failed[jobs[job]] = error
-                    print(f"\n{jobs[job]}: {error}", file=sys.stderr)
+                if isinstance(error, Interrupted):
+                    stop.requested = True  # also where somebody stopped that process alone
+                elif error is not None:
+                    failed[paths[job]] = str(error)
+                    _tell(paths[job], str(error))
             if stop.requested and not passed_on:
                 passed_on = True
                 engine.stop()
     if stop.requested:
         raise Interrupted("stopped; every unfinished run left a checkpoint, and the same command continues them")
     return failed
+
+
+def _tell(run: Path, message: str) -> None:
+    print(f"\n{run}: {message}", file=sys.stderr)
 
 
 def execute_path(path: str, slot: int, jobs: int, quiet: bool) -> None:

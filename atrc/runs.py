@@ -33,7 +33,8 @@ import torch
 from atrc.config import Config, parse_config, upgrade_run_config
 from atrc.data.cache import atomic_folder
 from atrc.files import write_json, write_text
-from searchspace import Genotype, InputError, call_with_options, load_genotype
+from searchspace import Genotype, InputError, load_genotype
+from searchspace.calls import call_with_options
 
 __all__ = ["Result", "RunDirectory", "RunSpec", "find_runs", "refuse_existing"]
 

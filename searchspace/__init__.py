@@ -1,17 +1,16 @@
 """What can be chosen: spaces, genotypes, selections. Knows no network, no data, no strategy."""
 
 from searchspace.bmtas import BMTASSpace
-from searchspace.calls import call_with_options
 from searchspace.costs import CostModel, Costs
 from searchspace.cp import CONTEXTS, NONE, CPSpace, block
-from searchspace.errors import InputError, UnknownNameError, did_you_mean
+from searchspace.errors import InputError, UnknownNameError
 from searchspace.genotype import Genotype
 from searchspace.registry import Registry
 from searchspace.released import RELEASED, from_codes, load_genotype, parse_released
 from searchspace.selection import Selection, Weighted
 from searchspace.space import SPACES, SearchSpace
 from searchspace.supernet import Supernet
-from searchspace.toy import ToySpace, plant_costs
+from searchspace.toy import ToySpace
 from searchspace.yaml_form import build_space, dump_space, load_space
 
 __all__ = [
@@ -34,12 +33,9 @@ __all__ = [
     "Weighted",
     "block",
     "build_space",
-    "call_with_options",
-    "did_you_mean",
     "dump_space",
     "from_codes",
     "load_genotype",
     "load_space",
     "parse_released",
-    "plant_costs",
 ]

@@ -151,6 +151,45 @@ def test_no_module_is_a_drawer_for_leftovers() -> None:
     assert drawers == []
 
 
+DRIVES = {"anneal", "ask", "select", "tell"}
+"""Calls that make a search go on; so does ``update()`` without arguments."""
+DRIVER = {ROOT / "strategies" / "_search.py", ROOT / "strategies" / "_step.py"}
+STRATEGIES = [ROOT / "strategies" / part for part in ("one_shot", "multi_trial", "adapters", "_base.py")]
+
+
+def driving_calls(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """(line, call) of everything that could drive a strategy. NumPy's `select` and bars' ``update()`` do not."""
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        owner, name = ast.unparse(node.func.value), node.func.attr
+        given = bool(node.args or node.keywords)
+        if (name in DRIVES and owner != "np") or (name == "update" and not given and owner.split(".")[-1] != "bar"):
+            yield node.lineno, f"{owner}.{name}"
+
+
+def test_nothing_drives_a_strategy_but_the_driver() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line} {call}"
+        for path in MODULES
+        if path not in DRIVER and not any(path.is_relative_to(place) for place in STRATEGIES)
+        for line, call in driving_calls(tree_of(path))
+    ]
+    assert found == []
+
+
+def test_the_reader_of_driving_calls_sees_what_it_must() -> None:
+    source = (
+        "s.ask()\nself.strategy.tell(t, 1.0)\nx.update()\nd.update(a=1)\nbar.update()\nnp.select(a, b)\ns.select()"
+    )
+    assert [call for _, call in driving_calls(ast.parse(source))] == [
+        "s.ask",
+        "self.strategy.tell",
+        "x.update",
+        "s.select",
+    ]
+
+
 def test_every_module_says_what_it_is() -> None:
     # An empty __init__.py has nothing to say.
     silent = [str(p.relative_to(ROOT)) for p in MODULES if tree_of(p).body and not ast.get_docstring(tree_of(p))]

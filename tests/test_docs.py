@@ -166,7 +166,7 @@ def test_strategies_and_space_of_the_pages(
         run(code, monkeypatch, code.splitlines()[0].removeprefix("# ").removesuffix(".py"))
     sys.modules["test_my_strategy"].test_plain_softmax_conforms()
     run(space, monkeypatch, "__main__")
-    assert "Genotype(activations; layer0: sine, layer1: relu)" in capsys.readouterr().out
+    assert "Genotype(activations; layer0: sine, layer1: sine)" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("registries")

@@ -77,7 +77,7 @@ def importance(
 
     It is kept in every run as importance.csv, which analyze reads.
     """
-    from analysis import has_blocks, measure_importance
+    from analysis.source_importance import has_blocks, measure_importance
 
     given = {
         str(run.path): measure_importance(run, split=split, permutations=permutations, seed=seed, quiet=quiet)
@@ -122,7 +122,8 @@ def attention(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of figure and table.")] = Path("attention"),
 ) -> None:
     """Draw where a pixel of a target task takes its context from, for every block asked for (Fig. 3)."""
-    from analysis import Blocks, attention_maps, attention_table
+    from analysis.attention import attention_maps, attention_table
+    from analysis.blocks import Blocks
     from analysis.figures import draw_attention, save_figure
     from analysis.tables import write_table
 

@@ -13,14 +13,15 @@ def upgrade_run_config(data: Mapping[str, Any], environment: Mapping[str, Any]) 
     """Fills in what a run did before its config could say so.
 
     A config without the key ``threads`` is from before there was one. Such a run computed on the threads that its
-    environment file names, clipped the gradients of the weights alone, and scored repeated genotypes again.
+    environment file names, clipped the gradients of the weights alone, scored repeated genotypes again, and froze the
+    choices of `gumbel_entropy` by entropy at 0.3 nats.
 
     Args:
         data: The content of the run's ``config.yaml``.
         environment: That of its ``environment.json``.
 
     Returns:
-        The config, and in words what was filled in; nothing for a config of this version.
+        The config, and what was filled in, as ``key=value``; nothing for a config of this version.
     """
     upgraded = copy.deepcopy(dict(data))
     if "threads" in upgraded or "search" not in upgraded:
@@ -34,7 +35,11 @@ def upgrade_run_config(data: Mapping[str, Any], environment: Mapping[str, Any]) 
             part[key] = value
             said.append(f"{section}.{key}={str(value).lower()}")
     strategy = upgraded.get("strategy")
-    if isinstance(strategy, dict) and strategy.get("freeze") == "entropy" and "freeze_threshold" not in strategy:
-        strategy["freeze_threshold"] = 0.3
+    if (
+        isinstance(strategy, dict)
+        and (strategy.get("name"), strategy.get("freeze")) == ("gumbel_entropy", "entropy")
+        and "freeze_threshold" not in strategy
+    ):
+        strategy["freeze_threshold"] = 0.3  # one default for both criteria
         said.append("strategy.freeze_threshold=0.3")
     return upgraded, said

@@ -48,7 +48,8 @@ class Processes:
     Example::
 
         with Processes(2) as engine:
-            futures = [engine.submit("math:sqrt", x=value) for value in values]
+            futures = [engine.submit("statistics:mean", data=data) for data in ([1, 2], [3, 4])]
+        [future.result() for future in futures]  # [1.5, 3.5]
     """
 
     def __init__(self, number: int) -> None:
@@ -84,7 +85,7 @@ class Processes:
         return outcome
 
     def stop(self) -> None:
-        """Asks every running job to stop (SIGTERM), and begins no further one."""
+        """Asks every running job to stop (SIGTERM), and begins no further one: they end in `Interrupted`."""
         with self._lock:
             self._stopped = True
             for worker in self._workers.values():
@@ -94,6 +95,8 @@ class Processes:
         """Hands jobs to one worker, which is replaced when it dies."""
         for job in iter(self._jobs.get, None):
             outcome, message = job
+            if not outcome.set_running_or_notify_cancel():
+                continue
             try:
                 outcome.set_result(self._run(slot, message))
             except Exception as error:  # whatever it is, whoever waits for the job has to hear of it
@@ -129,8 +132,15 @@ class Processes:
     def _start(self, slot: int) -> _Worker:
         answers, theirs = os.pipe()
         code = _START.format(path=sys.path, answers=theirs, slot=slot)
-        process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, pass_fds=[theirs], text=True)
-        os.close(theirs)
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-c", code], stdin=subprocess.PIPE, pass_fds=[theirs], encoding="utf-8"
+            )
+        except OSError:
+            os.close(answers)
+            raise
+        finally:
+            os.close(theirs)
         return _Worker(process, os.fdopen(answers, encoding="utf-8"))
 
     def _death(self, worker: _Worker) -> Exception:

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from typing import Any
 
 from atrc.machine.stopping import Interrupted
@@ -28,37 +29,40 @@ def work(answers: int, slot: int) -> None:
     jobs: queue.Queue[str | None] = queue.Queue()
     busy = threading.Event()
     threading.Thread(target=_listen, args=(jobs, busy), daemon=True).start()
-    with os.fdopen(answers, "w", encoding="utf-8") as file:
+    # The pipe breaks where nobody listens any more.
+    with suppress(BrokenPipeError), os.fdopen(answers, "w", encoding="utf-8") as file:
         for line in iter(jobs.get, None):
-            busy.set()
             answer = _answer(line, slot)
             busy.clear()
-            try:
-                file.write(json.dumps(answer) + "\n")
-                file.flush()
-            except BrokenPipeError:  # nobody listens any more
-                return
+            file.write(answer + "\n")
+            file.flush()
 
 
 def _listen(jobs: queue.Queue[str | None], busy: threading.Event) -> None:
     """Passes jobs on. When the parent is gone the job at hand is asked to stop, and no other one begins."""
     for line in sys.stdin:
+        busy.set()
         jobs.put(line)
     jobs.put(None)
     if busy.is_set():
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _answer(line: str, slot: int) -> dict[str, Any]:
+def _answer(line: str, slot: int) -> str:
+    """Does a job, and gives its result or its error as JSON."""
+    try:
+        return json.dumps({"result": _do(line, slot)})
+    except (Interrupted, KeyboardInterrupt) as error:  # a job that is asked twice to stop ends in the latter
+        return json.dumps({"error": "Interrupted", "message": str(error)})
+    except InputError as error:
+        return json.dumps({"error": "InputError", "message": str(error)})
+    except (Exception, SystemExit) as error:  # whatever it is, it must not end the jobs after it
+        traceback.print_exc()
+        return json.dumps({"error": "failed", "message": f"{type(error).__name__}: {error}"})
+
+
+def _do(line: str, slot: int) -> Any:
     job = json.loads(line)
     arguments = {**job["arguments"], **({"slot": slot} if "slot" in job["arguments"] else {})}
-    try:
-        module, function = job["function"].split(":")
-        return {"result": getattr(importlib.import_module(module), function)(**arguments)}
-    except Interrupted as error:
-        return {"error": "Interrupted", "message": str(error)}
-    except InputError as error:
-        return {"error": "InputError", "message": str(error)}
-    except Exception as error:
-        traceback.print_exc()
-        return {"error": "failed", "message": f"{type(error).__name__}: {error}"}
+    module, function = job["function"].split(":")
+    return getattr(importlib.import_module(module), function)(**arguments)

@@ -10,7 +10,6 @@ from atrc.metrics.boundary import (
     count_matches,
     match_boundaries,
 )
-from atrc.metrics.delta_m import delta_m
 from atrc.metrics.max_f import MaxF
 from atrc.metrics.mean_angle import MeanAngle
 from atrc.metrics.mean_iou import MeanIoU
@@ -28,6 +27,5 @@ __all__ = [
     "boundary_curve",
     "boundary_scores",
     "count_matches",
-    "delta_m",
     "match_boundaries",
 ]

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from searchspace import Genotype, SearchSpace, Selection, ToySpace, plant_costs
+from searchspace import Genotype, SearchSpace, Selection, ToySpace
+from searchspace.toy import plant_costs
 from strategies._base import seeded_generator
 
 __all__ = ["DeceptiveTable", "PlantedTable", "ToySupernet", "toy_batch"]

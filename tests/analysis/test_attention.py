@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import Blocks, attention_maps, attention_table
+from analysis.attention import attention_maps, attention_table
+from analysis.blocks import Blocks
 from analysis.figures import draw_attention
 from atrc.contexts import Context, LabelSpace
 from atrc.contexts.attention import spatial_softmax

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import bootstrap_difference, bootstrap_mean
+from analysis.bootstrap import bootstrap_difference, bootstrap_mean
 
 
 @pytest.mark.parametrize(("n", "stated"), [(10, 0.92), (5, 0.89), (3, 0.80), (2, 0.66)])

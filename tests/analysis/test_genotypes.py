@@ -7,16 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from analysis import (
-    agreement,
-    consensus,
-    distances,
-    fleiss_kappa,
-    krippendorff_alpha,
-    matrices,
-    matrix,
-    proportions,
-)
+from analysis import matrices, proportions
+from analysis.agreement import agreement, fleiss_kappa, krippendorff_alpha
+from analysis.genotypes import consensus, distances, matrix
 from searchspace import RELEASED, CPSpace, Genotype, InputError, ToySpace, from_codes
 
 SPACE = CPSpace(["a", "b"])

@@ -12,17 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from analysis import (
-    Blocks,
-    agreement,
-    block_importance,
-    correlate,
-    importance_against_agreement,
-    load_runs,
-    measure_importance,
-    permuted_metrics,
-    source_importance,
-)
+from analysis import correlate, load_runs
+from analysis.agreement import agreement
+from analysis.blocks import Blocks
+from analysis.importance import block_importance, permuted_metrics
+from analysis.source_importance import importance_against_agreement, measure_importance, source_importance
 from atrc.backbones import BACKBONES
 from atrc.data import Batch
 from atrc.distillation import NoDistillation

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import load_runs, notes
+from analysis import load_runs
+from analysis.notes import notes
 from searchspace import CPSpace, InputError
 
 from .conftest import ATRC, MULTI, TASKS, Write, of
@@ -26,6 +27,12 @@ def test_a_row_per_finished_run(write: Write, tmp_path: Path) -> None:
     assert (multi["samples"], multi["seconds"], multi["parameters"]) == (800, 12.5, 1_000_000)
     assert np.isnan(runs.frame.iloc[0]["semseg"])
     assert runs.genotypes == {str(tmp_path / "demo/retrain/seed1"): genotype}
+
+
+def test_one_path_is_enough_and_paths_may_be_strings(write: Write, tmp_path: Path) -> None:
+    run = write("multi", 0, of(MULTI))
+    for paths in (tmp_path, str(tmp_path), [str(tmp_path)]):
+        assert list(load_runs(paths).directories) == [str(run.path)]
 
 
 def test_tasks_carry_their_own_facts(write: Write, tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import compare, gains, load_runs, notes, sampled_against_retrained, summarize
+from analysis import compare, load_runs, sampled_against_retrained, summarize
 from analysis.comparison import answers
-from analysis.multitask import spread, with_delta_m
+from analysis.multitask import gains, spread, with_delta_m
+from analysis.notes import notes
 
 from .conftest import ATRC, MULTI, SINGLE, Write, of, write_baselines
 

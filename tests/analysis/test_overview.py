@@ -11,7 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from analysis import analyze, conditions, load_runs, overview, summary
+from analysis import analyze, load_runs, overview, summary, write_report
+from analysis.genotypes import conditions
 from searchspace import CPSpace, InputError
 from searchspace.toy import ToySpace
 
@@ -35,6 +36,13 @@ def experiment(write: Write, tmp_path: Path) -> Path:
 def nothing(figure: Figure, folder: Path, name: str) -> tuple[Path, Path, Path]:
     """`save_figure` without what takes most of the time."""
     return folder, folder, folder
+
+
+def test_paths_may_be_strings(write: Write, tmp_path: Path) -> None:
+    write("multi", 0, of(MULTI))
+    made = analyze(str(tmp_path), str(tmp_path / "out"))
+    assert made.tables["runs"] == tmp_path / "out/runs.csv"
+    assert write_report(made) == tmp_path / "out/report.html"
 
 
 def test_a_single_unsupported_run_still_gives_tables(write: Write, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import block_probabilities, freeze_times, load_runs, search_trajectory, training_curves
+from analysis import load_runs
 from analysis.figures import draw_freezing
+from analysis.trajectory import block_probabilities, freeze_times, search_trajectory, training_curves
 from searchspace import CPSpace
 
 from .conftest import ATRC, TASKS, Write, of, write_search

@@ -15,11 +15,12 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 from rich.console import Console
 
-from analysis import Analysis, analyze, overview, same_trees, stage_costs, summary, tree_agreement, trees
+from analysis import Analysis, analyze, overview, summary
 from analysis.figures import draw_freezing, draw_trajectory, draw_trees, task_colours, task_labels, words_of
 from analysis.report import write_report
 from analysis.strategies import genotype_agreement
 from analysis.trajectory import block_probabilities, freeze_times, search_trajectory
+from analysis.trees import same_trees, stage_costs, tree_agreement, trees
 from atrc.config import Config, parse_config
 from atrc.runs import Result, RunDirectory, RunSpec
 from atrc.supernets import TreeCosts

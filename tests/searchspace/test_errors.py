@@ -7,7 +7,8 @@ import pickle
 
 import pytest
 
-from searchspace import InputError, SearchSpace, UnknownNameError, did_you_mean
+from searchspace import InputError, SearchSpace, UnknownNameError
+from searchspace.errors import did_you_mean
 
 
 def test_the_message_has_the_name_the_place_the_nearest_and_the_known() -> None:

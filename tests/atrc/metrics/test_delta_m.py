@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from atrc.metrics import delta_m
+from atrc.metrics.delta_m import delta_m
 from searchspace.errors import InputError
 
 TASKS = ("semseg", "depth", "normals", "edge")
