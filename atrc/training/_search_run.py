@@ -24,7 +24,7 @@ from atrc.training._open import build_search_learner, evaluate_split, fitting
 from atrc.training._training_run import refuse_divergence
 from atrc.training._trial_processes import TrialProcesses
 from atrc.training.augmentation import training_transform
-from atrc.training.checkpoint import latest, save_checkpoint
+from atrc.training.checkpoint import decisive, latest, load_checkpoint, refuse_other_config, save_checkpoint
 from atrc.training.memory import peak_memory
 from atrc.training.scoring import SCORERS, InheritedScorer, Scorer, Setting
 from searchspace import CostModel
@@ -107,7 +107,7 @@ class _SearchRun:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs."""
-        return {"search": self.search.state_dict()}
+        return {"search": self.search.state_dict(), "config": decisive(self.config)}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Continues from a checkpoint."""
@@ -167,6 +167,7 @@ def _drive(found: _SearchRun, stop: Stop) -> None:
     run, search = found.run, found.search
     checkpoint = latest(run.checkpoints)
     if checkpoint is not None:
+        refuse_other_config(load_checkpoint(checkpoint), run.config, run.path)
         fitting(checkpoint, found.load_state_dict)
     run.rewind(search.spent.steps, METRICS, ARCHITECTURE)
     run.rewind(search.spent.trials, TRIALS)

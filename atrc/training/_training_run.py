@@ -17,7 +17,7 @@ from atrc.resources import count_multiply_adds, count_parameters
 from atrc.runs import Result, RunDirectory
 from atrc.training._open import build_weight_learner, evaluate_split, fitting
 from atrc.training.augmentation import training_transform
-from atrc.training.checkpoint import latest, save_checkpoint
+from atrc.training.checkpoint import decisive, latest, load_checkpoint, refuse_other_config, save_checkpoint
 from atrc.training.learner import WeightLearner
 from atrc.training.memory import peak_memory
 from searchspace import InputError
@@ -55,6 +55,7 @@ def execute_training(run: RunDirectory, device: torch.device, *, quiet: bool, po
     if checkpoint is None:
         fit_tasks(learner.tasks, train)
     else:
+        refuse_other_config(load_checkpoint(checkpoint), config, run.path)
         saved = fitting(checkpoint, lambda found: learner.load_state_dict(found["learner"]))
         _restore(saved, learner, state)
     run.rewind(state.step, "metrics.jsonl")
@@ -113,7 +114,7 @@ def _train(
                 )
                 bar.set_postfix(loss=f"{numbers['loss']:.3f}", refresh=False)
             if state.step % config.checkpoint_every == 0 or state.step == training.steps or stop.requested:
-                save_checkpoint(run.checkpoints, _all_state(learner, state))
+                save_checkpoint(run.checkpoints, {**_all_state(learner, state), "config": decisive(config)})
             if stop.requested:
                 raise Interrupted(
                     f"stopped at step {state.step} of {training.steps}; continue: atrc resume {run.path}"

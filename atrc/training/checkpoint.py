@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
+from atrc.config import Config
 from atrc.files import sync, writing
 from searchspace import InputError
 
-__all__ = ["FORMAT", "latest", "load_checkpoint", "save_checkpoint"]
+__all__ = ["FORMAT", "decisive", "latest", "load_checkpoint", "refuse_other_config", "save_checkpoint"]
 
 FORMAT = "atrc-checkpoint/1"
 LAST, PREVIOUS = "last.pt", "previous.pt"
@@ -35,6 +36,37 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
         last.replace(folder / PREVIOUS)
     fresh.replace(last)
     sync(folder)
+
+
+_DECISIVE = {
+    *("tasks", "backbone", "space", "strategy", "model", "search", "train", "held_out", "trials", "cost"),
+    *("augmentation", "precision", "threads"),
+}
+
+
+def decisive(config: Config) -> dict[str, Any]:
+    """The part of a config that a run cannot change on its way: it is kept in checkpoints.
+
+    Where the data lie, on what device a run computes and how often it logs may change.
+    """
+    return config.model_dump(mode="json", include=_DECISIVE)
+
+
+def refuse_other_config(saved: Mapping[str, Any], config: Config, run: Path) -> None:
+    """Raises InputError if a checkpoint was made with another config than the run has now."""
+    now, then = decisive(config), saved.get("config", decisive(config))  # an earlier version kept none
+    for section in sorted(now):
+        one, other = then.get(section), now[section]
+        if one == other:
+            continue
+        key, was, is_now = section, one, other
+        if isinstance(one, dict) and isinstance(other, dict):
+            part = next(part for part in {**one, **other} if one.get(part) != other.get(part))
+            key, was, is_now = f"{section}.{part}", one.get(part), other.get(part)
+        raise InputError(
+            f"the config of run {run} has changed since it began: {key} was {was!r} and is {is_now!r}; "
+            "change it back, or make a new run"
+        )
 
 
 def latest(folder: Path) -> Path | None:

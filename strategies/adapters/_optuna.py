@@ -5,9 +5,10 @@ Akiba et al., Optuna: A Next-generation Hyperparameter Optimization Framework, K
 
 from __future__ import annotations
 
+import copy
 import random
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from searchspace import Genotype, InputError, SearchSpace
 from strategies._base import STRATEGIES, MultiTrialStrategy, Trial, spawn_seed
+from strategies._knobs import flag
 
 if TYPE_CHECKING:
     import optuna
@@ -35,6 +37,8 @@ CANDIDATES = 64
 """Legal genotypes among which the nearest to a proposal is its repair."""
 DESCRIPTION = "atrc"
 """The user attribute of a study that says what it is about."""
+VERSION = 1
+"""Version of that attribute."""
 
 
 class OptunaStrategy(MultiTrialStrategy):
@@ -54,13 +58,17 @@ class OptunaStrategy(MultiTrialStrategy):
             memory. Optuna's dashboard opens it.
         study: Name of the study in the storage; None for one of this strategy and seed. Machines that work together
             give the same name and different seeds.
-        join: Whether a study of this name that has trials is joined; otherwise it is refused, unless a search that
-            began it is continued. None for yes where ``study`` is given.
+        join: Whether a study of this name that has trials is joined; otherwise it is refused, unless
+            `load_state_dict` has restored this search. None for yes where ``study`` is given.
         shared: Whether others may add trials to the study, all of which the sampler then sees; it is continued as it
             stands. False for a study of this search alone: it begins empty, or with what `load_state_dict` brings,
             and **replaces** one of the same name.
         pareto: Whether cost is a second objective, for samplers that know several.
         options: Of the sampler's class, e.g. ``n_startup_trials`` of TPE.
+
+    Raises:
+        InputError: A wrong option. Later, when the study is opened: the storage cannot be opened, or the study is of
+            another search or may not be joined.
     """
 
     sampler: ClassVar[str]
@@ -85,79 +93,95 @@ class OptunaStrategy(MultiTrialStrategy):
         **options: Any,
     ) -> None:
         super().__init__(space, seed=seed)
-        self.multi_objective = pareto  # type: ignore[misc]  # of the class elsewhere: here it depends on a knob
+        self.multi_objective = flag("pareto", pareto)  # type: ignore[misc]  # of the class elsewhere: here a knob
         self._options = {**self.defaults, **options}
         self._study_name = study or f"{self.name}-seed{seed}"
-        self._storage, self._shared = storage, shared and storage is not None
-        self._join = study is not None if join is None else join
+        self._storage, self._shared = storage, flag("shared", shared) and storage is not None
+        self._join = bool(study) if join is None else flag("join", join)
         self._make_sampler(0)  # a wrong option shows now
         self._study: optuna.Study | None = None
+        self._loaded: Mapping[str, Any] | None = None
         self._numbers: list[int] = []
 
     @property
     def study(self) -> optuna.Study:
         """The study, opened when it is first needed."""
         if self._study is None:
-            self._study = self._open_study()
+            with _quiet():
+                study = self._open_study()
+                self._compare(study)
+                if self._loaded is not None and not self._shared:
+                    self._fill(study, self._loaded)
+            self._study = study
         return self._study
 
     def _open_study(self) -> optuna.Study:
         import optuna
 
-        with _quiet():
-            if self._storage is not None and not self._shared:
-                with suppress(Exception):  # there is none, or the storage cannot be opened, which shows below
-                    optuna.delete_study(study_name=self._study_name, storage=self._storage)
-            directions: list[Literal["minimize", "maximize"]] = ["maximize"]
-            if self.multi_objective:
-                directions.append("minimize")
-            try:
-                study = optuna.create_study(
-                    study_name=self._study_name, storage=self._storage, directions=directions, load_if_exists=True
-                )
-            except Exception as error:  # each storage has errors of its own
-                raise InputError(
-                    f"Optuna storage {self._storage!r} cannot be opened: {' '.join(str(error).split())[:150]}"
-                ) from None
-            self._compare(study)
-            return study
+        if self._storage is not None and not self._shared:
+            with suppress(Exception):  # there is none, or the storage cannot be opened, which shows below
+                optuna.delete_study(study_name=self._study_name, storage=self._storage)
+        try:
+            return optuna.create_study(
+                study_name=self._study_name,
+                storage=self._storage,
+                directions=self._directions(),
+                load_if_exists=True,
+            )
+        except Exception as error:  # each storage has errors of its own
+            raise InputError(
+                f"Optuna storage {self._storage!r} cannot be opened: {' '.join(str(error).split())[:150]}"
+            ) from None
+
+    def _directions(self) -> list[Literal["minimize", "maximize"]]:
+        return ["maximize", "minimize"] if self.multi_objective else ["maximize"]
 
     def _compare(self, study: optuna.Study) -> None:
         """Refuses a study that is not what this search would make; describes a new one."""
-        where = f"study {self._study_name!r} in {self._storage!r}"
-        found, wanted = study.user_attrs.get(DESCRIPTION), self._description()
-        if len(study.directions) != len(wanted["objectives"]):
-            raise InputError(
-                f"{where} has {len(study.directions)} objectives, this search {len(wanted['objectives'])} "
-                f"({', '.join(wanted['objectives'])}); give another name of a study"
-            )
         trials = study.get_trials(deepcopy=False)
+        different = self._difference(study, trials)
+        if different is not None:
+            raise InputError(
+                f"study {self._study_name!r} was made for another search: {different}; give another name of a study"
+            )
+        if trials and self._loaded is None and not self._join:
+            raise InputError(
+                f"study {self._study_name!r} has trials already; give study={self._study_name!r} to join it, or "
+                "another name or storage"
+            )
+        if self._shared and max(self._numbers, default=-1) >= len(trials):
+            raise InputError(
+                f"study {self._study_name!r} lacks trial {max(self._numbers)}, which this search asked for: "
+                "the study was deleted or replaced"
+            )
+        if not trials:
+            study.set_user_attr(DESCRIPTION, self._description())
+
+    def _difference(self, study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> str | None:
+        """How a study differs from what this search would make, or None."""
+        wanted = self._description()
+        directions = [direction.name.lower() for direction in study.directions]
+        if directions != self._directions():
+            there, here = " and ".join(directions), " and ".join(self._directions())
+            return f"its objectives are to {there}, here to {here} ({', '.join(wanted['objectives'])})"
+        found = study.user_attrs.get(DESCRIPTION)
         if found is None:
-            self._compare_distributions(trials, where)
-            study.set_user_attr(DESCRIPTION, wanted)
-        elif different := [key for key in wanted if found.get(key) != wanted[key]]:
-            raise InputError(
-                f"{where} was made for another search: {', '.join(different)} differ; give another name of a study"
-            )
-        if trials and self._shared and not (self._join or self._numbers):
-            raise InputError(
-                f"{where} has trials already; give study={self._study_name!r} to join it, or another name"
-            )
+            # Optuna or an earlier version made it: it is about what its trials were drawn from.
+            drawn = {choice: options for trial in trials for choice, options in trial.distributions.items()}
+            return _different_choices(drawn, self._distributions()) if drawn else None
+        if found.get("version") != VERSION:
+            return f"its description has version {found.get('version')}, here {VERSION}"
+        if found["numbered options"] != self.integers:
+            return "its options have names, here numbers" if self.integers else "its options have numbers, here names"
+        return _different_choices(found["choices"], wanted["choices"])
 
     def _description(self) -> dict[str, Any]:
         return {
+            "version": VERSION,
             "objectives": ["score", "cost"] if self.multi_objective else ["score"],
             "choices": {choice: list(options) for choice, options in self.space.items()},
             "numbered options": self.integers,
         }
-
-    def _compare_distributions(self, trials: list[optuna.trial.FrozenTrial], where: str) -> None:
-        """For a study that does not say what it is about: one that Optuna or an earlier version made."""
-        wanted = self._distributions()
-        for trial in trials:
-            for choice, distribution in trial.distributions.items():
-                if wanted.get(choice) != distribution:
-                    raise InputError(f"{where} holds trials of another space: {choice!r} differs")
 
     def _distributions(self) -> dict[str, Any]:
         import optuna
@@ -184,18 +208,30 @@ class OptunaStrategy(MultiTrialStrategy):
         return {}
 
     def propose(self) -> Genotype | None:
+        import optuna
+
         with _quiet():
             self.study.sampler = self._make_sampler(len(self.asked))
-            for attempt in range(ATTEMPTS + 1):
-                trial = self.study.ask()
-                choices = {choice: self._suggest(trial, choice) for choice in self.space}
+            attempts = 0
+            while True:
+                number, choices = self._draw()
                 if self.space.violation(choices) is None:
-                    break
-                self.study.tell(trial, state=_state("FAIL"))
-                if attempt == ATTEMPTS - 1:  # the next one asked for is the repair
-                    self.study.enqueue_trial(self._parameters(self._repair(choices)))
-            self._numbers.append(trial.number)
-            return self.space.genotype(choices)
+                    return self._accept(number, choices)
+                self.study.tell(number, state=_state("FAIL"))
+                attempts += 1
+                if attempts == ATTEMPTS:
+                    # From now on only what others have queued in the study can still break a constraint.
+                    fixed = self._parameters(self._repair(choices))
+                    self.study.sampler = optuna.samplers.PartialFixedSampler(fixed, self.study.sampler)
+
+    def _draw(self) -> tuple[int, dict[str, str]]:
+        """A new trial: its number in the study, and its options, which may break a constraint."""
+        trial = self.study.ask()
+        return trial.number, {choice: self._suggest(trial, choice) for choice in self.space}
+
+    def _accept(self, number: int, choices: Mapping[str, str]) -> Genotype:
+        self._numbers.append(number)
+        return self.space.genotype(choices)
 
     def _repair(self, choices: Mapping[str, str]) -> Genotype:
         """The nearest to a proposal of several legal genotypes."""
@@ -230,27 +266,43 @@ class OptunaStrategy(MultiTrialStrategy):
             self.study.tell(self._numbers[trial.number], **outcome, skip_if_finished=True)
 
     def state_dict(self) -> dict[str, Any]:
-        trials = self.study.get_trials(deepcopy=False)
-        system = self.study._storage.get_study_system_attrs(self.study._study_id)
-        return {
-            **super().state_dict(),
-            "numbers": list(self._numbers),
-            "trials": [[t.state.name, dict(t.params), t.values, dict(t.system_attrs)] for t in trials],
-            "system": {key: list(value) if isinstance(value, tuple) else value for key, value in system.items()},
+        return {**super().state_dict(), "numbers": list(self._numbers), "study": self._content()}
+
+    def _content(self) -> dict[str, Any] | None:
+        """What a study of this search alone holds; None where there is none yet, or others share it."""
+        if self._shared:
+            return None
+        if self._study is None:
+            return None if self._loaded is None else copy.deepcopy(self._loaded["study"])
+        trials = self._study.get_trials(deepcopy=False)
+        numbers = {trial._trial_id: trial.number for trial in trials}
+        system = self._study._storage.get_study_system_attrs(self._study._study_id)
+        content = {
+            "trials": [[t.state.name, t.params, t.values, t.system_attrs] for t in trials],
+            "system": {key: _renamed(value, numbers) for key, value in system.items()},
         }
+        return copy.deepcopy(content)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """A shared study is continued as it stands; another one is built again."""
-        import optuna
-
+        """A shared study is continued as it stands; another one is built again when it is next needed."""
         super().load_state_dict(state)
         self._numbers = list(state["numbers"])
-        if self._shared:
+        # An earlier version kept the two parts of a study side by side.
+        content = state["study"] if "study" in state else {part: state[part] for part in ("trials", "system")}
+        self._loaded = {"study": copy.deepcopy(content)}
+        if not self._shared:
+            self._study = None
+
+    def _fill(self, study: optuna.Study, loaded: Mapping[str, Any]) -> None:
+        """Every trial gets its number and state again; one in flight stays in flight."""
+        import optuna
+
+        content = loaded["study"]
+        if content is None:
             return
-        self._study = self._open_study()
         distributions = self._distributions()
-        for name, params, values, attributes in state["trials"]:
-            self.study.add_trial(
+        for name, params, values, attributes in content["trials"]:
+            study.add_trial(
                 optuna.trial.create_trial(
                     state=_state(name),
                     params=params,
@@ -259,8 +311,25 @@ class OptunaStrategy(MultiTrialStrategy):
                     system_attrs=attributes,
                 )
             )
-        for key, value in state["system"].items():
-            self.study._storage.set_study_system_attr(self.study._study_id, key, value)
+        ids = {trial.number: trial._trial_id for trial in study.get_trials(deepcopy=False)}
+        for key, value in content["system"].items():
+            study._storage.set_study_system_attr(study._study_id, key, _renamed(value, ids))
+
+
+def _different_choices(theirs: Mapping[str, object], ours: Mapping[str, object]) -> str | None:
+    """Where two descriptions of choices differ, or None. The order of choices counts: trials follow it."""
+    for choice in (*ours, *theirs):
+        if theirs.get(choice) != ours.get(choice):
+            there, here = theirs.get(choice, "missing"), ours.get(choice, "missing")
+            return f"the choices differ: {choice!r} is {there}, here {here}"
+    if list(theirs) != list(ours):
+        return f"the choices differ in their order: {', '.join(theirs)}, here {', '.join(ours)}"
+    return None
+
+
+def _renamed(value: Any, names: Mapping[Any, Any]) -> Any:
+    """An attribute of a study; a list in it, such as the parents of a generation, gets other names of its trials."""
+    return [names.get(item, item) for item in value] if isinstance(value, list | tuple) else value
 
 
 @contextmanager
@@ -286,7 +355,11 @@ def _state(name: str) -> Any:
 
 @STRATEGIES.register("optuna_tpe")
 class OptunaTPE(OptunaStrategy):
-    """Tree-structured Parzen estimators. Args: see `OptunaStrategy`, and ``optuna.samplers.TPESampler``."""
+    """Tree-structured Parzen estimators. Args: see `OptunaStrategy`, and ``optuna.samplers.TPESampler``.
+
+    ``constant_liar``, on by default since Optuna 5, takes trials in flight for bad ones. A serial search has none in
+    flight when it asks, so that it proposes the same with and without it.
+    """
 
     name = "optuna_tpe"
     summary = "Optuna's tree-structured Parzen estimator"
@@ -332,19 +405,19 @@ class OptunaBruteForce(OptunaStrategy):
         """The next genotype that is not in the study; one that breaks a constraint is failed, and never proposed."""
         with _quiet():
             self.study.sampler = self._make_sampler(len(self.asked))
-            while len(self._tried()) < self.space.size:
-                trial = self.study.ask()
-                choices = {choice: self._suggest(trial, choice) for choice in self.space}
-                if self.space.violation(choices) is None:
-                    self._numbers.append(trial.number)
-                    return self.space.genotype(choices)
-                self.study.tell(trial, state=_state("FAIL"))
+            while len(set(self._tried())) < self.space.size:
+                number, choices = self._draw()
+                # Another search may draw the same at the same time: the one with the lower number keeps it.
+                known = tuple(choices.values()) in self._tried(before=number)
+                if not known and self.space.violation(choices) is None:
+                    return self._accept(number, choices)
+                self.study.tell(number, state=_state("FAIL"))
         return None
 
-    def _tried(self) -> set[tuple[str, ...]]:
-        """Every combination of options that some trial of the study has, whoever made it."""
-        trials = (trial.params for trial in self.study.get_trials(deepcopy=False))
-        return {tuple(params[choice] for choice in self.space) for params in trials if len(params) == len(self.space)}
+    def _tried(self, before: int | None = None) -> list[tuple[str, ...]]:
+        """The options of every trial of the study, or of those below a number, whoever made it."""
+        trials = (trial.params for trial in self.study.get_trials(deepcopy=False)[:before])
+        return [tuple(params[choice] for choice in self.space) for params in trials if len(params) == len(self.space)]
 
 
 @STRATEGIES.register("optuna_qmc")

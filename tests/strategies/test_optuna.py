@@ -50,9 +50,14 @@ def states(storage: str, study: str) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "space", "knobs", "message"),
     [
-        ("optuna_nsga2", SPACE, {"pareto": True}, r"has 1 objectives, this search 2 \(score, cost\)"),
-        ("optuna_qmc", SPACE, {}, "was made for another search: numbered options differ"),
-        ("optuna_tpe", ToySpace(choices=4, options=3), {}, "was made for another search: choices differ"),
+        (
+            "optuna_nsga2",
+            SPACE,
+            {"pareto": True},
+            r"objectives are to maximize, here to maximize and minimize \(score, cost\)",
+        ),
+        ("optuna_qmc", SPACE, {}, "was made for another search: its options have names, here numbers"),
+        ("optuna_tpe", ToySpace(choices=4, options=3), {}, "was made for another search: the choices differ: 'c0'"),
     ],
 )
 def test_a_study_of_another_search_is_refused(
@@ -68,7 +73,7 @@ def test_a_study_of_another_search_is_refused(
 def test_a_study_that_optuna_made_is_compared_by_its_trials(storage: str) -> None:
     study = optuna.create_study(study_name="theirs", storage=storage, direction="maximize")
     study.tell(study.ask({"c0": optuna.distributions.CategoricalDistribution(["other"])}), 1.0)
-    with pytest.raises(InputError, match="holds trials of another space: 'c0' differs"):
+    with pytest.raises(InputError, match="was made for another search: the choices differ: 'c0'"):
         make("optuna_tpe", storage=storage, study="theirs").ask()
 
 
@@ -173,3 +178,121 @@ def test_a_search_with_trials_in_flight_resumes(storage: str, name: str, shared:
     assert flying(resumed, pending, 8) == expected[6:]
     assert resumed.history == whole.history
     assert states(storage, "one") == ["COMPLETE"] * 12 + ["RUNNING"] * 2
+
+
+# -- studies that are nearly those of a search, and what others do to a study meanwhile ------------------------------
+
+
+def turned(space: SearchSpace) -> SearchSpace:
+    return SearchSpace("turned", dict(reversed(list(space.items()))))
+
+
+def test_a_study_with_its_choices_in_another_order_is_refused(storage: str) -> None:
+    spend(make("optuna_brute_force", storage=storage, study="joint"), 3)
+    with pytest.raises(InputError, match="order"):
+        make("optuna_brute_force", turned(SPACE), 1, storage=storage, study="joint").ask()
+
+
+def test_a_study_that_minimises_is_refused(storage: str) -> None:
+    optuna.create_study(study_name="theirs", storage=storage, direction="minimize")
+    with pytest.raises(InputError, match="minimize"):
+        make("optuna_tpe", storage=storage, study="theirs").ask()
+
+
+def test_a_study_of_fewer_choices_is_refused(storage: str) -> None:
+    study = optuna.create_study(study_name="theirs", storage=storage, direction="maximize")
+    study.tell(study.ask({"c0": optuna.distributions.CategoricalDistribution(SPACE["c0"])}), 1.0)
+    with pytest.raises(InputError, match="'c1'"):
+        make("optuna_tpe", storage=storage, study="theirs").ask()
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_saving_and_loading_open_no_study(storage: str, tmp_path: Path, shared: bool) -> None:
+    fresh = make("optuna_tpe", storage=storage, study="one", shared=shared)
+    state = fresh.state_dict()
+    make("optuna_tpe", storage=storage, study="one", shared=shared).load_state_dict(state)
+    assert not (tmp_path / "study.db").exists()
+
+
+def test_a_search_that_is_only_looked_at_leaves_its_study_as_it_is(storage: str) -> None:
+    whole = make("optuna_tpe", storage=storage, shared=False)
+    spend(whole, 2)
+    state = whole.state_dict()
+    spend(whole, 2)
+    looked = make("optuna_tpe", storage=storage, shared=False)
+    looked.load_state_dict(state)
+    looked.genotype()
+    assert states(storage, "optuna_tpe-seed0") == ["COMPLETE"] * 4
+    assert looked.state_dict() == state
+
+
+def test_a_repair_is_not_taken_by_what_waits_in_the_study(storage: str) -> None:
+    """Other searches take what waits, too: a repair must not depend on the queue."""
+    space = SparseSpace(choices=14, most=1)
+    strategy = make("optuna_random", space, storage=storage, study="joint")
+    spend(strategy, 1)
+    study = optuna.load_study(study_name="joint", storage=storage)
+    for _ in range(25):
+        study.enqueue_trial(dict.fromkeys(space, "on"))
+    for _ in range(4):
+        trial = strategy.ask()
+        assert space.violation(trial.genotype) is None
+        strategy.tell(trial, 0.0)
+    assert "RUNNING" not in states(storage, "joint")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nothing_is_enumerated_twice_beside_a_trial_that_has_begun(storage: str, seed: int) -> None:
+    """Another search has just drawn its first option when this one asks for its last trials."""
+    space = ToySpace(choices=3, options=2, seed=0)
+    strategy = make("optuna_brute_force", space, seed, storage=storage, study="joint")
+    asked = [strategy.ask()]
+    strategy.tell(asked[0], 0.0)
+    study = optuna.load_study(study_name="joint", storage=storage)
+    other = "o0" if asked[0].genotype["c0"] == "o1" else "o1"
+    study.enqueue_trial({"c0": other})
+    study.ask().suggest_categorical("c0", space["c0"])
+    while (trial := strategy.ask()) is not None:
+        asked.append(trial)
+        strategy.tell(trial, 0.0)
+    assert len({trial.genotype for trial in asked}) == len(asked) == 8
+
+
+def test_a_search_that_was_restored_before_its_first_checkpointed_trial_goes_on(storage: str) -> None:
+    killed = make("optuna_tpe", storage=storage)
+    saved = killed.state_dict()
+    first = killed.ask()
+    resumed = make("optuna_tpe", storage=storage)
+    resumed.load_state_dict(saved)
+    assert first is not None
+    assert resumed.ask() is not None
+
+
+def test_a_study_that_was_deleted_meanwhile_is_one_line(storage: str) -> None:
+    strategy = make("optuna_tpe", storage=storage)
+    trial = strategy.ask()
+    resumed = make("optuna_tpe", storage=storage)
+    resumed.load_state_dict(strategy.state_dict())
+    optuna.delete_study(study_name="optuna_tpe-seed0", storage=storage)
+    with pytest.raises(InputError, match="deleted or replaced"):
+        resumed.tell(trial, 1.0)
+
+
+def test_parents_of_a_generation_are_found_in_a_storage_with_other_studies(storage: str) -> None:
+    """The storage gives trials other numbers of its own when a study is built again."""
+    knobs = SAMPLERS["optuna_nsga2"]
+    whole = make("optuna_nsga2", **knobs)
+    spend(whole, 24)
+    stopped = make("optuna_nsga2", storage=storage, shared=False, **knobs)
+    spend(stopped, 10)
+    spend(make("optuna_random", storage=storage, study="other"), 3)
+    resumed = make("optuna_nsga2", storage=storage, shared=False, **knobs)
+    resumed.load_state_dict(stopped.state_dict())
+    spend(resumed, 14)
+    assert resumed.history == whole.history
+
+
+@pytest.mark.parametrize("knob", ["join", "shared", "pareto"])
+def test_a_knob_that_is_neither_true_nor_false_is_refused(knob: str) -> None:
+    with pytest.raises(InputError, match=f"{knob} must be true or false"):
+        make("optuna_tpe", **{knob: "no"})

@@ -24,6 +24,7 @@ from searchspace import InputError
 
 KNOBS = {
     "darts": {},
+    "gumbel_entropy": {},
     "enas": {"hidden": 8},
     "spos": {"final_trials": 2, "population": 2, "parents": 1},
     "random": {},
@@ -156,6 +157,43 @@ def test_a_study_lies_in_the_run(config: Config, tmp_path: Path) -> None:
     study = optuna.load_study(study_name="optuna_tpe-seed0", storage=f"sqlite:///{run.path / 'study.db'}")
     told = [line["score"] for line in run.lines("trials.jsonl")]
     assert [trial.value for trial in study.trials if trial.value is not None] == told
+
+
+@pytest.mark.parametrize(("name", "images"), [("gumbel_entropy", 12), ("darts", 6), ("spos", 6)])
+def test_what_the_weights_learn_from(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, images: int
+) -> None:
+    """Single-level strategies train on all images, unless a second stage scores genotypes on those held out."""
+    seen: dict[int, set[str]] = {}
+    original = BatchLoader.batch
+
+    def watched(self: BatchLoader, step: int) -> Any:
+        batch = original(self, step)
+        seen.setdefault(self.seed, set()).update(batch.ids)
+        return batch
+
+    monkeypatch.setattr(BatchLoader, "batch", watched)
+    searched(small(config, name, steps=24), tmp_path)
+    assert len(seen[0]) == images
+
+
+def test_training_and_held_out_batches_do_not_come_in_pairs(config: Config, tmp_path: Path, monkeypatch: Any) -> None:
+    """Of 6 + 6 images two independent orders make 36 pairs of images; the same order for both makes 6."""
+    batches: dict[int, list[list[str]]] = {}
+    original = BatchLoader.batch
+
+    def watched(self: BatchLoader, step: int) -> Any:
+        batch = original(self, step)
+        batches.setdefault(self.seed, []).append(batch.ids)
+        return batch
+
+    monkeypatch.setattr(BatchLoader, "batch", watched)
+    settings = small(config, "darts", steps=24)
+    search = settings.search.model_copy(update={"batch_size": 2})
+    searched(settings.model_copy(update={"search": search}), tmp_path)
+    train, held_out = batches.values()
+    pairs = {pair for one, other in zip(train, held_out, strict=False) for pair in zip(one, other, strict=True)}
+    assert len(pairs) > 15
 
 
 def test_a_charged_search_by_trials_tells_and_names_by_what_was_told(config: Config, tmp_path: Path) -> None:
