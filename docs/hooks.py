@@ -102,13 +102,13 @@ def _plain(text: str | None) -> str:
 
 
 def keys(model: str) -> Iterator[str]:
-    """The keys of one section of the config: type, default, and what the class says of them."""
+    """The keys that one section of the config declares: type, default, and what the class says of them."""
     from atrc import config
 
     section: type[BaseModel] = getattr(config, model)
     said = _attributes(section)
     yield "| key | type | default | |\n|---|---|---|---|"
-    for name, field in section.model_fields.items():
+    for name, field in ((name, section.model_fields[name]) for name in section.__annotations__):
         text = " ".join(said.get(name, "").split()).replace("``", "`").replace("|", "\\|")
         yield f"| `{name}` | {_type(field.annotation)} | {_value(field)} | {text} |"
 

@@ -85,4 +85,4 @@ class Budget:
 
     def __str__(self) -> str:
         units = {"samples": "images", "seconds": "seconds", "trials": "trials"}
-        return " and ".join(f"{value:g} {units[name]}" for name, value in asdict(self).items() if value is not None)
+        return " and ".join(f"{value:,} {units[name]}" for name, value in asdict(self).items() if value is not None)

@@ -372,7 +372,11 @@ class _Trials:
                 self.ended = "the strategy proposes nothing more"
             return None
         known = not self._repeat and (self._key(trial) in self._known or self._flies(trial))
-        samples = 0 if known else self._predicted(trial)
+        try:
+            samples = 0 if known else self._predicted(trial)
+        except InputError:
+            self._strategy.fail(trial)
+            raise
         if not self._affords(samples or 0):
             self._strategy.fail(trial)
             self.ended = f"the budget of {self._budget} is spent"

@@ -22,7 +22,7 @@ from typing import IO, Any
 from atrc.machine.stopping import Interrupted
 from searchspace import InputError
 
-__all__ = ["JobFailed", "Processes"]
+__all__ = ["JobFailed", "Processes", "WorkerDied"]
 
 _START = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = {path!r}; " + (
     "from atrc.engines._worker import work; work({answers}, {slot})"
@@ -30,7 +30,11 @@ _START = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.
 
 
 class JobFailed(InputError):
-    """A job ended in an error that is no mistake of the user's, or its process died."""
+    """A job ended in an error that is no mistake of the user's."""
+
+
+class WorkerDied(JobFailed):
+    """The process of a job died. The job can be submitted again; another process takes it."""
 
 
 @dataclass
@@ -149,7 +153,7 @@ class Processes:
         if self._stopped:
             return Interrupted("stopped")
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
-        return JobFailed(f"its process {how}")
+        return WorkerDied(f"its process {how}")
 
     @staticmethod
     def _close(worker: _Worker) -> None:

@@ -330,7 +330,7 @@ class _TrialsRun(_SearchRun):
         self.tasks, self.train = given.tasks, given.train
         scorer: Any = build_scorer(given)
         if jobs > 1 and config.trials.in_flight > 1:
-            scorer = self.workers = TrialProcesses(scorer, run.path, jobs)
+            scorer = self.workers = TrialProcesses(scorer, run.path, jobs, stop)
         budget = search_budget(config)
         costs = None
         if config.cost is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import Future
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from atrc.build import build_space, import_plugins
-from atrc.engines import Processes
+from atrc.engines import Processes, WorkerDied
 from atrc.machine.stopping import Stop, stop_requests
 from atrc.machine.threads import threads_of_a_run
 from atrc.runs import RunDirectory
@@ -20,6 +21,10 @@ from strategies import Score, Trial
 __all__ = ["TrialProcesses", "score_trial"]
 
 
+ATTEMPTS = 3
+"""How often a trial is begun whose process dies under it."""
+
+
 class TrialProcesses:
     """A scorer whose trials are scored by other processes, each as the search's own process would score it.
 
@@ -27,17 +32,30 @@ class TrialProcesses:
         scorer: What scores here, and says what a trial takes.
         run: The search's directory, from which a process builds the same scorer.
         number: Number of processes.
+        stop: Whether somebody asked to stop; the processes are then asked, too.
     """
 
-    def __init__(self, scorer: Scorer, run: Path, number: int) -> None:
-        self._scorer, self._run = scorer, run
+    def __init__(self, scorer: Scorer, run: Path, number: int, stop: Stop) -> None:
+        self._scorer, self._run, self._stop = scorer, run, stop
         self._engine = Processes(number)
+        self._over = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> None:
         self._engine.__enter__()
+        self._watcher.start()
 
     def __exit__(self, *error: Any) -> None:
+        self._over.set()
+        self._watcher.join()
         self._engine.__exit__(*error)
+
+    def _watch(self) -> None:
+        """Passes a request to stop on; the search's own process waits for a score meanwhile."""
+        while not self._over.wait(0.2):
+            if self._stop.requested:
+                self._engine.stop()
+                return
 
     def samples(self, trial: Trial) -> int:
         """Images that a score will take."""
@@ -47,8 +65,12 @@ class TrialProcesses:
         return self._scorer(trial)
 
     def submit(self, trial: Trial) -> Future[Score]:
-        """The score of a trial, made by the next process that is free."""
+        """The score of a trial, made by the next process that is free, and again if that process dies."""
         outcome: Future[Score] = Future()
+        self._begin(trial, outcome, 1)
+        return outcome
+
+    def _begin(self, trial: Trial, outcome: Future[Score], attempt: int) -> None:
         job = self._engine.submit(
             "atrc.training._trial_processes:score_trial",
             run=str(self._run),
@@ -59,18 +81,19 @@ class TrialProcesses:
 
         def pass_on(done: Future[Any]) -> None:
             error = done.exception()
-            if error is not None:
+            if isinstance(error, WorkerDied) and attempt < ATTEMPTS:
+                self._begin(trial, outcome, attempt + 1)
+            elif error is not None:
                 outcome.set_exception(error)
             else:
                 outcome.set_result(Score(**done.result()))
 
         job.add_done_callback(pass_on)
-        return outcome
 
 
 def score_trial(run: str, number: int, genotype: dict[str, str], budget: float) -> dict[str, Any]:
     """Scores a trial of a search in this process."""
-    directory = RunDirectory.open(Path(run))
+    directory = RunDirectory.open(run)
     scorer = _scorer(run)
     with stop_requests(insist=True, stop=scorer.setting.stop), threads_of_a_run(directory.config.threads):
         trial = Trial(number, build_space(directory.config).genotype(genotype), budget)
@@ -82,7 +105,7 @@ def score_trial(run: str, number: int, genotype: dict[str, str], budget: float) 
 def _scorer(run: str) -> Scorer:
     from atrc.training._search_run import build_scorer, trial_setting  # which hands trials to this module
 
-    directory = RunDirectory.open(Path(run))
+    directory = RunDirectory.open(run)
     keep_memory()
     import_plugins(directory.config)
     with threads_of_a_run(directory.config.threads):

@@ -88,7 +88,7 @@ def test_data_that_is_gone_fails_its_runs(
 
 
 def test_a_worker_that_is_killed_fails_its_run(config: Config, tmp_path: Path) -> None:
-    (tmp_path / "deadly.py").write_text("import os, sys\nif '-c' in sys.argv: os.kill(os.getpid(), 9)\n")
+    (tmp_path / "deadly.py").write_text(f"import os\nif os.getpid() != {os.getpid()}: os.kill(os.getpid(), 9)\n")
     runs = experiment(config, tmp_path, [0, 1])
     (deadly,) = experiment(config, tmp_path / "other", [0], plugins=[str(tmp_path / "deadly.py")])
     with pytest.raises(InputError, match=r"^1 of 3 runs failed: .*/other/.*: its process was killed by SIGKILL$"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import psutil
 import pytest
 import torch
 
@@ -215,14 +216,25 @@ def test_a_charged_search_by_trials_tells_and_names_by_what_was_told(config: Con
     assert [dict(incumbent.genotype) for incumbent in incumbents(run, compare)] == told_best
 
 
+class KillsAWorker:
+    """SIGKILL to one process that scores trials, after the second trial."""
+
+    def __call__(self, source: str, line: Any) -> None:
+        if source == "trials" and line["step"] == 2:
+            psutil.Process().children()[0].kill()
+
+
 def test_trials_in_flight_do_not_depend_on_processes(config: Config, tmp_path: Path) -> None:
     settings = small(config, "evolution", steps=30, in_flight=3)
-    one, two = (create_search(settings, tmp_path / name)[0] for name in "ab")
-    execute(one, quiet=True)
-    execute(two, quiet=True, jobs=2)
-    assert one.genotype() == two.genotype()
-    assert _plain(one, "trials.jsonl") == _plain(two, "trials.jsonl")
-    assert one.result().samples == two.result().samples
+    here, processes, killed = (create_search(settings, tmp_path / name)[0] for name in "abc")
+    execute(here, quiet=True)
+    execute(processes, quiet=True, jobs=2)
+    with killed.listening(KillsAWorker()):
+        execute(killed, quiet=True, jobs=2)
+    for other in (processes, killed):
+        assert other.genotype() == here.genotype()
+        assert _plain(other, "trials.jsonl") == _plain(here, "trials.jsonl")
+        assert other.result().samples == here.result().samples
 
 
 def test_a_search_by_trials_has_no_network_to_load(config: Config, tmp_path: Path) -> None:
