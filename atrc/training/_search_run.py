@@ -176,8 +176,9 @@ def _drive(found: _SearchRun, stop: Stop) -> None:
     with found.workers:
         for event in search:
             due = found.note(event)
-            waited = event.kind == "told" and time.monotonic() - saved_at > SAVE_EVERY
-            if due or waited or stop.requested:
+            # A trial of a search that does not repeat cannot be made again: its line in the log stands for good.
+            waited = time.monotonic() - saved_at > SAVE_EVERY or not search.repeatable
+            if due or (event.kind == "told" and waited) or stop.requested:
                 save_checkpoint(run.checkpoints, found.state_dict())
                 saved_at = time.monotonic()
             if stop.requested and event.kind != "stage":
