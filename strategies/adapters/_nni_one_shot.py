@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from searchspace import Genotype, SearchSpace, Selection, Weighted
-from strategies._base import STRATEGIES, DataUse, OneShotStrategy
+from strategies._base import STRATEGIES, DataUse, OneShotStrategy, spawn_seed
 from strategies._knobs import number, pair
 from strategies.adapters._nni import OwnGlobals, load
 from strategies.multi_trial import RandomSearch
@@ -191,8 +191,8 @@ class NNIRandomOneShot(SinglePath):
 
     Args:
         space: Any space without constraints between choices.
-        seed: Seeds both stages.
-        final_trials: Genotypes that are scored.
+        seed: Seeds both stages, each with a generator of its own.
+        final_trials: Number of genotypes that are scored.
     """
 
     name = "nni_random_one_shot"
@@ -201,7 +201,9 @@ class NNIRandomOneShot(SinglePath):
     meets_constraints = False
 
     def __init__(self, space: SearchSpace, *, seed: int = 0, final_trials: int = 1000) -> None:
-        super().__init__(space, seed=seed, final=RandomSearch(space, seed=seed), final_trials=final_trials)
+        super().__init__(
+            space, seed=seed, final=RandomSearch(space, seed=spawn_seed(seed, 1)), final_trials=final_trials
+        )
         self._globals = OwnGlobals(seed)
         with self._globals:
             self.layers = mixed_layers("RandomOneShot", space)

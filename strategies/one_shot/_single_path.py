@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from searchspace import CostModel, Genotype, InputError, SearchSpace, Selection
+from searchspace import CostModel, Genotype, SearchSpace, Selection
 from strategies._base import (
     STRATEGIES,
     Choosing,
@@ -22,6 +22,7 @@ from strategies._base import (
     set_rng_state,
     spawn_seed,
 )
+from strategies._knobs import whole
 from strategies.multi_trial import GeneticAlgorithm, RandomSearch
 
 __all__ = ["SPOS", "RandomWeightSharing", "SinglePath"]
@@ -45,9 +46,7 @@ class SinglePath(OneShotStrategy):
 
     def __init__(self, space: SearchSpace, *, seed: int, final: MultiTrialStrategy, final_trials: int) -> None:
         super().__init__(space, seed=seed)
-        if final_trials < 1:
-            raise InputError(f"final_trials must be >= 1, got {final_trials}")
-        self.final, self.final_trials = final, final_trials
+        self.final, self.final_trials = final, whole("final_trials", final_trials)
         self._rng = random.Random(seed)
 
     def anneal(self, progress: float) -> None:
