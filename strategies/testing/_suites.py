@@ -24,18 +24,21 @@ from strategies.testing._checks import (
     check_second_stage,
     check_validity,
 )
-from strategies.testing._problems import Problem, supernet_problem, table_problem
+from strategies.testing._problems import Problem, SparseSpace, supernet_problem, table_problem
 
 __all__ = ["check_multi_trial", "check_one_shot", "conformance_spaces"]
 
 
 def conformance_spaces() -> tuple[SearchSpace, ...]:
-    """A plain space, one whose choices differ in their options, and one whose choices have 1 to 5 options.
-
-    A space with a constraint between choices is checked by itself, see `check_constraints`.
-    """
+    """A plain space, one whose choices differ in their options, one whose choices have 1 to 5 options, and one with a
+    constraint between choices, which a strategy searches or is refused."""
     ragged = {"norm": ("batch", "group"), "width": ("1",), "act": ("a", "b", "c", "d", "e"), "skip": ("x", "y", "z")}
-    return ToySpace(choices=3, options=3, seed=1), CPSpace(("semseg", "depth")), SearchSpace("ragged", ragged)
+    return (
+        ToySpace(choices=3, options=3, seed=1),
+        CPSpace(("semseg", "depth")),
+        SearchSpace("ragged", ragged),
+        SparseSpace(),
+    )
 
 
 def check_one_shot(
@@ -62,6 +65,8 @@ def check_one_shot(
         return supernet_problem(make(space, seed), length, seed)
 
     for space in conformance_spaces():
+        if not make(space, 3).supports(space):
+            continue  # that it is refused is checked below
         again = partial(start, space, 3, steps)
         _check_mechanics(again, steps + 2)
         check_report(again, steps)
@@ -105,7 +110,8 @@ def check_multi_trial(
         return table_problem(make(space, seed), length, seed)
 
     for space in conformance_spaces():
-        _check_mechanics(partial(start, space, 3), 2 * trials)
+        if make(space, 3).supports(space):  # that it is refused elsewhere is checked below
+            _check_mechanics(partial(start, space, 3), 2 * trials)
     check_constraints(lambda space: start(space, 3), lambda space: make(space, 3))
     check_failures(lambda: make(_toy(3), 3), 3 * trials)
     check_in_flight(lambda: make(_toy(3), 3), trials)
