@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -142,9 +143,18 @@ class Stream:
             self.next()
 
 
-def first_batches(stream: Stream, images: int, count: Any = images_in) -> Sequence[Any]:
-    """Batches of a stream until they have that many images or more."""
-    batches: list[Any] = []
-    while sum(map(count, batches)) < images:
+def first_batches(loader: Any, seed: int, name: str, images: int, count: Callable[[Any], int]) -> Sequence[Any]:
+    """The first batches of a loader that have that many images or more; at most one epoch of it.
+
+    Args:
+        loader: See `Stream`.
+        seed: Seeds the order of a loader that draws one.
+        name: Names the loader in messages.
+        images: How many are wanted.
+        count: Gives the number of images of a batch.
+    """
+    stream, batches = Stream(loader, seed, name), list[Any]()
+    most = len(loader) if hasattr(loader, "__len__") else math.inf
+    while sum(map(count, batches)) < images and len(batches) < most:
         batches.append(stream.next())
     return batches

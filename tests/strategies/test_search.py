@@ -388,6 +388,19 @@ def test_the_order_of_data_does_not_depend_on_what_else_is_drawn() -> None:
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
+def test_a_second_stage_draws_nothing_from_the_global_generator() -> None:
+    """Its images are drawn by loaders that shuffle; they are 12 of each kind, one epoch, since there are no more."""
+    torch.manual_seed(0)
+    supernet = Linear()
+    before = torch.get_rng_state()
+    strategy = SPOS(SPACE, final_trials=3)
+    optimizer = torch.optim.Adam(supernet.parameters(), 0.01)
+    search = Search(strategy, supernet, optimizer, train=loader(1, False), held_out=loader(2, False), steps=30)
+    assert torch.equal(torch.get_rng_state(), before)
+    told = [event for event in search if event.kind == "told"]
+    assert {event.samples for event in told if not event.repeated} == {12 + 12}
+
+
 def test_autocast_covers_forward_passes_alone() -> None:
     search = linear_search(own=False, steps=2, autocast=torch.autocast("cpu", dtype=torch.bfloat16))
     search.run()  # its loss asserts that it runs without
