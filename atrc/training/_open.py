@@ -62,6 +62,7 @@ def build_run_strategy(run: RunDirectory) -> OneShotStrategy | MultiTrialStrateg
         return None
     name, knobs = run.config.strategy.name, run.config.strategy.options
     if "storage" in inspect.signature(STRATEGIES[name]).parameters:
+        knobs.setdefault("distinct", not run.config.trials.repeat)
         if knobs.get("storage") is None:
             # A study that the user puts nowhere lies in the run.
             knobs |= {"storage": f"sqlite:///{run.path.resolve() / 'study.db'}", "shared": False}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import random
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -31,8 +31,8 @@ __all__ = [
     "OptunaTPE",
 ]
 
-ATTEMPTS = 20
-"""Proposals of a sampler that may break a constraint between choices, before the last one is repaired."""
+ATTEMPTS = 5
+"""Proposals of a sampler that may be illegal or known, before the last one is repaired."""
 CANDIDATES = 64
 """Legal genotypes among which the nearest to a proposal is its repair."""
 DESCRIPTION = "atrc"
@@ -46,8 +46,9 @@ class OptunaStrategy(MultiTrialStrategy):
 
     The sampler is made anew for every trial, seeded by the strategy's seed and the trial's number, so that it is a
     policy over the study alone and a resumed search proposes what an uninterrupted one would. A proposal that breaks
-    a constraint between choices becomes a failed trial; after some of them the nearest of several legal genotypes is
-    tried instead.
+    a constraint between choices, or that this search has made before, becomes a failed trial of the study, and
+    another one is drawn; after some of them the nearest of several legal genotypes is tried instead, a new one if it
+    can be.
 
     The study is opened with the first trial. One that exists is compared with what this search would make of it.
 
@@ -64,6 +65,8 @@ class OptunaStrategy(MultiTrialStrategy):
             stands. False for a study of this search alone: it begins empty, or with what `load_state_dict` brings,
             and **replaces** one of the same name.
         pareto: Whether cost is a second objective, for samplers that know several.
+        distinct: Whether no genotype is proposed twice while there are others. Samplers propose the same again and
+            again in small spaces.
         options: Of the sampler's class, e.g. ``n_startup_trials`` of TPE.
 
     Raises:
@@ -90,6 +93,7 @@ class OptunaStrategy(MultiTrialStrategy):
         join: bool | None = None,
         shared: bool = True,
         pareto: bool = False,
+        distinct: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(space, seed=seed)
@@ -97,6 +101,7 @@ class OptunaStrategy(MultiTrialStrategy):
         self._options = {**self.defaults, **options}
         self._study_name = study or f"{self.name}-seed{seed}"
         self._storage, self._shared = storage, flag("shared", shared) and storage is not None
+        self._distinct = flag("distinct", distinct)
         self._join = bool(study) if join is None else flag("join", join)
         self._make_sampler(0)  # a wrong option shows now
         self._study: optuna.Study | None = None
@@ -212,16 +217,18 @@ class OptunaStrategy(MultiTrialStrategy):
 
         with _quiet():
             self.study.sampler = self._make_sampler(len(self.asked))
+            known = {trial.genotype for trial in self.asked} if self._distinct else set()
             attempts = 0
             while True:
                 number, choices = self._draw()
-                if self.space.violation(choices) is None:
+                legal = self.space.violation(choices) is None
+                if legal and (attempts >= ATTEMPTS or self.space.genotype(choices) not in known):
                     return self._accept(number, choices)
                 self.study.tell(number, state=_state("FAIL"))
                 attempts += 1
                 if attempts == ATTEMPTS:
                     # From now on only what others have queued in the study can still break a constraint.
-                    fixed = self._parameters(self._repair(choices))
+                    fixed = self._parameters(self._repair(choices, known))
                     self.study.sampler = optuna.samplers.PartialFixedSampler(fixed, self.study.sampler)
 
     def _draw(self) -> tuple[int, dict[str, str]]:
@@ -233,11 +240,12 @@ class OptunaStrategy(MultiTrialStrategy):
         self._numbers.append(number)
         return self.space.genotype(choices)
 
-    def _repair(self, choices: Mapping[str, str]) -> Genotype:
-        """The nearest to a proposal of several legal genotypes."""
+    def _repair(self, choices: Mapping[str, str], known: Collection[Genotype]) -> Genotype:
+        """The nearest to a proposal of several legal genotypes, of new ones if there are any among them."""
         rng = random.Random(spawn_seed(self.seed, len(self.asked)))
         legal = [self.space.sample(rng) for _ in range(CANDIDATES)]
-        return min(legal, key=lambda genotype: sum(genotype[choice] != choices[choice] for choice in self.space))
+        new = [genotype for genotype in legal if genotype not in known]
+        return min(new or legal, key=lambda genotype: sum(genotype[c] != choices[c] for c in self.space))
 
     def _parameters(self, genotype: Genotype) -> dict[str, Any]:
         if self.integers:

@@ -44,6 +44,11 @@ def spend(strategy: MultiTrialStrategy, trials: int) -> None:
 
 
 def states(storage: str, study: str) -> list[str]:
+    """Of all trials but those that were drawn and not asked for, since they were made before."""
+    return [name for name in all_states(storage, study) if name != "FAIL"]
+
+
+def all_states(storage: str, study: str) -> list[str]:
     return [trial.state.name for trial in optuna.load_study(study_name=study, storage=storage).trials]
 
 
@@ -133,7 +138,7 @@ def test_constraints_between_choices_hold(name: str) -> None:
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_failures_are_failed_trials_of_the_study_and_never_the_best(name: str) -> None:
-    strategy = make(name, seed=1, **SAMPLERS[name])
+    strategy = make(name, ToySpace(choices=8, options=4, seed=0), seed=1, **SAMPLERS[name])
     for index in range(12):
         trial = strategy.ask()
         assert trial is not None
@@ -296,3 +301,19 @@ def test_parents_of_a_generation_are_found_in_a_storage_with_other_studies(stora
 def test_a_knob_that_is_neither_true_nor_false_is_refused(knob: str) -> None:
     with pytest.raises(InputError, match=f"{knob} must be true or false"):
         make("optuna_tpe", **{knob: "no"})
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_no_genotype_is_proposed_twice_while_there_are_others(name: str) -> None:
+    strategy = make(name, **SAMPLERS[name])
+    spend(strategy, 16)
+    assert len({trial.genotype for trial in strategy.asked}) == 16
+    if name != "optuna_brute_force":
+        spend(strategy, 1)  # there are no others
+
+
+def test_repeats_are_proposed_where_they_are_asked_for() -> None:
+    strategy = make("optuna_random", distinct=False)
+    spend(strategy, 16)
+    assert len({trial.genotype for trial in strategy.asked}) < 16
+    assert [trial.state.name for trial in strategy.study.trials] == ["COMPLETE"] * 16  # type: ignore[attr-defined]
