@@ -162,6 +162,30 @@ def test_a_run_whose_config_changed_on_its_way_is_refused(
     assert execute(RunDirectory.open(run.path), quiet=True).samples == 8 * 4
 
 
+def test_a_search_that_an_earlier_version_left_goes_on(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its checkpoint had a learner in place of a search: what that held is loaded, and the same bits follow."""
+    (whole,) = create_search(config, tmp_path / "whole")
+    execute(whole, quiet=True)
+    (stopped,) = create_search(config, tmp_path / "stopped")
+    interrupt_at_batch(monkeypatch, 5)
+    with pytest.raises(Interrupted):
+        execute(stopped, quiet=True)
+    monkeypatch.undo()
+    saved = final_state(stopped)
+    search, training = saved["search"], saved["search"]["training"]
+    learner = {"network": training["supernet"], "optimizer": training["optimizer"], "strategy": search["strategy"]}
+    spent = {"step": search["spent"]["steps"], "seconds": search["spent"]["seconds"]}
+    old = {**spent, "learner": {**learner, "tasks": saved["tasks"]}, "generators": training["generators"]}
+    save_checkpoint(stopped.checkpoints, old)
+    assert load_learner(stopped, torch.device("cpu")).genotype() is not None
+    execute(RunDirectory.open(stopped.path), quiet=True)
+    assert stopped.genotype() == whole.genotype()
+    assert_same_bits(final_state(whole)["search"], final_state(stopped)["search"])
+    assert stopped.result().samples == whole.result().samples
+
+
 def test_a_checkpoint_of_another_network_is_one_line(config: Config, tmp_path: Path) -> None:
     (run,) = create_train(config.model_copy(update={"tasks": {"depth": {}}}), ["multi"], tmp_path)
     save_checkpoint(run.checkpoints, {"learner": {"network": {"other.weight": torch.zeros(1)}, "optimizer": {}}})
