@@ -38,7 +38,7 @@ from atrc.training import Interrupted, execute, pick_device, stop_requests
 from atrc.training.scoring import SCORERS
 from searchspace import Genotype, InputError
 from strategies import MultiTrialStrategy, OneShotStrategy, build_strategy
-from strategies._search import refuse_unsupported
+from strategies._base import refuse_unsupported
 
 __all__ = [
     "Planned",

@@ -38,6 +38,7 @@ __all__ = [
     "Strategy",
     "Trial",
     "build_strategy",
+    "refuse_unsupported",
     "rng_state",
     "seeded_generator",
     "set_rng_state",
@@ -360,6 +361,22 @@ def build_strategy(name: str, space: SearchSpace, *, seed: int, knobs: Mapping[s
     """
     strategy: Strategy = STRATEGIES.create(name, knobs or {}, space, seed=seed)
     return strategy
+
+
+def refuse_unsupported(strategy: Strategy, objectives: Sequence[str]) -> None:
+    """Raises InputError if a strategy cannot search its space by these objectives."""
+    if strategy.supports(strategy.space, objectives):
+        return
+    if strategy.space.constrained and not strategy.meets_constraints:
+        able = sorted(name for name, entry in STRATEGIES.items() if entry.meets_constraints)
+        raise InputError(
+            f"strategy {strategy.name!r} treats choices as independent and cannot search the space "
+            f"{strategy.space.name!r}, whose choices depend on one another; these can: {', '.join(able)}"
+        )
+    lacks = (
+        "takes no cost into account" if "cost" in objectives else "has cost as an objective, and no cost counts here"
+    )
+    raise InputError(f"strategy {strategy.name!r} {lacks}")
 
 
 def spawn_seed(seed: int, *key: int) -> int:

@@ -27,20 +27,19 @@ import torch
 
 from searchspace import CostModel, Genotype, InputError, Supernet
 from strategies._base import (
-    STRATEGIES,
     Choosing,
     MultiTrialStrategy,
     NothingNamed,
     OneShotStrategy,
-    Strategy,
     Trial,
+    refuse_unsupported,
 )
 from strategies._budget import Budget, Score, Spent
 from strategies._data import images_in
 from strategies._events import AskedEvent, Event, StageEvent, ToldEvent
 from strategies._training import Training
 
-__all__ = ["REPEATS", "Search", "refuse_unsupported"]
+__all__ = ["REPEATS", "Search"]
 
 REPEATS = 100
 """After this many repeated trials in a row a search ends: its strategy has nothing new to propose."""
@@ -244,22 +243,6 @@ class Search:
             self._trials.load_state_dict(state["trials"])
 
 
-def refuse_unsupported(strategy: Strategy, objectives: Sequence[str]) -> None:
-    """Raises InputError if a strategy cannot search its space by these objectives."""
-    if strategy.supports(strategy.space, objectives):
-        return
-    if strategy.space.constrained and not strategy.meets_constraints:
-        able = sorted(name for name, entry in STRATEGIES.items() if entry.meets_constraints)
-        raise InputError(
-            f"strategy {strategy.name!r} treats choices as independent and cannot search the space "
-            f"{strategy.space.name!r}, whose choices depend on one another; these can: {', '.join(able)}"
-        )
-    lacks = (
-        "takes no cost into account" if "cost" in objectives else "has cost as an objective, and no cost counts here"
-    )
-    raise InputError(f"strategy {strategy.name!r} {lacks}")
-
-
 @dataclass(frozen=True)
 class _Surcharge:
     """What cost lowers a score by, for strategies that know one objective."""
@@ -311,7 +294,7 @@ class _Trials:
         self._surcharge, self._repeat, self._in_flight = surcharge, repeat, in_flight
         self._flights: list[_Flight] = []
         self._known: dict[tuple[Genotype, float], float | None] = {}
-        self._told, self._in_a_row = 0, 0
+        self._in_a_row = 0
         self._least: int | None = None
 
     @property
@@ -341,8 +324,8 @@ class _Trials:
 
     def _nothing_found(self) -> str:
         name = self._strategy.name
-        if self._told:
-            return f"strategy {name!r} ended without a genotype: none of its {self._told} trials has a finite score"
+        if told := self._spent.trials:
+            return f"strategy {name!r} ended without a genotype: none of its {told} trials has a finite score"
         return f"strategy {name!r} made no trial: {self.ended}"
 
     # -- asking ----------------------------------------------------------------------------------------------------
@@ -351,7 +334,7 @@ class _Trials:
         """Whether one more trial may be asked for now; notes why the search ends where that is for good."""
         if self.ended or len(self._flights) >= self._in_flight:
             return False
-        if self._told + len(self._flights) >= self._most:
+        if self._spent.trials + len(self._flights) >= self._most:
             self.ended = f"all of {self._most} trials are told"
         elif self._in_a_row >= REPEATS:
             self.ended = f"the last {REPEATS} trials proposed genotypes that were scored before"
@@ -371,7 +354,7 @@ class _Trials:
             if not self._flights:
                 self.ended = "the strategy proposes nothing more"
             return None
-        known = not self._repeat and (self._key(trial) in self._known or self._flies(trial))
+        known = self._repeats(trial, self._flights)
         try:
             samples = 0 if known else self._predicted(trial)
         except InputError:
@@ -386,33 +369,33 @@ class _Trials:
         if samples and not known:
             self._least = samples if self._least is None else min(self._least, samples)
         flight = _Flight(trial, samples)
-        self._submit(flight, known)
+        if not known:
+            self._submit(flight)
         self._flights.append(flight)
         return trial
 
     def _key(self, trial: Trial) -> tuple[Genotype, float]:
         return self._strategy.space.canonical(trial.genotype), round(trial.budget, 6)
 
-    def _flies(self, trial: Trial) -> bool:
-        """Whether the same genotype is in flight already: its score will be this trial's."""
-        return any(self._key(flight.trial) == self._key(trial) for flight in self._flights)
+    def _repeats(self, trial: Trial, earlier: Sequence[_Flight]) -> bool:
+        """Whether the trial takes the score of the same genotype, which was scored or is in flight before it."""
+        key = self._key(trial)
+        return not self._repeat and (key in self._known or any(self._key(flight.trial) == key for flight in earlier))
 
     def _predicted(self, trial: Trial) -> int | None:
         predict = getattr(self._score, "samples", None)
         return None if predict is None else int(predict(trial))
 
-    def _submit(self, flight: _Flight, known: bool) -> None:
+    def _submit(self, flight: _Flight) -> None:
         submit = getattr(self._score, "submit", None)
-        if submit is not None and not known:
+        if submit is not None:
             flight.future = submit(flight.trial)
 
     def _submit_again(self) -> None:
         """Hands trials that were in flight when the state was saved to a scorer that works in the background."""
         for place, flight in enumerate(self._flights):
-            before = {self._key(other.trial) for other in self._flights[:place]}
-            known = not self._repeat and (self._key(flight.trial) in self._known or self._key(flight.trial) in before)
-            if flight.future is None:
-                self._submit(flight, known)
+            if flight.future is None and not self._repeats(flight.trial, self._flights[:place]):
+                self._submit(flight)
 
     # -- telling ---------------------------------------------------------------------------------------------------
 
@@ -454,7 +437,6 @@ class _Trials:
         self._flights.remove(flight)
         self._spent.samples += score.samples
         self._spent.trials += 1
-        self._told += 1
         self._in_a_row = self._in_a_row + 1 if repeated else 0
         self._known.setdefault(self._key(trial), score.value if finite else None)
         lower, cost = self._surcharge.of(self._strategy, trial.genotype)
@@ -487,7 +469,7 @@ class _Trials:
             "ended": self.ended,
             "flights": [[flight.trial.number, flight.samples] for flight in self._flights],
             "known": [[list(encode(genotype)), budget, value] for (genotype, budget), value in self._known.items()],
-            "counts": [self._told, self._in_a_row, self._least],
+            "counts": [self._in_a_row, self._least],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -495,4 +477,4 @@ class _Trials:
         self.ended = state["ended"]
         self._flights = [_Flight(self._strategy.asked[number], samples) for number, samples in state["flights"]]
         self._known = {(decode(indices), budget): value for indices, budget, value in state["known"]}
-        self._told, self._in_a_row, self._least = state["counts"]
+        self._in_a_row, self._least = state["counts"]

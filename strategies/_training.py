@@ -122,9 +122,9 @@ class Training:
         train, held_out = self._loaders
         if held_out is None:
             raise InputError(f"strategy {self._strategy.name!r} scores genotypes on held-out batches: give held_out=")
-        seeds = (spawn_seed(self._strategy.seed, key) for key in (2, 3))
-        of_held_out = first_batches(held_out, next(seeds), "held_out", IMAGES, self._count)
-        of_train = first_batches(train, next(seeds), "train", IMAGES, self._count)
+        seed = self._strategy.seed
+        of_held_out = first_batches(held_out, spawn_seed(seed, 2), "held_out", IMAGES, self._count)
+        of_train = first_batches(train, spawn_seed(seed, 3), "train", IMAGES, self._count)
         return InheritedScore(self._supernet, of_held_out, of_train, self._count)
 
     def events(self) -> Iterator[Event]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -22,6 +22,7 @@ from atrc.config import Config
 from atrc.data import Batch, Dataset, eval_transform, evaluation_batches
 from atrc.machine.stopping import Interrupted, Stop
 from atrc.runs import RunDirectory
+from atrc.training._earlier import upgraded_search
 from atrc.training.checkpoint import latest, load_checkpoint
 from atrc.training.evaluation import evaluate
 from atrc.training.learner import Learner, SearchLearner, WeightLearner
@@ -104,42 +105,35 @@ def load_learner(run: RunDirectory, device: torch.device) -> Learner:
     checkpoint = latest(run.checkpoints)
     if checkpoint is None:
         raise InputError(f"run {run.path} has no checkpoint yet; start it with: atrc resume {run.path}")
+    saved = load_checkpoint(checkpoint)
     learner: Learner
     if strategy is None:
         learner = trained = build_weight_learner(run, device, pretrained=False)
-        fitting(checkpoint, lambda saved: trained.load_state_dict(saved["learner"]))
+        with fitting(checkpoint):
+            trained.load_state_dict(saved["learner"])
     else:
         learner = searched = build_search_learner(run, strategy, device, pretrained=False)
-        fitting(checkpoint, lambda saved: _load_searched(searched, saved))
+        with fitting(checkpoint):
+            content = upgraded_search(saved, strategy, run.config.search.batch_size)
+            searched.network.load_state_dict(content["search"]["training"]["supernet"])
+            strategy.load_state_dict(content["search"]["strategy"])
+            searched.load_task_state(content["tasks"])
     learner.network.eval()
     return learner
 
 
-def _load_searched(learner: SearchLearner, saved: Mapping[str, Any]) -> None:
-    """From a checkpoint of this version, or of one that had a learner instead of a search."""
-    if "learner" in saved:
-        supernet, strategy, tasks = (saved["learner"][part] for part in ("network", "strategy", "tasks"))
-    else:
-        supernet, strategy = saved["search"]["training"]["supernet"], saved["search"]["strategy"]
-        tasks = saved["tasks"]
-    learner.network.load_state_dict(supernet)
-    learner.strategy.load_state_dict(strategy)
-    learner.load_task_state(tasks)
-
-
-def fitting(checkpoint: Path, load: Any) -> dict[str, Any]:
-    """Hands the content of a checkpoint to what loads it; returns the content.
+@contextmanager
+def fitting(checkpoint: Path) -> Iterator[None]:
+    """Within it the content of a checkpoint is loaded into what a run's config makes.
 
     Raises:
-        InputError: A damaged checkpoint, or one of other networks than this version builds.
+        InputError: It is of other networks than this version builds.
     """
-    saved = load_checkpoint(checkpoint)
     try:
-        load(saved)
+        yield
     except (RuntimeError, KeyError, ValueError, TypeError) as error:  # what torch raises where names or shapes differ
         reason = " ".join(str(error).split())[:160]
         raise InputError(f"{checkpoint} does not fit what its run's config makes in this version: {reason}") from None
-    return saved
 
 
 def evaluate_split(

@@ -20,6 +20,7 @@ from atrc.measures import MEASURES
 from atrc.resources import count_multiply_adds, count_parameters
 from atrc.runs import Result, RunDirectory
 from atrc.tasks import Task
+from atrc.training._earlier import upgraded_search, upgraded_trials
 from atrc.training._open import build_search_learner, evaluate_split, fitting
 from atrc.training._training_run import refuse_divergence
 from atrc.training._trial_processes import TrialProcesses
@@ -36,7 +37,6 @@ from strategies import (
     NothingNamed,
     OneShotStrategy,
     Search,
-    Strategy,
     ToldEvent,
 )
 from strategies._base import spawn_seed
@@ -121,19 +121,6 @@ class _SearchRun:
         """What came out of the finished search."""
         raise NotImplementedError
 
-    def setting(self, train: Dataset, held_out: Dataset) -> Setting:
-        """What scorers may use."""
-        return Setting(
-            self.config,
-            self.run.spec.seed,
-            self.device,
-            self.tasks,
-            train,
-            held_out,
-            self.stop,
-            lambda: self.bar.update(self.config.search.batch_size),
-        )
-
     def log_trial(self, event: ToldEvent) -> None:
         """A line of trials.jsonl."""
         spent = self.search.spent
@@ -158,8 +145,7 @@ class _SearchRun:
     def show(self) -> None:
         """Brings the bar to what is spent."""
         in_seconds = self.search.budget.seconds is not None
-        self.bar.n = round(self.search.seconds, 1) if in_seconds else self.search.samples
-        self.bar.refresh()
+        self.bar.update((round(self.search.seconds, 1) if in_seconds else self.search.samples) - self.bar.n)
 
 
 def _drive(found: _SearchRun, stop: Stop) -> None:
@@ -167,8 +153,10 @@ def _drive(found: _SearchRun, stop: Stop) -> None:
     run, search = found.run, found.search
     checkpoint = latest(run.checkpoints)
     if checkpoint is not None:
-        refuse_other_config(load_checkpoint(checkpoint), run.config, run.path)
-        fitting(checkpoint, found.load_state_dict)
+        saved = load_checkpoint(checkpoint)
+        refuse_other_config(saved, run.config, run.path)
+        with fitting(checkpoint):
+            found.load_state_dict(saved)
     run.rewind(search.spent.steps, METRICS, ARCHITECTURE)
     run.rewind(search.spent.trials, TRIALS)
     found.show()
@@ -208,7 +196,8 @@ class _OneShotRun(_SearchRun):
             train, held_out = hold_out(self.whole, config.held_out)
         self.scorer: InheritedScorer | None = None
         if stage is not None and held_out is not None:
-            self.scorer = InheritedScorer(self.setting(train, held_out), self.learner.network)
+            setting = Setting(config, run.spec.seed, device, self.tasks, train, held_out, stop)
+            self.scorer = InheritedScorer(setting, self.learner.network)
         budget = search_budget(config)
         in_steps = budget.samples is not None and stage is None
         self.search = Search(
@@ -256,15 +245,14 @@ class _OneShotRun(_SearchRun):
         return {**super().state_dict(), "tasks": self.learner.task_state()}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        if "learner" in saved:
-            saved = _upgraded(saved, self.learner.strategy, self.config.search.batch_size)
+        saved = upgraded_search(saved, self.learner.strategy, self.config.search.batch_size)
         super().load_state_dict(saved)
         self.learner.load_task_state(saved["tasks"])
         self._logged = self.search.spent.steps
 
     def note(self, event: Event) -> bool:
         config, search = self.config, self.search
-        self.bar.update(search.samples - self.bar.n if search.budget.seconds is None else 0)
+        self.show()
         if event.kind == "step":
             self._last = {"step": event.step, "loss": event.loss}
             if event.step % config.log_every == 0:
@@ -348,7 +336,7 @@ class _TrialsRun(_SearchRun):
         )
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        super().load_state_dict(saved if "search" in saved else _upgraded_trials(saved))
+        super().load_state_dict(upgraded_trials(saved))
 
     def note(self, event: Event) -> bool:
         if event.kind == "told":
@@ -408,51 +396,3 @@ class _OnDevice:
 
     def iterate(self, start: int = 0) -> Iterator[Batch]:
         return (batch.to(self.device) for batch in self.loader.iterate(start))
-
-
-# -- checkpoints of before ------------------------------------------------------------------------------------------
-
-
-def _upgraded(saved: Mapping[str, Any], strategy: Strategy, batch_size: int) -> dict[str, Any]:
-    """A checkpoint of a one-shot search that was made before there was a driver."""
-    assert isinstance(strategy, OneShotStrategy)
-    learner, step = saved["learner"], saved["step"]
-    place = {"position": step, "generators": []}
-    return {
-        "tasks": learner["tasks"],
-        "search": {
-            "stage": "training",
-            "ended": "",
-            "spent": {
-                "samples": step * batch_size * strategy.looks(),
-                "seconds": saved["seconds"],
-                "trials": 0,
-                "steps": step,
-            },
-            "strategy": learner["strategy"],
-            "training": {
-                "supernet": learner["network"],
-                "optimizer": learner["optimizer"],
-                "scheduler": None,
-                "train": place,
-                "held_out": place,
-                "generators": saved["generators"],
-            },
-            "trials": {"ended": "", "flights": [], "known": [], "counts": [0, 0, None]},
-        },
-    }
-
-
-def _upgraded_trials(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """A checkpoint of a search by trials that was made before there was a driver."""
-    told = saved["spent"]["trials"]
-    return {
-        "search": {
-            "stage": "trials",
-            "ended": "",
-            "spent": {**saved["spent"], "steps": 0},
-            "strategy": saved["strategy"],
-            "training": None,
-            "trials": {"ended": "", "flights": [], "known": [], "counts": [told, 0, None]},
-        }
-    }

@@ -55,8 +55,10 @@ def execute_training(run: RunDirectory, device: torch.device, *, quiet: bool, po
     if checkpoint is None:
         fit_tasks(learner.tasks, train)
     else:
-        refuse_other_config(load_checkpoint(checkpoint), config, run.path)
-        saved = fitting(checkpoint, lambda found: learner.load_state_dict(found["learner"]))
+        saved = load_checkpoint(checkpoint)
+        refuse_other_config(saved, config, run.path)
+        with fitting(checkpoint):
+            learner.load_state_dict(saved["learner"])
         _restore(saved, learner, state)
     run.rewind(state.step, "metrics.jsonl")
     with stop_requests(insist=True) as stop:

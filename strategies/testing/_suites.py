@@ -30,8 +30,8 @@ __all__ = ["check_multi_trial", "check_one_shot", "conformance_spaces"]
 
 
 def conformance_spaces() -> tuple[SearchSpace, ...]:
-    """A plain space, one whose choices differ in their options, one whose choices have 1 to 5 options, and one with a
-    constraint between choices, which a strategy searches or is refused."""
+    """Four spaces: a plain one; one whose choices have other options each; one with 1 to 5 options a choice; and one
+    with a constraint between choices."""
     ragged = {"norm": ("batch", "group"), "width": ("1",), "act": ("a", "b", "c", "d", "e"), "skip": ("x", "y", "z")}
     return (
         ToySpace(choices=3, options=3, seed=1),

@@ -1,0 +1,61 @@
+"""Checkpoints of searches that were made before there was one driver, brought into its form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from strategies import OneShotStrategy
+
+__all__ = ["upgraded_search", "upgraded_trials"]
+
+_NO_TRIALS = {"ended": "", "flights": [], "known": [], "counts": [0, None]}
+
+
+def upgraded_search(saved: Mapping[str, Any], strategy: OneShotStrategy, batch_size: int) -> Mapping[str, Any]:
+    """The checkpoint of a one-shot search; one that is up to date is given back.
+
+    Args:
+        saved: Its content. An earlier version had a learner in place of a search.
+        strategy: Says how many batches a step passed through the supernet.
+        batch_size: Images of a batch.
+    """
+    if "learner" not in saved:
+        return saved
+    learner, step = saved["learner"], saved["step"]
+    place = {"position": step, "generators": []}
+    samples = step * batch_size * strategy.looks()
+    return {
+        "tasks": learner["tasks"],
+        "search": {
+            "stage": "training",
+            "ended": "",
+            "spent": {"samples": samples, "seconds": saved["seconds"], "trials": 0, "steps": step},
+            "strategy": learner["strategy"],
+            "training": {
+                "supernet": learner["network"],
+                "optimizer": learner["optimizer"],
+                "scheduler": None,
+                "train": place,
+                "held_out": place,
+                "generators": saved["generators"],
+            },
+            "trials": _NO_TRIALS,
+        },
+    }
+
+
+def upgraded_trials(saved: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The checkpoint of a search by trials; one that is up to date is given back."""
+    if "search" in saved:
+        return saved
+    return {
+        "search": {
+            "stage": "trials",
+            "ended": "",
+            "spent": {**saved["spent"], "steps": 0},
+            "strategy": saved["strategy"],
+            "training": None,
+            "trials": _NO_TRIALS,
+        }
+    }
