@@ -33,12 +33,6 @@ from strategies.testing import (
     supernet_problem,
 )
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 # Knobs for searches as short as these, and what the suite has to know.
 SHORT = {"lr": 0.15}
 ONE_SHOT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

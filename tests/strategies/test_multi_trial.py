@@ -38,11 +38,6 @@ from strategies.testing import supernet_problem, table_problem
 SPACE = ToySpace(choices=4, options=3, seed=2)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def trials(strategy: MultiTrialStrategy, number: int) -> list[Trial]:
     """Asks and tells, one after the other; the score is minus the planted cost."""
     found = []

@@ -35,11 +35,6 @@ from strategies.testing import supernet_problem
 SPACE = SearchSpace("s", {"a": ["x", "y", "z"], "b": ["x", "y"]})
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def set_logits(strategy: LogitStrategy, *rows: list[float]) -> Tensor:
     with torch.no_grad():
         for j, row in enumerate(rows):

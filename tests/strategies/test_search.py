@@ -37,11 +37,6 @@ from strategies.testing import SparseSpace, ToyBatches, ToySupernet, check_same_
 SPACE = ToySpace(choices=4, options=3, seed=0)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def trials(strategy: MultiTrialStrategy, score: Any = None, budget: Budget | None = None, **knobs: Any) -> Search:
     return Search(
         strategy,
