@@ -23,7 +23,8 @@ class AttentionMap:
         target: The target task.
         source: The source task.
         context: The context type; ``none`` for a block that is cut.
-        weights: ``(h, w)`` on the stride-4 grid: how much of each source pixel is taken, in 0..1; zeros of a cut one.
+        weights: ``(h, w)`` on the grid of the features: how much of each source pixel is taken, in 0..1; zeros of a
+            cut one.
     """
 
     target: str
@@ -64,7 +65,7 @@ def attention_maps(
     found = []
     for target, source in pairs or [(task, task) for task in blocks.space.tasks]:
         for context in blocks.candidates(target, source) if every else contexts or [blocks.chosen(target, source)]:
-            rows, columns = (-(-side // 4) for side in batch.image.shape[2:])
+            rows, columns = blocks.network.backbone.grid((batch.image.shape[2], batch.image.shape[3]))
             if context == NONE:
                 found.append(AttentionMap(target, source, context, np.zeros((rows, columns), dtype=np.float32)))
                 continue
@@ -75,7 +76,7 @@ def attention_maps(
 
 
 def attention_table(maps: Iterable[AttentionMap]) -> pd.DataFrame:
-    """The maps in one long table: ``target``, ``source``, ``context``, ``row``, ``column`` (of the stride-4 grid),
+    """The maps in one long table: ``target``, ``source``, ``context``, ``row``, ``column`` (of that grid),
     ``weight``."""
     parts = []
     for one in maps:

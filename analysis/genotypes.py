@@ -26,6 +26,7 @@ __all__ = [
     "matrices",
     "matrix",
     "proportions",
+    "search_groups",
     "with_consensus",
 ]
 
@@ -95,10 +96,18 @@ def conditions(
     Raises:
         InputError: A config has no such key.
     """
+    groups = search_groups(runs, by, experiments)
+    return {name: [runs.genotypes[path] for path in paths] for name, paths in groups.items()}
+
+
+def search_groups(
+    runs: Runs, by: str | None = None, experiments: Sequence[str] | None = None
+) -> dict[str, list[str]]:
+    """Condition -> paths of its searches; see `conditions`."""
     if by is not None:  # a wrong key is wrong whether or not there are searches
         for directory in runs.directories.values():
             config_value(directory.config, by)
-    found: dict[str, list[Genotype]] = {}
+    found: dict[str, list[str]] = {}
     for experiment in runs.experiments if experiments is None else experiments:
         rows = runs.searches(experiment)
         several = rows["model"].nunique() > 1
@@ -106,7 +115,7 @@ def conditions(
             name = f"{experiment}, {row['model']}" if several else experiment
             if by is not None:
                 name = f"{by}={config_value(runs.directories[row['path']].config, by)}"
-            found.setdefault(name, []).append(runs.genotypes[row["path"]])
+            found.setdefault(name, []).append(row["path"])
     return found
 
 

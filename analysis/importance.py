@@ -169,7 +169,7 @@ class _Recorded:
             found |= {("label", target): batch.labels[target] for target in blocks.space.tasks}
             found["valid",] = batch.valid
             if not self._maps:
-                self._size = tuple(batch.image.shape[2:])
+                self._size = batch.label_size
                 needed = images * sum(maps[0].nbytes for maps in found.values())
                 place = folder if needed > memory else None
                 for name, maps in found.items():

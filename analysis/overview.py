@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +23,7 @@ from analysis.correlation import correlate
 from analysis.figures import (
     draw_agreement,
     draw_attention,
+    draw_confusion,
     draw_correlation,
     draw_curves,
     draw_delta_m,
@@ -31,6 +33,8 @@ from analysis.figures import (
     draw_importance,
     draw_predictions,
     draw_proportions,
+    draw_recovery,
+    draw_recovery_against,
     draw_resources,
     draw_sampled,
     draw_trajectory,
@@ -43,6 +47,7 @@ from analysis.load import Runs, load_runs
 from analysis.multitask import summarize, with_delta_m
 from analysis.notes import notes
 from analysis.predictions import examples_table, prediction_examples
+from analysis.recovery import VARIED, Found, confusion, found_by_searches, important_blocks, recovery
 from analysis.sampled import ranked_by_stage, sampled_against_retrained
 from analysis.source_importance import (
     importance_against_agreement,
@@ -178,6 +183,7 @@ def analyze(
             _predictions(part)
         _training(part, space)
     _proportions(analysis, found)
+    _recovery(analysis, found_by_searches(runs, by, without_trees))
     return analysis
 
 
@@ -328,3 +334,17 @@ def _proportions(analysis: Analysis, found: Mapping[str, Sequence[Genotype]]) ->
     table = pd.concat(parts, ignore_index=True)
     table = table[["condition", "runs", *(column for column in table if column not in ("condition", "runs"))]]
     analysis.add_figure("proportions", table, lambda: draw_proportions(table))
+
+
+def _recovery(analysis: Analysis, found: Mapping[str, Sequence[Found]]) -> None:
+    """Of datasets whose answer is known: what was found of it, all conditions in one figure."""
+    if not found:
+        return
+    table, confused = recovery(found), confusion(found)
+    analysis.add_figure("recovery", table, lambda: draw_recovery(table))
+    analysis.add_figure("recovery_confusion", confused, lambda: draw_confusion(confused))
+    for column in VARIED:
+        if table[column].nunique() > 1:
+            analysis.add_figure(f"recovery_{column}", table, partial(draw_recovery_against, table, column))
+    important = [important_blocks(analysis.runs, experiment) for experiment in analysis.runs.experiments]
+    analysis.add_table("recovery_importance", pd.concat(important, ignore_index=True))

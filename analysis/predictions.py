@@ -125,7 +125,7 @@ def _predict(learners: Mapping[str, Learner], cpu_batch: Batch) -> tuple[dict[st
     window = (..., slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     for learner in dict.fromkeys(learners.values()):
         batch = cpu_batch.to(learner.device)
-        decoded = decode_predictions(learner.predict(batch), learner.tasks, tuple(batch.image.shape[2:]))
+        decoded = decode_predictions(learner.predict(batch), learner.tasks, batch.label_size)
         for name, task in learner.tasks.items():
             metric = task.metric().to(learner.device)
             metric.update(decoded[name], batch.labels[name])

@@ -198,6 +198,8 @@ def build_backbone(
         report: Is handed what was loaded.
     """
     options = config.backbone.options
+    if "tasks" in inspect.signature(BACKBONES[config.backbone.name]).parameters:
+        options.setdefault("tasks", list(config.tasks))
     weights = options.pop("weights", None)
     options.pop("branches", None)
     if not pretrained and "pretrained" in options:

@@ -35,6 +35,7 @@ from atrc.measures import MEASURES
 from atrc.runs import RunDirectory, RunSpec, refuse_existing
 from atrc.trackers import check_trackers
 from atrc.training import Interrupted, execute, pick_device, stop_requests
+from atrc.training.augmentation import training_transform
 from atrc.training.scoring import SCORERS
 from searchspace import Genotype, InputError
 from strategies import MultiTrialStrategy, OneShotStrategy, build_strategy
@@ -73,7 +74,9 @@ def check(config: Config) -> None:
     import_plugins(config)
     check_trackers(config.trackers)
     pick_device(config.device)
-    tasks = build_tasks(config, describe_dataset(config))
+    info = describe_dataset(config)
+    tasks = build_tasks(config, info)
+    training_transform(config.augmentation, info)
     build_backbone(config, report=lambda loaded: print(loaded.summary(), file=sys.stderr))
     with torch.device("meta"):
         build_search_network(config, tasks, pretrained=False)

@@ -15,6 +15,7 @@ from analysis.figures._precision_recall import draw_precision_recall
 from analysis.figures._predictions import draw_predictions
 from analysis.figures._proportions import draw_proportions
 from analysis.figures._ranks import draw_ranks
+from analysis.figures._recovery import draw_confusion, draw_recovery, draw_recovery_against
 from analysis.figures._resources import draw_resources
 from analysis.figures._sampled import draw_sampled
 from analysis.figures._scaling import draw_scaling
@@ -39,6 +40,7 @@ __all__ = [
     "draw_agreement",
     "draw_anytime",
     "draw_attention",
+    "draw_confusion",
     "draw_correlation",
     "draw_curves",
     "draw_delta_m",
@@ -51,6 +53,8 @@ __all__ = [
     "draw_predictions",
     "draw_proportions",
     "draw_ranks",
+    "draw_recovery",
+    "draw_recovery_against",
     "draw_resources",
     "draw_sampled",
     "draw_scaling",

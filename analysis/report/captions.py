@@ -44,6 +44,32 @@ CAPTIONS = {
         "What was chosen (Fig. 7)",
         "Share of every context type, over all blocks and all searches. Bars: 95 % bootstrap interval over searches.",
     ),
+    "recovery": Caption(
+        "What was found of what was planted",
+        "This dataset says which context each pair of tasks needs. Bars: share of these blocks that searches gave "
+        "the right context, with its 95 % bootstrap interval over searches. Dashed: what genotypes drawn by chance "
+        "reach. Pairs that need nothing do not count.",
+    ),
+    "recovery_confusion": Caption(
+        "What was taken for what",
+        "Rows: the context that was planted; columns: the one that was found. Numbers are blocks, over all searches. "
+        "A pair that needs nothing has no wrong answer.",
+    ),
+    "recovery_samples": Caption(
+        "Recovery against the budget",
+        "Share of planted blocks that were found, by searches that take more images or fewer. Bands: 95 % bootstrap "
+        "interval over searches.",
+    ),
+    "recovery_strength": Caption(
+        "Recovery against strength",
+        "Share of planted blocks that were found, where labels depend on them more or less. Bands: 95 % bootstrap "
+        "interval over searches.",
+    ),
+    "recovery_noise": Caption(
+        "Recovery against noise",
+        "Share of planted blocks that were found, where labels hold more noise or less. Bands: 95 % bootstrap "
+        "interval over searches.",
+    ),
     "trees": Caption(
         "Which tasks share which stages of the backbone",
         "What every search found, from the image to the heads. A box is one copy of a stage, with a tile for every "
@@ -96,6 +122,13 @@ CAPTIONS = {
 
 CHAPTERS = {
     "Performance": ("delta_m", "resources", "sampled", "ranks"),
+    "What was planted, and found": (
+        "recovery",
+        "recovery_confusion",
+        "recovery_samples",
+        "recovery_strength",
+        "recovery_noise",
+    ),
     "What was found": ("trees", "proportions", "agreement", "distances"),
     "What matters": ("importance", "importance_agreement", "attention"),
     "Predictions": ("predictions",),

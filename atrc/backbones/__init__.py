@@ -4,6 +4,7 @@ from atrc.backbones._base import BACKBONES, Backbone, Pyramid, Stage, check_imag
 from atrc.backbones._blocks import BasicBlock, conv_bn_relu
 from atrc.backbones._branched import BranchedBackbone
 from atrc.backbones._hrnet import HRNet, HRNetConfig, hrnet18, hrnet48
+from atrc.backbones._panels import PanelLayout, Panels
 from atrc.backbones._resnet import ResNet, resnet50
 from atrc.backbones._timm import Timm
 from atrc.backbones._tiny import Tiny
@@ -18,6 +19,8 @@ __all__ = [
     "HRNetConfig",
     "LoadReport",
     "Mismatch",
+    "PanelLayout",
+    "Panels",
     "Pyramid",
     "ResNet",
     "Stage",

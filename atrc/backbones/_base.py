@@ -112,8 +112,13 @@ class Backbone(nn.Module, ABC):
             maps = run(self, maps)
         return maps
 
+    def grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        """``(h, w)`` of the finest map of images of ``size`` = (H, W): the grid that contexts work on."""
+        height, width = (-(-side // self.strides[0]) for side in size)
+        return height, width
+
     @abstractmethod
-    def forward(self, image: Tensor) -> list[Tensor]:
+    def forward(self, image: Tensor) -> list[Tensor] | dict[str, list[Tensor]]:
         """The four feature maps of a batch of images, finest first.
 
         Args:
@@ -121,7 +126,8 @@ class Backbone(nn.Module, ABC):
 
         Returns:
             ``(B, C_s, ceil(H / s), ceil(W / s))`` for s in `strides`; with the strides of most, 425 x 560 gives
-            107 x 140, 54 x 70, 27 x 35 and 14 x 18.
+            107 x 140, 54 x 70, 27 x 35 and 14 x 18. A backbone that is several, one for each task, gives such a list
+            for each: task -> maps.
 
         Raises:
             InputError: The image has another shape.

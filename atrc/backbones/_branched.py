@@ -24,6 +24,7 @@ class BranchedBackbone(nn.Module):
     Attributes:
         channels: Of the maps, as the backbone's.
         strides: As the backbone's.
+        grid: As the backbone's.
 
     Raises:
         InputError: The backbone names no stages, or not as many as the space has.
@@ -49,7 +50,7 @@ class BranchedBackbone(nn.Module):
                         f"the space has {space.stages} stages, but the backbone {backbone.name!r} has {len(stages)}: "
                         f"set space.stages to {len(stages)}"
                     )
-                self.channels, self.strides = backbone.channels, backbone.strides
+                self.channels, self.strides, self.grid = backbone.channels, backbone.strides, backbone.grid
                 self.nodes[task] = nn.ModuleDict({f"stage{stage}": stages[stage - 1] for stage in own})
         self._tree = None if genotype is None else Selection.of(genotype)
 

@@ -28,7 +28,7 @@ def _case(preset: str, images: int, *overrides: str) -> Case:
     config = load_config(preset, [f"dataset.train={images}", *overrides])
     tasks = build_tasks(config, describe_dataset(config))
     train = build_dataset(config, "train", tasks)
-    transform = training_transform(config.augmentation, train.info.size)
+    transform = training_transform(config.augmentation, train.info)
     batches = BatchLoader(train, tasks, transform, batch_size=8, seed=0)
     steps = iter(range(1_000_000))
 

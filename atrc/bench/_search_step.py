@@ -81,7 +81,7 @@ class TimedSearch:
         self._loader = BatchLoader(
             train,
             tasks,
-            training_transform(config.augmentation, train.info.size),
+            training_transform(config.augmentation, train.info),
             batch_size=config.search.batch_size,
             seed=0,
         )

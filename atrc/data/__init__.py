@@ -1,12 +1,14 @@
 """Datasets, augmentation and batches."""
 
 from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample, skipped_samples
+from atrc.data.answer import Answer, Need
 from atrc.data.batch import Batch, collate, image_windows
 from atrc.data.check import DatasetReport, Problem, check_dataset, inspect_dataset
 from atrc.data.folder import Folder
 from atrc.data.loader import BatchLoader, evaluation_batches
 from atrc.data.nyud import NYUD
 from atrc.data.pascal_context import PascalContext
+from atrc.data.planted import Planted
 from atrc.data.preview import contact_sheet
 from atrc.data.rooms import Rooms
 from atrc.data.subset import Subset, hold_out
@@ -28,6 +30,7 @@ from atrc.data.transforms import (
 __all__ = [
     "DATASETS",
     "NYUD",
+    "Answer",
     "Batch",
     "BatchLoader",
     "Compose",
@@ -36,10 +39,12 @@ __all__ = [
     "DatasetReport",
     "Flip",
     "Folder",
+    "Need",
     "Normalize",
     "Pad",
     "PascalContext",
     "Photometric",
+    "Planted",
     "Problem",
     "RandomCrop",
     "RandomScale",

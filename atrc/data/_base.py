@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from atrc.data.answer import Answer
 from searchspace.registry import Registry
 
 __all__ = ["DATASETS", "Dataset", "DatasetInfo", "Sample", "skipped_samples"]
@@ -25,10 +26,10 @@ class Sample:
     Attributes:
         id: Unique within the split; names files.
         image: ``(H, W, 3)`` uint8 RGB.
-        labels: Task name -> ``(H, W)`` or ``(H, W, C)`` array, of the image's size. Class maps are uint8 with 255
-            = ignore; edge and saliency are class maps 0 / 1; depth is float32 metres, 0 = invalid; normals are
-            float32 unit vectors (x right, y up, z towards the camera, so a visible surface has z > 0), zero =
-            invalid.
+        labels: Task name -> ``(H, W)`` or ``(H, W, C)`` array, of the image's size, or of `DatasetInfo.grid`. Class
+            maps are uint8 with 255 = ignore; edge and saliency are class maps 0 / 1; depth is float32 metres, 0 =
+            invalid; normals are float32 unit vectors (x right, y up, z towards the camera, so a visible surface has
+            z > 0), zero = invalid.
     """
 
     id: str
@@ -45,12 +46,15 @@ class DatasetInfo:
         tasks: Task name -> keyword arguments of the task's class, e.g. ``{"semseg": {"classes": [...]}}``.
         size: ``(H, W)`` at which images are trained and evaluated.
         cache: The folder where derived data of this dataset (centroids, decoded images) is kept.
+        grid: ``(h, w)`` of the label maps, where they are not of the image's size. Such images are neither scaled nor
+            cropped nor mirrored, since labels would not follow.
     """
 
     name: str
     tasks: Mapping[str, Mapping[str, Any]]
     size: tuple[int, int]
     cache: Path = field(default_factory=Path)
+    grid: tuple[int, int] | None = None
 
 
 class Dataset(ABC):
@@ -71,6 +75,14 @@ class Dataset(ABC):
     @abstractmethod
     def describe(cls, **options: Any) -> DatasetInfo:
         """The dataset's facts, from the options alone: opens no image and needs no download."""
+
+    @classmethod
+    def answer(cls, **options: Any) -> Answer | None:
+        """Which context every target needs of every source, from the options alone; None where nobody knows.
+
+        Analyses compare with it what was found. Networks and strategies have no way to it.
+        """
+        return None
 
     @abstractmethod
     def __len__(self) -> int: ...

@@ -22,7 +22,7 @@ class Batch:
     Attributes:
         image: ``(B, 3, H, W)`` float32, normalised.
         labels: Task name -> ``(B, H, W)`` int64 class map (255 = ignore), ``(B, H, W)`` float32 map (depth), or
-            ``(B, C, H, W)`` float32 (normals).
+            ``(B, C, H, W)`` float32 (normals); for a dataset with a `DatasetInfo.grid`, of that size.
         valid: ``(B, 1, H, W)`` bool, False where padding stands in for the image.
         ids: The samples' ids.
     """
@@ -34,6 +34,12 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def label_size(self) -> tuple[int, int]:
+        """``(h, w)`` of the label maps; of the image where there are none."""
+        of = next(iter(self.labels.values()), self.image)
+        return int(of.shape[-2]), int(of.shape[-1])
 
     def to(self, device: torch.device | str) -> Batch:
         """The batch on ``device``; does not wait for the copy if the batch is in pinned memory."""

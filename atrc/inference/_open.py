@@ -59,7 +59,7 @@ class Opened:
         """
         if isinstance(image, Batch):
             batch = image.to(self._learner.device)
-            decoded = decode_predictions(self._learner.predict(batch), self.tasks, tuple(batch.image.shape[2:]))
+            decoded = decode_predictions(self._learner.predict(batch), self.tasks, batch.label_size)
             return {task: np.stack([as_label(one.cpu()) for one in maps]) for task, maps in decoded.items()}
         pixels: Any = image if isinstance(image, np.ndarray) else read_image(Path(image))
         maps = predict_image(self._learner, pixels, describe_dataset(self.run.config).size)

@@ -1,4 +1,4 @@
-"""Root mean square error of depth over all valid pixels of the data set."""
+"""Root mean square error over all valid pixels of the data set."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ class RootMeanSquareError(Metric):
         """
         if prediction.shape != label.shape:
             raise InputError(f"prediction {tuple(prediction.shape)} and label {tuple(label.shape)} differ in shape")
-        valid = label.isfinite() & (label > 0)
+        self.add(prediction, label, label.isfinite() & (label > 0))
+
+    def add(self, prediction: Tensor, label: Tensor, valid: Tensor) -> None:
+        """Adds the pixels that are ``valid``, of three tensors of one shape."""
         error = prediction.double() - label.double()
         self.squared_error += torch.where(valid, error.square(), 0).sum()
         self.pixels += valid.sum()

@@ -56,10 +56,10 @@ class ContextSearchNetwork(SearchNetwork):
         return self.finish(self.supergraph(features, regions, selection, on_grid(valid, features)), encoded)
 
     def costs(self, measure: Measure, size: tuple[int, int], device: torch.device) -> Costs:
-        """Of the contexts of one image, on the stride-4 grid."""
+        """Of the contexts of one image."""
         regions = {name: task.regions for name, task in self.tasks.items()}
-        grid = -(-size[0] // 4), -(-size[1] // 4)
         options = self._plan[1].of_contexts
+        grid = self.backbone.grid(size)
         return context_costs(self.space, self.channels, regions, grid, options, measure, device)
 
     def derive(self, genotype: Genotype) -> MultiTaskNetwork:

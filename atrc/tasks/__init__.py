@@ -3,6 +3,7 @@
 from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._depth import Depth
 from atrc.tasks._edge import Edge
+from atrc.tasks._field import Field
 from atrc.tasks._human_parts import HumanParts
 from atrc.tasks._normals import Normals
 from atrc.tasks._saliency import Saliency
@@ -13,6 +14,7 @@ __all__ = [
     "TASKS",
     "Depth",
     "Edge",
+    "Field",
     "HumanParts",
     "Normals",
     "Saliency",

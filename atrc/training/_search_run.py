@@ -227,7 +227,7 @@ class _OneShotRun(_SearchRun):
         loader = BatchLoader(
             dataset,
             self.tasks,
-            training_transform(config.augmentation, dataset.info.size),
+            training_transform(config.augmentation, dataset.info),
             batch_size=config.search.batch_size,
             seed=seed,
             workers=config.workers,

@@ -44,7 +44,7 @@ def execute_training(run: RunDirectory, device: torch.device, *, quiet: bool, po
     loader = BatchLoader(
         train,
         learner.tasks,
-        training_transform(config.augmentation, train.info.size),
+        training_transform(config.augmentation, train.info),
         batch_size=training.batch_size,
         seed=run.spec.seed,
         workers=config.workers,

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from atrc.config import Augmentation
-from atrc.data import Compose, Photometric, RandomScale, train_transform
+from atrc.data import Compose, DatasetInfo, Photometric, RandomScale, train_transform
+from searchspace import InputError
 
 __all__ = ["training_transform"]
 
 
-def training_transform(augmentation: Augmentation, size: tuple[int, int]) -> Compose:
-    """The transform of training samples of ``size`` (H, W)."""
+def training_transform(augmentation: Augmentation, info: DatasetInfo) -> Compose:
+    """The transform of a dataset's training samples.
+
+    Raises:
+        InputError: It would move images of which labels cannot follow.
+    """
+    if info.grid is not None and (augmentation.scale is not None or augmentation.flip):
+        raise InputError(
+            f"labels of the dataset {info.name} lie on a grid of their own: its images cannot be scaled or mirrored; "
+            "set augmentation.scale=null and augmentation.flip=0"
+        )
     return train_transform(
-        size,
+        info.size,
         scale=RandomScale(*augmentation.scale) if augmentation.scale else None,
         crop_dominance=augmentation.crop_dominance,
         flip=augmentation.flip,

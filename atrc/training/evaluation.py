@@ -38,7 +38,7 @@ def evaluate(
     metrics = {name: task.metric().to(device) for name, task in tasks.items()}
     for cpu_batch in batches:
         batch = cpu_batch.to(device)
-        decoded = decode_predictions(predict(batch), tasks, tuple(batch.image.shape[2:]))
+        decoded = decode_predictions(predict(batch), tasks, batch.label_size)
         measure(metrics, decoded, batch.labels, cpu_batch.valid)
         if save is not None:
             save(cpu_batch, decoded)

@@ -82,7 +82,7 @@ class InheritedScorer(Scorer):
     def _recalibration_batches(self) -> Iterator[Batch]:
         setting = self.setting
         train, number = setting.train, setting.config.trials.recalibration
-        transform = training_transform(setting.config.augmentation, train.info.size)
+        transform = training_transform(setting.config.augmentation, train.info)
         rng = np.random.default_rng(spawn_seed(setting.seed, _RECALIBRATION))
         epochs = [rng.permutation(len(train)) for _ in range(-(-number // len(train)))]
         drawn = np.concatenate(epochs)[:number]

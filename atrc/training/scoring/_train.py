@@ -40,7 +40,7 @@ class TrainScorer(Scorer):
         loader = BatchLoader(
             setting.train,
             setting.tasks,
-            training_transform(config.augmentation, setting.train.info.size),
+            training_transform(config.augmentation, setting.train.info),
             batch_size=training.batch_size,
             seed=seed,
             workers=config.workers,

@@ -17,7 +17,11 @@ DILATED = {"resnet50": (4, 8, 16, 16)}
 """Strides of those that do not halve the grid four times, and do not fuse scales."""
 
 
-@pytest.fixture(scope="module", params=sorted(BACKBONES))
+ONE_FOR_EACH_TASK = {"panels"}
+"""What gives maps for every task, of pictures of its own: see test_panels.py."""
+
+
+@pytest.fixture(scope="module", params=sorted(set(BACKBONES) - ONE_FOR_EACH_TASK))
 def backbone(request: pytest.FixtureRequest) -> Backbone:
     return seeded(request.param)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from atrc.tasks import TASKS, Depth, Edge, HumanParts, Normals, Saliency, SemSeg, Task
+from atrc.tasks import TASKS, Depth, Edge, Field, HumanParts, Normals, Saliency, SemSeg, Task
 from searchspace.errors import InputError
 
 B, H, W = 2, 3, 4
@@ -28,6 +28,9 @@ def draw(task: Task, channels: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     if isinstance(task, Depth):
         bad = rng.choice([0, np.nan, np.inf], (B, H, W))
         return output, torch.from_numpy(np.where(invalid, bad, rng.uniform(0.3, 14, (B, H, W))))
+    if isinstance(task, Field):
+        label = np.stack([rng.standard_normal((B, H, W)), rng.integers(0, task.regions, (B, H, W))], axis=1)
+        return output, torch.from_numpy(np.where(invalid[:, None], np.nan, label))
     classes = 2 if isinstance(task, Edge | Saliency) else task.channels
     label = np.where(invalid, 255, rng.integers(0, classes, (B, H, W)))
     return output, torch.from_numpy(label.astype(np.uint8))
@@ -121,9 +124,19 @@ def test_edge_aux() -> None:
     assert task.aux_loss(output, label).item() == pytest.approx(expected, rel=1e-6)
 
 
+def test_field() -> None:
+    task = Field(region_weight=3)
+    output, label = draw(task, 1)
+    terms = [(float(z[0]) - t[0]) ** 2 for z, t in pixels(output, label) if np.isfinite(t[0])]
+    assert task.loss(output, label).item() == pytest.approx(sum(terms) / len(terms))
+    output, label = draw(task, 4)
+    terms = [entropy(z, int(t[1])) for z, t in pixels(output, label) if np.isfinite(t[1])]
+    assert task.aux_loss(output, label).item() == pytest.approx(3 * sum(terms) / len(terms))
+
+
 EVERY_LOSS: list[tuple[str, Callable[[Task], int], str]] = [
     (name, channels, kind)
-    for name in sorted(TASKS)
+    for name in sorted({kind: name for name, kind in TASKS.items()}.values())
     for channels, kind in ((lambda task: task.channels, "loss"), (lambda task: task.regions, "aux_loss"))
 ]
 
@@ -163,6 +176,11 @@ def test_half_precision_output_is_summed_in_single(name: str, channels: Callable
     loss = getattr(task, kind)(half, label)
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, getattr(task, kind)(half.float(), label))
+
+
+def test_predictions_of_another_size_than_a_field_are_refused() -> None:
+    with pytest.raises(InputError, match="differ in shape"):
+        Field().loss(torch.zeros(2, 1, 8, 8), torch.zeros(2, 2, 4, 4))
 
 
 @pytest.mark.parametrize("task", [Depth(), Edge()])

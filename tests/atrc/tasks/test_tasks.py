@@ -11,12 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from atrc.tasks import TASKS, Depth, Edge, HumanParts, Normals, Saliency, SemSeg, Task
+from atrc.tasks import TASKS, Depth, Edge, Field, HumanParts, Normals, Saliency, SemSeg, Task
 from atrc.tasks._depth import log_bins
 from atrc.tasks._palette import palette
 from searchspace.errors import InputError
 
-NAMES = ("semseg", "human_parts", "saliency", "depth", "normals", "edge")
+NAMES = ("semseg", "human_parts", "saliency", "depth", "normals", "edge", "a")
 
 
 def label_of(task: Task, height: int = 20, width: int = 24) -> np.ndarray:
@@ -31,6 +31,10 @@ def label_of(task: Task, height: int = 20, width: int = 24) -> np.ndarray:
         depth = rng.uniform(0.5, 12, (height, width)).astype(np.float32)
         depth[0, :3] = 0
         return depth
+    if isinstance(task, Field):
+        field = np.stack([rng.standard_normal((height, width)), rng.integers(0, 4, (height, width))], axis=-1)
+        field[0, :3] = np.nan
+        return field.astype(np.float32)
     classes = 2 if isinstance(task, Edge | Saliency) else task.channels
     label = rng.integers(0, classes, (height, width)).astype(np.uint8)
     label[0, :3] = 255
@@ -51,6 +55,10 @@ def label_of(task: Task, height: int = 20, width: int = 24) -> np.ndarray:
 def test_facts_of_the_paper(name: str, channels: int, regions: int, weight: float) -> None:
     task = TASKS[name]()
     assert (task.name, task.channels, task.regions, task.weight) == (name, channels, regions, weight)
+
+
+def test_letters_are_tasks_of_one_kind() -> None:
+    assert {letter: TASKS[letter] for letter in "abyz"} == dict.fromkeys("abyz", Field)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -88,6 +96,11 @@ def test_pictures_of_known_values() -> None:
     assert Edge().draw(np.array([[0, 1, 255]], np.uint8))[0].tolist() == [[255] * 3, [18, 22, 40], [150] * 3]
     assert Saliency().draw(np.array([[0, 1, 255]], np.uint8))[0, :, 0].tolist() == [0, 255, 150]
     assert Normals().draw(np.array([[[0.0, 0, 1], [0, 0, 0]]]))[0].tolist() == [[128, 128, 255], [0, 0, 0]]
+    field = Field().draw(np.array([[[0.0, 1], [-9, 1], [9, 1], [np.nan, 1]]]))[0].tolist()
+    assert min(field[0]) > 240
+    assert field[1][2] > field[1][0]
+    assert field[2][0] > field[2][2]
+    assert field[3] == [0, 0, 0]
     depth = Depth().draw(np.array([[0, np.nan, 0.7, 10, 99]], np.float32))[0].tolist()
     assert depth[0] == depth[1] == [0, 0, 0]
     assert depth[3] == depth[4] != depth[2]
@@ -171,6 +184,8 @@ def _with(label: np.ndarray, value: float) -> np.ndarray:
         (Depth(), np.ones((6, 7), np.uint16), "values are uint16"),
         (Normals(), _with(np.zeros((6, 7, 3)), 1.0), "norm 1.732 at row 3, column 5, must be 1 or (invalid) 0"),
         (Normals(), _with(np.zeros((6, 7, 3)), np.nan), "norm nan at row 3, column 5"),
+        (Field(), np.zeros((6, 7), np.float32), "float32 of shape (6, 7), expected"),
+        (Field(), np.full((6, 7, 2), 4.0), "value 4.0 at row 0, column 0, classes are 0..3 or 255"),
         (Normals(), np.zeros((3, 6, 7)), "shape is (3, 6, 7), expected (H, W, 3)"),
     ],
 )  # fmt: skip
@@ -195,6 +210,8 @@ def test_what_is_wrong_with_a_label(task: Task, label: np.ndarray, message: str)
         ("depth", {"bins": 1}, "bins must be 2..255, got 1"),
         ("normals", {"centroids": 1}, "centroids must be 2..255, got 1"),
         ("normals", {"weight": float("nan")}, "weight must be"),
+        ("a", {"region_weight": 0}, "region_weight must be"),
+        ("a", {"classes": 1}, "classes must be 2..255, got 1"),
         ("edge", {"positive_weight": 1.0}, "strictly between 0 and 1"),
         ("edge", {"max_distance": 3.0}, "share of the diagonal"),
         ("edge", {"thresholds": 0}, "thresholds must be at least 1"),

@@ -1,0 +1,228 @@
+"""Do searches find what was planted? For datasets whose answer is known (`atrc.data.Dataset.answer`).
+
+A pair that needs a context counts: its block is found where a search gave it that context. A pair that needs nothing
+has no wrong answer, since an idle block does no harm; how often it was left empty is told apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.bootstrap import bootstrap
+from analysis.genotypes import search_groups
+from analysis.load import Runs
+from analysis.source_importance import kept_importance
+from atrc.config import Config
+from atrc.data import DATASETS, Answer
+from searchspace import NONE, Genotype, SearchSpace, block, build_space
+from searchspace.calls import call_with_options
+
+__all__ = [
+    "NOTHING",
+    "VARIED",
+    "Found",
+    "answer_of",
+    "confusion",
+    "found_by_searches",
+    "important_blocks",
+    "recovery",
+]
+
+ENUMERATED = 1_000_000
+"""Largest number of combinations of options that is looked through for the chance of a space with constraints."""
+VARIED = ("samples", "strength", "noise")
+"""What conditions may differ in, that the recovery of a search depends on."""
+NOTHING = "nothing"
+"""What is planted in a pair that needs nothing."""
+COUNTED = ["condition", "runs", "found", "of", "share", "low", "high", "chance"]
+FURTHER = ["left_empty", "idle", "strategy", "samples", "strength", "noise"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one search found, of a problem whose answer is known.
+
+    Attributes:
+        genotype: What the search named.
+        answer: What was planted.
+        strategy: The registered name of what searched.
+        samples: The images that it took.
+    """
+
+    genotype: Genotype
+    answer: Answer
+    strategy: str
+    samples: int
+
+    @property
+    def planted(self) -> dict[str, str]:
+        """Choice -> the option that was planted in it, of the pairs that need one and that the space has."""
+        needs = {block(target, source): need.context for (target, source), need in self.answer.items()}
+        return {choice: option for choice, option in needs.items() if choice in self.genotype}
+
+    @property
+    def idle(self) -> list[str]:
+        """The choices of the pairs that need nothing."""
+        return [
+            choice
+            for target in self.answer.tasks
+            for source in self.answer.tasks
+            if (target, source) not in self.answer and (choice := block(target, source)) in self.genotype
+        ]
+
+    @property
+    def hits(self) -> int:
+        """How many planted choices were found."""
+        return sum(self.genotype[choice] == option for choice, option in self.planted.items())
+
+
+def answer_of(config: Config) -> Answer | None:
+    """What the config's dataset says was planted; None where it says nothing."""
+    dataset = DATASETS[config.dataset.name]
+    answer: Answer | None = call_with_options(
+        f"dataset {config.dataset.name!r}", dataset.answer, config.dataset.options
+    )
+    return answer
+
+
+def found_by_searches(
+    runs: Runs, by: str | None = None, experiments: Sequence[str] | None = None
+) -> dict[str, list[Found]]:
+    """Condition (see `analysis.genotypes.conditions`) -> what its searches found.
+
+    Searches are left out whose dataset names no answer, and whose space has no block for any planted pair.
+    """
+    found = {
+        condition: [one for path in paths if (one := _found(runs, path)) is not None]
+        for condition, paths in search_groups(runs, by, experiments).items()
+    }
+    return {condition: of for condition, of in found.items() if of}
+
+
+def _found(runs: Runs, path: str) -> Found | None:
+    directory = runs.directories[path]
+    if (answer := answer_of(directory.config)) is None:
+        return None
+    one = Found(runs.genotypes[path], answer, directory.config.strategy.name, directory.result().samples)
+    return one if one.planted else None
+
+
+def recovery(conditions: Mapping[str, Sequence[Found]]) -> pd.DataFrame:
+    """How much of what was planted was found.
+
+    Args:
+        conditions: Condition -> what its runs found.
+
+    Returns:
+        One row a condition: ``condition``, ``runs``, ``found`` and ``of`` (planted blocks over all runs), ``share``
+        (0..1), ``low`` and ``high`` (its 95 % bootstrap interval over runs, since the blocks of one run depend on one
+        another; missing for one run), ``chance`` (share that genotypes drawn uniformly from the space reach),
+        ``left_empty`` and ``idle`` (pairs that need nothing: how many blocks were left empty, of how many),
+        ``strategy`` (of several: their names), ``samples`` (images of a search), ``strength`` and ``noise`` (of
+        planted pairs; means).
+    """
+    rows = [
+        (
+            condition,
+            *_counted([one.hits for one in of], [len(one.planted) for one in of]),
+            _weighted((_chance(one), len(one.planted)) for one in of),
+            sum(one.genotype[choice] == NONE for one in of for choice in one.idle),
+            sum(len(one.idle) for one in of),
+            ", ".join(dict.fromkeys(one.strategy for one in of)),
+            float(np.mean([one.samples for one in of])),
+            float(np.mean([need.strength for one in of for need in one.answer.values()])),
+            float(np.mean([need.noise for one in of for need in one.answer.values()])),
+        )
+        for condition, of in conditions.items()
+    ]
+    return pd.DataFrame(rows, columns=[*COUNTED, *FURTHER])
+
+
+def _counted(hits: Sequence[int], planted: Sequence[int]) -> tuple[int, int, int, float, float, float]:
+    """Runs, found, of, share, low, high."""
+    found, of = np.array(hits), np.array(planted)
+    low, high = bootstrap(lambda drawn: found[drawn].sum(1) / of[drawn].sum(1), len(found))
+    return len(found), int(found.sum()), int(of.sum()), float(found.sum() / of.sum()), low, high
+
+
+def _weighted(values: Iterable[tuple[float, int]]) -> float:
+    given = list(values)
+    return sum(value * weight for value, weight in given) / sum(weight for _, weight in given)
+
+
+def _chance(found: Found) -> float:
+    """Share of the planted choices that a uniformly drawn genotype makes; NaN where that takes too long to count."""
+    space = build_space(found.genotype.space, **found.genotype.parameters)
+    shares = _option_shares(space, found.planted)
+    return sum(shares) / len(shares)
+
+
+def _option_shares(space: SearchSpace, planted: Mapping[str, str]) -> list[float]:
+    """In which share of all genotypes each planted choice is made."""
+    if not space.constrained:
+        return [1 / len(space[choice]) for choice in planted]
+    if space.size > ENUMERATED:
+        return [math.nan] * len(planted)
+    genotypes = list(space.enumerate())
+    return [sum(one[choice] == option for one in genotypes) / len(genotypes) for choice, option in planted.items()]
+
+
+def confusion(conditions: Mapping[str, Sequence[Found]]) -> pd.DataFrame:
+    """What was planted against what was found.
+
+    Returns:
+        One row for each pair of options that met: ``condition``, ``planted`` (`NOTHING` where nothing is needed),
+        ``found``, ``count``, ``share`` (of the blocks where that was planted, 0..1).
+    """
+    rows = [
+        (condition, planted, one.genotype[choice])
+        for condition, of in conditions.items()
+        for one in of
+        for choice, planted in [*one.planted.items(), *((choice, NOTHING) for choice in one.idle)]
+    ]
+    frame = pd.DataFrame(rows, columns=["condition", "planted", "found"])
+    counts = frame.groupby(["condition", "planted", "found"], sort=False).size().rename("count").reset_index()
+    total = counts.groupby(["condition", "planted"])["count"].transform("sum")
+    return counts.assign(share=counts["count"] / total)
+
+
+def important_blocks(runs: Runs, experiment: str, model: str = "retrain") -> pd.DataFrame:
+    """Are the planted blocks of trained networks the important ones?
+
+    Of every target, as many blocks are taken as were planted in its row: those of largest importance
+    (`analysis.importance`). A row where every block was planted, or none, says nothing and is left out; blocks of a
+    planted pair in which the network has no context count as missed.
+
+    Returns:
+        As `recovery`, without what concerns empty blocks: one row, or none where nothing was measured.
+    """
+    rows = runs.frame[(runs.frame["experiment"] == experiment) & (runs.frame["model"] == model)]
+    hits, planted, chances = [], [], []
+    for path in rows["path"]:
+        directory = runs.directories[path]
+        answer, kept = answer_of(directory.config), kept_importance(directory)
+        if answer is None or kept is None:
+            continue
+        counts = [_most_important(of, answer) for _, of in kept.groupby("target", sort=False)]
+        told = [(found, of, blocks) for found, of, blocks in counts if 0 < of < blocks]
+        if told:
+            hits.append(sum(found for found, _, _ in told))
+            planted.append(sum(of for _, of, _ in told))
+            chances.append((sum(of * of / blocks for _, of, blocks in told) / planted[-1], planted[-1]))
+    if not hits:
+        return pd.DataFrame(columns=COUNTED)
+    return pd.DataFrame([(experiment, *_counted(hits, planted), _weighted(chances))], columns=COUNTED)
+
+
+def _most_important(of_target: pd.DataFrame, answer: Answer) -> tuple[int, int, int]:
+    """Of one target: planted blocks among the most important ones, planted blocks, blocks."""
+    target = str(of_target["target"].iloc[0])
+    drops = of_target.groupby("source", sort=False)["drop"].mean()
+    planted = [source for source in drops.index if (target, source) in answer]
+    first = drops.sort_values(ascending=False, kind="stable").index[: len(planted)]
+    return sum(source in planted and drops[source] > 0 for source in first), len(planted), len(drops)

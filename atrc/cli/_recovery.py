@@ -1,0 +1,42 @@
+"""The command ``atrc recovery``: a sensitive test for whoever changes numerics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from atrc.cli._app import Jobs, Quiet, app, console
+from atrc.config import load_config
+from atrc.experiment import default_jobs, execute_all
+from atrc.recovery import matrix_runs, searched_runs
+
+__all__: list[str] = []
+
+
+@app.command(rich_help_panel="Use")
+def recovery(
+    seeds: Annotated[int, typer.Option(min=2, help="How many seeds of everything.")] = 3,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the runs.")] = Path("runs/recovery"),
+    kept: Annotated[
+        Path | None, typer.Option(help="Folder with the tables of an earlier time, which are shown beside.")
+    ] = None,
+    jobs: Jobs = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train networks and searches on planted problems: does everything still find what is there?
+
+    Every context is trained where every other one was planted, and three problems are searched. Stopped or killed,
+    the same command goes on where it was; remove the folder to train anew.
+    """
+    from analysis.recovery_test import recovery_test
+
+    numbers = list(range(seeds))
+    networks, searches = matrix_runs(out, numbers), searched_runs(out, numbers)
+    at_once = jobs or default_jobs(load_config("planted2"))
+    execute_all([*networks, *searches], jobs=at_once, quiet=quiet)
+    for part in recovery_test(networks, searches, out, kept):
+        console.print(part)
+    console.print(Text(f"Tables: {out}/matrix.csv, {out}/ahead.csv, {out}/searches.csv"))

@@ -1,0 +1,192 @@
+"""The embedded dataset `planted`: pictures of which it is known what every task has to see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from atrc.backbones import PanelLayout
+from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample
+from atrc.data.answer import Answer, check_amount
+from atrc.data.planted.content import CONTENTS
+from atrc.data.planted.picture import draw
+from atrc.data.planted.scene import CLASSES, Scenes, draw_scenes
+from searchspace.errors import InputError, UnknownNameError
+
+__all__ = ["Planted"]
+
+SPLITS = ("train", "val")
+SMALLEST_GRID = 4
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The checked options of the dataset."""
+
+    answer: Any
+    strength: float = 1.0
+    noise: float = 0.0
+    purity: float = 0.6
+    grid: int = 12
+    train: int = 1000
+    val: int = 200
+    seed: int = 0
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> _Options:
+        """Checks what a config says."""
+        names = [field.name for field in fields(cls)]
+        for name in given:
+            if name not in names:
+                raise UnknownNameError("option", name, names, "dataset planted")
+        if "answer" not in given:
+            raise InputError(
+                "dataset planted: answer is missing: target -> source -> context, or a YAML file with it"
+            )
+        options = cls(**given)
+        for name, low in (("grid", SMALLEST_GRID), ("train", 1), ("val", 1), ("seed", 0)):
+            value = getattr(options, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < low:
+                raise InputError(f"dataset planted: {name} must be a whole number >= {low}, got {value!r}")
+        for name in ("strength", "noise", "purity"):
+            check_amount(getattr(options, name), f"dataset planted: {name}")
+        if options.purity > 1:
+            raise InputError(f"dataset planted: purity must be a share from 0 to 1, got {options.purity}")
+        return options
+
+    def read_answer(self) -> Answer:
+        """The answer, with the options' strength and noise where it does not say."""
+        answer = Answer.read(self.answer, "dataset.answer", strength=self.strength, noise=self.noise)
+        for (target, source), need in answer.items():
+            where = f"dataset.answer.{target}.{source}"
+            if need.context not in CONTENTS:
+                raise UnknownNameError("context", need.context, CONTENTS, where)
+            if target == source and need.context == "s_label":
+                raise InputError(f"{where}: on the diagonal s_label is t_label: write t_label")
+        return answer
+
+
+@lru_cache(maxsize=4)
+def _scenes(seed: int, split: str, count: int, panels: int, grid: int, purity: float) -> Scenes:
+    """Scenes of a split. An experiment opens the same dataset often; these arrays are small, the pictures are not."""
+    generator, *_ = _generators(seed, split, panels)
+    return draw_scenes(generator, count, panels, grid, purity)
+
+
+def _generators(seed: int, split: str, tasks: int) -> list[np.random.Generator]:
+    """Of scenes, of pictures, and then of the noise of every task's labels."""
+    sequence = np.random.SeedSequence([seed, SPLITS.index(split)])
+    return [np.random.default_rng(child) for child in sequence.spawn(2 + tasks)]
+
+
+@DATASETS.register("planted")
+class Planted(Dataset):
+    """Pictures with a panel for every task, whose labels need known contexts of known sources.
+
+    The label of a target's cell is the sum of
+
+    - whether there is a dot in the cell, standardised: what the target sees for itself;
+    - for every source in its row of the answer, ``strength`` times the density of the source's dots over the cells
+      that the context means, standardised; for label contexts over the region of the class that the cell's pointer
+      names;
+    - normal noise, independent in every cell, of standard deviation ``noise`` for each of these sources.
+
+    What is standardised has mean 0 and standard deviation 1 over the training split. Hence the RMSE of a target that
+    uses no block is the root of its summed squared strengths and noises, and that of one that uses all is what the
+    noise leaves. Scenes are described in `atrc.data.planted.scene`, and how they look in `atrc.data.planted.picture`.
+
+    A label is ``(G, G, 2)``: this sum, and the cell's class, which tells auxiliary heads where the regions are.
+
+    Args:
+        split: ``"train"`` or ``"val"``.
+        tasks: The labels wanted.
+        answer: See `Answer.read`. Its targets are the tasks, and there is a panel for each. The letters are tasks
+            that can be named so.
+        strength: Of the pairs that do not say.
+        noise: Of the pairs that do not say.
+        purity: Share of the hints that tell the truth. At 0 features cannot tell regions apart, and label contexts
+            find nothing; at 1 `global` nearly finds the regions by itself.
+        grid: G, cells on a side of a panel.
+        train, val: Number of pictures in a split.
+        seed: Another seed gives other pictures.
+
+    Raises:
+        UnknownNameError: An unknown split, task, context or option.
+        InputError: An option's value is out of range.
+    """
+
+    def __init__(self, split: str, tasks: Iterable[str], **options: Any) -> None:
+        self._options = _Options.read(options)
+        self._answer = self._options.read_answer()
+        if split not in SPLITS:
+            raise UnknownNameError("split", str(split), SPLITS, "dataset planted")
+        self.split = split
+        self.tasks = tuple(tasks)
+        for task in self.tasks:
+            if task not in self._answer.tasks:
+                raise UnknownNameError("task", str(task), self._answer.tasks, "dataset planted")
+        self.info = self.describe(**options)
+
+    @classmethod
+    def describe(cls, **options: Any) -> DatasetInfo:
+        """The answer's tasks, the pictures' size and the grid."""
+        checked = _Options.read(options)
+        tasks = checked.read_answer().tasks
+        size = PanelLayout(len(tasks), checked.grid).size
+        return DatasetInfo(
+            "Planted", {task: {"classes": CLASSES} for task in tasks}, size, grid=(checked.grid, checked.grid)
+        )
+
+    @classmethod
+    def answer(cls, **options: Any) -> Answer:
+        """What was planted."""
+        return _Options.read(options).read_answer()
+
+    def __len__(self) -> int:
+        return self._options.train if self.split == "train" else self._options.val
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        labels = {task: self._labels[task][index].copy() for task in self.tasks}
+        return Sample(f"{self.split}_{index:05d}", self._pictures[index].copy(), labels)
+
+    def scenes(self, split: str | None = None) -> Scenes:
+        """What the pictures of a split show, by default of this one."""
+        split, options = split or self.split, self._options
+        count = options.train if split == "train" else options.val
+        return _scenes(options.seed, split, count, len(self._answer.tasks), options.grid, options.purity)
+
+    @cached_property
+    def _pictures(self) -> np.ndarray:
+        tasks = len(self._answer.tasks)
+        _, generator, *_ = _generators(self._options.seed, self.split, tasks)
+        return draw(self.scenes(), PanelLayout(tasks, self._options.grid), generator)
+
+    @cached_property
+    def _labels(self) -> dict[str, np.ndarray]:
+        return {task: self._label(task) for task in self.tasks}
+
+    def _label(self, task: str) -> np.ndarray:
+        """``(n, G, G, 2)`` float32."""
+        names = self._answer.tasks
+        target = names.index(task)
+        scenes, reference = self.scenes(), self.scenes("train")
+        generator = _generators(self._options.seed, self.split, len(names))[2 + target]
+        total = _standardised(scenes.dots[:, target], reference.dots[:, target])
+        for source, name in enumerate(names):
+            if (need := self._answer.get((task, name))) is not None:
+                content = CONTENTS[need.context]
+                part = _standardised(content(scenes, target, source), content(reference, target, source))
+                total += need.strength * part + need.noise * generator.standard_normal(part.shape)
+        return np.stack([total, scenes.classes[:, target]], axis=-1).astype(np.float32)
+
+
+def _standardised(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """With mean 0 and standard deviation 1 where the reference has them."""
+    standardised: np.ndarray = (values - reference.mean()) / reference.std()
+    return standardised

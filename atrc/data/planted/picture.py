@@ -1,0 +1,58 @@
+"""How scenes look.
+
+A picture has one panel a task, and a panel G x G cells. The cell of a problem of two tasks::
+
+    ground ground ground  ground  ground ground
+    ground  dot    dot   pointer pointer ground     ground:   the colour of the cell's class; regions are its areas
+    ground  dot    dot   pointer pointer ground     dot:      white where there is one, else black
+    ground hint a hint a  hint b  hint b ground     pointer:  the colour of the class that the cell asks for
+    ground hint a hint a  hint b  hint b ground     hint a:   the class of this cell in the panel of a, often wrong
+    ground ground ground  ground  ground ground
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from atrc.backbones import PanelLayout
+from atrc.data.planted.scene import Scenes
+
+__all__ = ["COLOURS", "draw"]
+
+COLOURS = np.array([[225, 87, 89], [89, 161, 79], [66, 114, 214], [237, 201, 72]], np.float32)
+"""RGB of the classes: red, green, blue, yellow."""
+
+GRAIN = 6.0
+"""Standard deviation, of 255, of the noise on every pixel."""
+
+
+def draw(scenes: Scenes, layout: PanelLayout, generator: np.random.Generator) -> np.ndarray:
+    """Pictures ``(n, H, W, 3)``, uint8; where the layout has room for more panels, it stays black."""
+    count, side = len(scenes.dots), layout.grid * layout.cell
+    pictures = np.zeros((count, *layout.size, 3), np.float32)
+    for panel in range(layout.panels):
+        cells = _cells(scenes, panel, layout)
+        pictures[:, *layout.place(panel)] = cells.swapaxes(2, 3).reshape(count, side, side, 3)
+    pictures += GRAIN * generator.standard_normal(pictures.shape, np.float32)
+    np.rint(pictures, out=pictures)
+    return pictures.clip(0, 255).astype(np.uint8)
+
+
+def _cells(scenes: Scenes, panel: int, layout: PanelLayout) -> np.ndarray:
+    """``(n, G, G, cell, cell, 3)`` of one panel."""
+    classes, pointers = scenes.classes[:, panel], scenes.pointers[:, panel]
+    cells = np.empty((*classes.shape, layout.cell, layout.cell, 3), np.float32)
+    cells[:] = _spread(COLOURS[classes])
+    tile = cells[..., layout.border : -layout.border, layout.border : -layout.border, :]
+    half, width = layout.tile // 2, layout.tile // layout.panels
+    tile[:] = 0
+    tile[..., :half, :half, :] = _spread(255.0 * scenes.dots[:, panel, ..., None])
+    tile[..., :half, half:, :] = _spread(COLOURS[pointers])
+    for other in range(layout.panels):
+        tile[..., half:, width * other : width * (other + 1), :] = _spread(COLOURS[scenes.hints[:, panel, other]])
+    return cells
+
+
+def _spread(of_cell: np.ndarray) -> np.ndarray:
+    """``(n, G, G, 3)`` as something that fills the pixels of cells."""
+    return of_cell[..., None, None, :]

@@ -1,0 +1,48 @@
+"""Heads that look at one pixel of the maps at a time, so that what is around it comes through contexts alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from atrc.backbones import Pyramid
+from atrc.contexts import conv_bn_relu
+from atrc.heads._auxiliary import prediction_layer
+from atrc.heads._base import HEADS, Heads
+
+__all__ = ["PointwiseHeads"]
+
+
+@HEADS.register("pointwise")
+class PointwiseHeads(Heads):
+    """1x1 conv - BN - ReLU: the task head on the finest map, the auxiliary head, with a 1x1 conv more, on the last.
+
+    Args:
+        scales: Channels of the maps.
+        channels: C.
+        hidden: Channels within the auxiliary head.
+    """
+
+    def __init__(self, scales: Sequence[int], *, channels: int = 24, hidden: int = 16) -> None:
+        self.first, self.last = scales[0], scales[-1]
+        self.channels = channels
+        self.hidden = hidden
+
+    def task_head(self) -> nn.Module:
+        return _OnFinest(*conv_bn_relu(self.first, self.channels))
+
+    def auxiliary_head(self, regions: int) -> nn.Module:
+        return _OnLast(*conv_bn_relu(self.last, self.hidden), prediction_layer(self.hidden, regions))
+
+
+class _OnFinest(nn.Sequential):
+    def forward(self, pyramid: Pyramid) -> Tensor:
+        features: Tensor = super().forward(pyramid.maps[0])
+        return features
+
+
+class _OnLast(nn.Sequential):
+    def forward(self, pyramid: Pyramid) -> Tensor:
+        logits: Tensor = super().forward(pyramid.maps[-1].detach())
+        return logits

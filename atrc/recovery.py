@@ -1,0 +1,85 @@
+"""Does everything still learn what was planted? A test that small changes of numerics cannot hide from.
+
+::
+
+    runs/recovery/matrix/planted-PLANTED/USED/seed0     a network that uses one context, where another was planted
+    runs/recovery/PRESET/search/seed0                   a search on a planted problem
+
+The networks of the matrix have two tasks, which both need one context of the first: `a` of itself, on the diagonal,
+and `b` of another task, off it. Only these two blocks are on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from atrc.build import cp_space
+from atrc.config import Config, Named, load_config
+from atrc.experiment import SEARCH, Planned, check, create_missing
+from atrc.runs import RunDirectory, RunSpec
+from searchspace import NONE, CPSpace, Genotype
+
+__all__ = ["MATRIX", "SEARCHED", "matrix_runs", "searched_runs"]
+
+MATRIX = "matrix"
+"""The folder of the networks."""
+SEARCHED = ("planted2", "planted2-labels", "planted4")
+"""The presets that are searched."""
+
+
+def matrix_runs(folder: Path, seeds: Sequence[int]) -> list[RunDirectory]:
+    """The networks of every planted and every used context: those that are there, and new ones for the rest.
+
+    Args:
+        folder: Where the runs go.
+        seeds: One network each.
+
+    Raises:
+        InputError: A run is there that was made with another config.
+    """
+    config = load_config("planted2")
+    return create_missing(list(_planned(config, folder / MATRIX, seeds)))
+
+
+def _planned(config: Config, folder: Path, seeds: Sequence[int]) -> Iterator[Planned]:
+    space = cp_space(config)
+    for planted in space.contexts:
+        if planted == NONE:
+            continue
+        of = _with_answer(config, planted)
+        check(of)
+        for used in space.contexts:
+            genotype = _only_from_first(space, used)
+            for seed in seeds:
+                yield Planned(folder / of.name, RunSpec("train", used, seed), of, genotype)
+
+
+def _with_answer(config: Config, planted: str) -> Config:
+    """The config, where the first task's dots are planted in a context for both tasks."""
+    first, second = config.tasks
+    own = {} if planted == "s_label" else {first: planted}  # which is t_label on the diagonal
+    options = {**config.dataset.options, "answer": {first: own, second: {first: planted}}}
+    dataset = Named(name=config.dataset.name, **options)
+    return config.model_copy(update={"dataset": dataset, "name": f"planted-{planted}"})
+
+
+def _only_from_first(space: CPSpace, used: str) -> Genotype:
+    """One context in both blocks that read the first task, nothing in the others."""
+    uniform, (first, *_) = space.matrix(space.uniform(used)), space.tasks
+    return space.from_matrix(
+        {
+            target: {source: uniform[target][source] if source == first else NONE for source in row}
+            for target, row in uniform.items()
+        }
+    )
+
+
+def searched_runs(folder: Path, seeds: Sequence[int]) -> list[RunDirectory]:
+    """The searches, as `matrix_runs` gives networks."""
+    planned = []
+    for preset in SEARCHED:
+        config = load_config(preset)
+        check(config)
+        planned += [Planned(folder / preset, RunSpec("search", SEARCH, seed), config) for seed in seeds]
+    return create_missing(planned)

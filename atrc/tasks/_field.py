@@ -1,0 +1,93 @@
+"""A map of real numbers whose regions are told apart by a class map of its own: the tasks of `atrc.data.planted`."""
+
+from __future__ import annotations
+
+from string import ascii_lowercase
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atrc.metrics import RootMeanSquareError
+from atrc.tasks._base import IGNORE, TASKS, Task
+from atrc.tasks._labels import check_class_map, check_weight
+from atrc.tasks._losses import cross_entropy, expect_shape, full_precision, mean_over
+from searchspace.errors import InputError
+
+__all__ = ["Field"]
+
+
+class Field(Task):
+    """A map of numbers by their squared error; the auxiliary map is a classification into the classes of the label.
+
+    A problem may have many such tasks; they are registered under the letters ``a`` to ``z``.
+
+    Labels are ``(B, 2, H, W)``: the number to predict, not finite where there is none; and a class, 255 = ignore,
+    which only the auxiliary loss reads.
+
+    Args:
+        weight: Weight in the total loss.
+        region_weight: Weight of the auxiliary loss. At 1 label contexts would rather have flat regions, in which they
+            are the global context.
+        classes: Number of classes; the regions of the auxiliary map.
+
+    Raises:
+        InputError: A weight is not > 0, or there are fewer than 2 classes.
+    """
+
+    name = "field"
+    metric_name = "RMSE"
+    metric_unit = ""
+    higher_is_better = False
+    fill = float("nan")
+    channels = 1
+
+    def __init__(self, weight: float = 1.0, region_weight: float = 10.0, classes: int = 4) -> None:
+        self.weight = check_weight("weight", weight)
+        self.region_weight = check_weight("region_weight", region_weight)
+        if not 2 <= classes <= IGNORE:
+            raise InputError(f"classes must be 2..{IGNORE}, got {classes}")
+        self.regions = classes
+
+    def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
+        value = full_precision(prediction).squeeze(1)
+        expect_shape(value, label[:, 0])
+        valid = label[:, 0].isfinite()
+        return mean_over(valid, (value - torch.where(valid, label[:, 0], 0)).square())
+
+    def aux_loss(self, regions: Tensor, label: Tensor) -> Tensor:
+        classes = label[:, 1].nan_to_num(IGNORE)
+        return self.region_weight * cross_entropy(regions, classes)
+
+    def metric(self) -> RootMeanSquareError:
+        return _ErrorOfNumbers()
+
+    def decode(self, prediction: Tensor) -> Tensor:
+        """``(B, 1, H, W)`` output as ``(B, 2, H, W)``: the numbers, and 255 for the class, which is not predicted."""
+        value = full_precision(prediction)
+        return torch.cat((value, torch.full_like(value, IGNORE)), dim=1)
+
+    def draw(self, label: np.ndarray) -> np.ndarray:
+        """The numbers, from -3 (blue) over 0 (white) to 3 (red); black where there is none."""
+        from matplotlib import colormaps  # deferred: only pictures need it
+
+        value = label[..., 0]
+        valid = np.isfinite(value)
+        picture = colormaps["RdBu_r"]((np.where(valid, value, 0).clip(-3, 3) + 3) / 6, bytes=True)[..., :3]
+        return np.where(valid[..., None], picture, 0).astype(np.uint8)
+
+    def check_label(self, label: np.ndarray) -> str | None:
+        if label.ndim != 3 or label.shape[2] != 2 or not np.issubdtype(label.dtype, np.floating):
+            return f"it is {label.dtype} of shape {label.shape}, expected floating-point numbers (H, W, 2)"
+        return check_class_map(np.nan_to_num(label[..., 1], nan=IGNORE), self.regions)
+
+
+class _ErrorOfNumbers(RootMeanSquareError):
+    """RMSE of the first channel; negative numbers count."""
+
+    def update(self, prediction: Tensor, label: Tensor) -> None:
+        self.add(prediction[:, 0], label[:, 0], label[:, 0].isfinite())
+
+
+for _letter in ascii_lowercase:
+    TASKS.register(_letter)(Field)
