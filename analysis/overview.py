@@ -296,6 +296,8 @@ def _attention(part: _Part, run: RunDirectory) -> None:
     """Fig. 3: self-attention of every task at the middle of the first validation image."""
     learner = load_learner(run, pick_device(run.config.device))
     dataset = build_dataset(run.config, "val", learner.tasks)
+    if dataset.info.grid is not None:  # maps of features do not lie over the image, so neither does attention
+        return
     image = dataset[0].image
     pixel = image.shape[0] // 2, image.shape[1] // 2
     maps = attention_maps(Blocks(learner.network, learner.genotype()), image, dataset.info.size, pixel)

@@ -21,10 +21,20 @@ from scipy import stats
 
 from analysis.agreement import Agreement, agreement
 from analysis.bootstrap import bootstrap_mean
-from analysis.figures import draw_anytime, draw_pareto, draw_ranks, save_figure
+from analysis.figures import (
+    draw_anytime,
+    draw_confusion,
+    draw_pareto,
+    draw_ranks,
+    draw_recovery,
+    draw_recovery_against,
+    save_figure,
+)
 from analysis.multitask import spread
 from analysis.pareto import hypervolumes, trial_outcomes
+from analysis.recovery import confusion, recovery
 from analysis.spaces import common_space
+from analysis.strategy_recovery import found_along_the_way, recovery_along_the_way, recovery_tests
 from analysis.tables import write_table
 from analysis.trees import TreeAgreement, tree_agreement
 from atrc.comparison import SEARCH, incumbents, network_model
@@ -57,7 +67,7 @@ TOLERANCE = 0.1
 """Budgets that differ by more than this share of the largest are unequal."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class StrategyComparison:
     """What `compare_strategies` made.
 
@@ -68,6 +78,8 @@ class StrategyComparison:
         notes: What a reader must know, one line each.
         tables: Name -> CSV file.
         figures: Name -> its files: PDF, PNG and SVG.
+        recovered: See `analysis.recovery.recovery`; None where the dataset names no answer.
+        recovery_tests: See `analysis.strategy_recovery.recovery_tests`, with ``p_holm``; likewise.
     """
 
     points: pd.DataFrame
@@ -76,6 +88,8 @@ class StrategyComparison:
     notes: list[str]
     tables: dict[str, Path] = field(default_factory=dict)
     figures: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    recovered: pd.DataFrame | None = None
+    recovery_tests: pd.DataFrame | None = None
 
 
 def compare_strategies(
@@ -115,9 +129,39 @@ def compare_strategies(
         made.figures["ranks"] = save_figure(
             draw_ranks(pivot, dict(zip(found["strategy"], found["kind"], strict=True)), warning), out, "ranks"
         )
+    _recovery(made, config, folder, out)
     if config.cost is not None:
         _costs(made, config, folder, out)
     return made
+
+
+def _recovery(made: StrategyComparison, config: Config, folder: Path, out: Path) -> None:
+    """What was found of what was planted, if anything was."""
+    points = found_along_the_way(config, folder)
+    if not points:
+        return
+    found = {label: of[1.0] for label, of in points.items()}
+    along, table, confused, tests = (
+        recovery_along_the_way(points),
+        recovery(found).sort_values("share", ascending=False, ignore_index=True),
+        confusion(found),
+        recovery_tests(found),
+    )
+    tests = tests.assign(p_holm=holm(tests["p"].to_list()))
+    frames = {
+        "recovery": table,
+        "recovery_points": along,
+        "recovery_tests": tests,
+        "recovery_confusion": confused,
+    }
+    made.tables.update({name: write_table(frame, out, name) for name, frame in frames.items()})
+    figures = {
+        "recovery": draw_recovery(table),
+        "recovery_points": draw_recovery_against(along, "samples"),
+        "recovery_confusion": draw_confusion(confused),
+    }
+    made.figures.update({name: save_figure(figure, out, name) for name, figure in figures.items()})
+    made.recovered, made.recovery_tests = table, tests
 
 
 def _costs(made: StrategyComparison, config: Config, folder: Path, out: Path) -> None:
@@ -311,7 +355,27 @@ def comparison_screen(made: StrategyComparison) -> list[RenderableType]:
         f"{row['one']} and {row['other']} differ by {row['difference']:+.2f} (p = {row['p_holm']:.3f}, Holm)"
         for row in differ.to_dict("records")
     ] or [f"No two of the {len(made.table)} strategies differ at p < 0.05 (signed-rank test, Holm's correction)."]
-    return [table, *map(Text, [*lines, *made.notes])]
+    return [table, *map(Text, lines), *_recovery_screen(made), *map(Text, made.notes)]
+
+
+def _recovery_screen(made: StrategyComparison) -> list[RenderableType]:
+    if made.recovered is None or made.recovery_tests is None:
+        return []
+    table = Table(title="Of the planted blocks", title_justify="left", box=None, pad_edge=False)
+    for head in ("strategy", "found", "share", "95 % interval", "chance"):
+        table.add_column(head, justify="left" if head == "strategy" else "right")
+    for row in made.recovered.to_dict("records"):
+        found = f"{row['found']} of {row['of']}"
+        percent = {name: f"{100 * row[name]:.0f}" for name in ("share", "low", "high", "chance")}
+        interval = f"{percent['low']} .. {percent['high']} %"
+        table.add_row(Text(str(row["condition"])), found, f"{percent['share']} %", interval, f"{percent['chance']} %")
+    differ = made.recovery_tests[made.recovery_tests["p_holm"] < 0.05]
+    lines = [
+        f"{row['one']} and {row['other']} differ by {100 * row['difference']:+.0f} points of what they find "
+        f"(p = {row['p_holm']:.2g}, permutation test, Holm)"
+        for row in differ.to_dict("records")
+    ] or ["No two strategies differ in what they find at p < 0.05 (permutation test, Holm's correction)."]
+    return [table, *map(Text, lines)]
 
 
 def _number(value: float, sign: str = "") -> str:

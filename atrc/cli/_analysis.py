@@ -128,6 +128,9 @@ def attention(
     from analysis.tables import write_table
 
     directory = RunDirectory.open(run)
+    info = describe_dataset(directory.config)
+    if info.grid is not None:
+        raise InputError(f"maps of the dataset {info.name} do not lie over its images, so there is no map to draw")
     learner = load_learner(directory, pick_device(directory.config.device))
     blocks = Blocks(learner.network, learner.genotype())
     if image is not None:
@@ -141,8 +144,7 @@ def attention(
         picture = dataset[sample].image
     at = _parse_pixel(pixel) if pixel else (picture.shape[0] // 2, picture.shape[1] // 2)
     pairs = [(one, other) for one in target or blocks.space.tasks for other in source or [one]]
-    size = describe_dataset(directory.config).size
-    maps = attention_maps(blocks, picture, size, at, pairs, context, every=every)
+    maps = attention_maps(blocks, picture, info.size, at, pairs, context, every=every)
     save_figure(draw_attention(picture, at, maps), out, "attention")
     write_table(attention_table(maps), out, "attention")
     console.print(f"{len(maps)} attention maps in {out}")
