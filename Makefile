@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow lint docs notebooks clean lock
+.PHONY: setup demo demo-rooms recovery test test-slow lint docs notebooks clean lock
 
 setup: .venv/.ready
 
@@ -15,8 +15,17 @@ setup: .venv/.ready
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
+# A problem whose answer is known: what was planted, and what searches find of it.
 demo: setup
+	$(BIN)/atrc experiment planted2+ample
+
+# The same path on rendered rooms.
+demo-rooms: setup
 	$(BIN)/atrc experiment demo
+
+# For whoever changes numerics: networks and searches on planted problems, beside the numbers that the repository keeps.
+recovery: setup
+	$(BIN)/atrc recovery --kept runs/published/recovery
 
 test: setup lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"

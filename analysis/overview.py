@@ -47,7 +47,7 @@ from analysis.load import Runs, load_runs
 from analysis.multitask import summarize, with_delta_m
 from analysis.notes import notes
 from analysis.predictions import examples_table, prediction_examples
-from analysis.recovery import VARIED, Found, confusion, found_by_searches, important_blocks, recovery
+from analysis.recovery import VARIED, Found, confusion, found_by_searches, important_blocks, recovery, with_planted
 from analysis.sampled import ranked_by_stage, sampled_against_retrained
 from analysis.source_importance import (
     importance_against_agreement,
@@ -173,7 +173,7 @@ def analyze(
         if isinstance(space, BMTASSpace):
             _trees(part, space)
         if isinstance(space, CPSpace):
-            searches = _genotypes(part, runs.found(experiment))
+            searches = _genotypes(part)
             if networks:
                 trained = _trained(part, quiet=quiet)
             _importance(part, searches)
@@ -237,10 +237,12 @@ def _correlation(
     part.figure(kind, table, lambda: draw_correlation(x, y, found, labels))
 
 
-def _genotypes(part: _Part, found: Mapping[str, Genotype]) -> Agreement | None:
-    """What was chosen, and how reliably; the agreement of several searches."""
+def _genotypes(part: _Part) -> Agreement | None:
+    """What was chosen, beside what was planted, and how reliably; the agreement of several searches."""
+    found = part.runs.found(part.experiment)
     genotypes = list(found.values())
-    tiles, space = matrices(with_consensus(found)), context_space(genotypes)
+    tiles = matrices(with_planted(part.runs, part.experiment, with_consensus(found)))
+    space = context_space(genotypes)
     part.figure("genotypes", tiles, lambda: draw_genotypes(tiles, space.contexts))
     if len(genotypes) < 2:
         return None

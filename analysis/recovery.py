@@ -31,6 +31,8 @@ __all__ = [
     "found_by_searches",
     "important_blocks",
     "recovery",
+    "recovery_sentences",
+    "with_planted",
 ]
 
 ENUMERATED = 1_000_000
@@ -110,6 +112,40 @@ def _found(runs: Runs, path: str) -> Found | None:
         return None
     one = Found(runs.genotypes[path], answer, directory.config.strategy.name, directory.result().samples)
     return one if one.planted else None
+
+
+def with_planted(runs: Runs, experiment: str, found: Mapping[str, Genotype]) -> dict[str, Genotype]:
+    """The genotypes of an experiment after what was planted, under the name ``planted``, if it is known.
+
+    Where a pair needs nothing, that genotype has ``none``.
+    """
+    searches = runs.searches(experiment)["path"]
+    answer = answer_of(runs.directories[searches.iloc[0]].config) if len(searches) else None
+    if answer is None or not found:
+        return dict(found)
+    one = next(iter(found.values()))
+    space = build_space(one.space, **one.parameters)
+    needs = {block(target, source): need.context for (target, source), need in answer.items()}
+    choices = {choice: needs.get(choice, NONE) for choice in space}
+    if any(option not in space[choice] for choice, option in choices.items()):
+        return dict(found)
+    return {"planted": space.genotype(choices), **found}
+
+
+def recovery_sentences(table: pd.DataFrame) -> list[str]:
+    """What the rows of `recovery` say, in words."""
+    return [
+        f"{row['condition']}: {row['found']} of {row['of']} planted blocks were found in {row['runs']} searches "
+        f"({100 * row['share']:.0f} %"
+        + (f", 95 % interval {100 * row['low']:.0f} to {100 * row['high']:.0f} %" if row["runs"] > 1 else "")
+        + f"; by chance {100 * row['chance']:.0f} %)"
+        + (
+            f"; of {row['idle']} blocks that nothing needs, {row['left_empty']} were left empty"
+            if row["idle"]
+            else ""
+        )
+        for row in table.to_dict("records")
+    ]
 
 
 def recovery(conditions: Mapping[str, Sequence[Found]]) -> pd.DataFrame:

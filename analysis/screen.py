@@ -23,6 +23,7 @@ from analysis.load import Runs
 from analysis.multitask import summarize
 from analysis.notes import notes
 from analysis.numbers import DASH, decimals, number, plus_minus
+from analysis.recovery import found_by_searches, recovery, recovery_sentences, with_planted
 from analysis.spaces import space_found
 from analysis.trees import same_trees, tree_agreement
 from searchspace import BMTASSpace, CPSpace, Genotype, block
@@ -54,7 +55,10 @@ def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
             parts.append(_section("Does the retrained network beat the multi-task baseline?", sentences))
         space = space_found(runs, experiment)
         if isinstance(space, CPSpace):
-            parts += _genotypes(runs.found(experiment))
+            if known := found_by_searches(runs, experiments=[experiment]):
+                parts.append(_section("What was found of what was planted?", recovery_sentences(recovery(known))))
+            found = runs.found(experiment)
+            parts += _genotypes(found, with_planted(runs, experiment, found))
         if isinstance(space, BMTASSpace):
             parts += _trees(runs.found(experiment), space)
     remarks = notes(runs, paired=paired)
@@ -106,13 +110,13 @@ def _table(title: str, caption: str) -> Table:
     return table
 
 
-def _genotypes(found: dict[str, Genotype]) -> list[RenderableType]:
+def _genotypes(found: dict[str, Genotype], shown: dict[str, Genotype]) -> list[RenderableType]:
     genotypes = list(found.values())
     contexts = context_space(genotypes).contexts
     titles, short = context_titles(contexts), short_labels(contexts)
     legend = ", ".join(f"{short[context]} {titles[context]}" for context in contexts)
     parts: list[RenderableType] = [Text(f"\nGenotypes (rows: target, columns: source; {legend})", style="bold")]
-    panels = [_matrix(run, genotype) for run, genotype in found.items()]
+    panels = [_matrix(run, genotype) for run, genotype in shown.items()]
     if len(genotypes) > 1:
         panels.append(_matrix("consensus", consensus(genotypes)))
     parts.append(Columns(panels, padding=(0, 3)))

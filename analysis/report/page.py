@@ -26,6 +26,7 @@ from analysis.load import Runs
 from analysis.multitask import summarize, with_delta_m
 from analysis.numbers import decimals, number, plus_minus
 from analysis.overview import Analysis, Drawing
+from analysis.recovery import with_planted
 from analysis.report.captions import CAPTIONS, CHAPTERS
 from analysis.report.origins import origins
 from analysis.spaces import space_found
@@ -183,7 +184,7 @@ def _matrices(runs: Runs, experiment: str) -> dict[str, Any] | None:
         "tasks": [runs.tasks[task].title if task in runs.tasks else task for task in space.tasks],
         "panels": {
             name: [[genotype[block(target, source)] for source in space.tasks] for target in space.tasks]
-            for name, genotype in with_consensus(runs.found(experiment)).items()
+            for name, genotype in with_planted(runs, experiment, with_consensus(runs.found(experiment))).items()
         },
         "contexts": {
             name: {

@@ -128,10 +128,10 @@ def attention(
     from analysis.tables import write_table
 
     directory = RunDirectory.open(run)
+    learner = load_learner(directory, pick_device(directory.config.device))
     info = describe_dataset(directory.config)
     if info.grid is not None:
         raise InputError(f"maps of the dataset {info.name} do not lie over its images, so there is no map to draw")
-    learner = load_learner(directory, pick_device(directory.config.device))
     blocks = Blocks(learner.network, learner.genotype())
     if image is not None:
         picture = read_image(image)
