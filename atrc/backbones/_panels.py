@@ -95,7 +95,7 @@ class Panels(Backbone):
     name = "panels"
     strides = (1, 1)
 
-    def __init__(self, tasks: Sequence[str], *, grid: int = 12, width: int = 32) -> None:
+    def __init__(self, tasks: Sequence[str], *, grid: int = 10, width: int = 32) -> None:
         super().__init__()
         if not tasks or len(set(tasks)) != len(tasks) or grid < 1 or width < 1:
             raise InputError(

@@ -31,7 +31,7 @@ class _Options:
     strength: float = 1.0
     noise: float = 0.0
     purity: float = 0.6
-    grid: int = 12
+    grid: int = 10
     train: int = 1000
     val: int = 200
     seed: int = 0
