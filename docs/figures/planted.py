@@ -18,22 +18,23 @@ from atrc.data import Planted
 from atrc.data.planted.content import CONTENTS, WINDOW
 
 ANSWER = {"a": {"a": "local"}, "b": {"a": "t_label"}}
-PICTURE, CELL = 37, (3, 6)
+PICTURE, CELL = 39, (3, 6)
 """Which picture, and in it row and column of the cell of `b` that asks: one whose parts have different colours."""
+GRID = 10
 TARGET, SOURCE = 1, 0
 NAMES = ("red", "green", "blue", "yellow")
 
 
 def main() -> None:
-    dataset = Planted("train", ["a", "b"], answer=ANSWER)
-    index, layout, scenes = PICTURE, PanelLayout(2, 12), dataset.scenes()
+    dataset = Planted("train", ["a", "b"], answer=ANSWER, grid=GRID)
+    index, layout, scenes = PICTURE, PanelLayout(2, GRID), dataset.scenes()
     picture = dataset[index].image
     panels = [picture[layout.place(panel)] for panel in (SOURCE, TARGET)]
     row, column = CELL
     asked = int(scenes.pointers[index, TARGET, row, column])
-    rows, columns = np.indices((12, 12))
+    rows, columns = np.indices((GRID, GRID))
     cells = {
-        "global": np.ones((12, 12), bool),
+        "global": np.ones((GRID, GRID), bool),
         "local": np.maximum(abs(rows - row), abs(columns - column)) <= WINDOW // 2,
         "t_label": scenes.classes[index, TARGET] == asked,
         "s_label": scenes.classes[index, SOURCE] == asked,
