@@ -77,7 +77,8 @@ def check(config: Config) -> None:
     info = describe_dataset(config)
     tasks = build_tasks(config, info)
     training_transform(config.augmentation, info)
-    build_backbone(config, report=lambda loaded: print(loaded.summary(), file=sys.stderr))
+    backbone = build_backbone(config, report=lambda loaded: print(loaded.summary(), file=sys.stderr))
+    backbone.grid(info.size)  # says so where it takes no images of this size
     with torch.device("meta"):
         build_search_network(config, tasks, pretrained=False)
 

@@ -190,6 +190,25 @@ def test_the_reader_of_driving_calls_sees_what_it_must() -> None:
     ]
 
 
+KNOWS_ANSWERS = {ROOT / "atrc" / "data", ROOT / "analysis"}
+"""What was planted is known to datasets, and to those who count what was found."""
+
+
+def asks_for_an_answer(tree: ast.AST) -> bool:
+    """Whether a module imports `Answer`, or calls a dataset's ``answer``."""
+    return any(
+        (isinstance(node, ast.alias) and node.name in {"Answer", "answer_of"})
+        or (isinstance(node, ast.Attribute) and node.attr == "answer")
+        for node in ast.walk(tree)
+    )
+
+
+def test_neither_networks_nor_strategies_know_what_was_planted() -> None:
+    asking = {path for path in MODULES if asks_for_an_answer(tree_of(path))}
+    assert asking, "the reader sees nobody"
+    assert [str(path) for path in asking if not any(path.is_relative_to(place) for place in KNOWS_ANSWERS)] == []
+
+
 def test_every_module_says_what_it_is() -> None:
     # An empty __init__.py has nothing to say.
     silent = [str(p.relative_to(ROOT)) for p in MODULES if tree_of(p).body and not ast.get_docstring(tree_of(p))]

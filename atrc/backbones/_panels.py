@@ -107,7 +107,21 @@ class Panels(Backbone):
         init_from_scratch(self)
 
     def grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        """``(G, G)``.
+
+        Raises:
+            InputError: The size is not the layout's.
+        """
+        self._check(size)
         return self.layout.grid, self.layout.grid
+
+    def _check(self, size: tuple[int, ...]) -> None:
+        if tuple(size) != self.layout.size:
+            (height, width), (rows, columns) = self.layout.size, size
+            raise InputError(
+                f"the backbone 'panels' with {self.layout.panels} tasks and grid={self.layout.grid} takes images of "
+                f"{height} x {width} pixels, but got {rows} x {columns}: its tasks and grid must be the dataset's"
+            )
 
     def forward(self, image: Tensor) -> dict[str, Maps]:
         """Task -> its two maps, ``(B, width, G, G)`` and ``(B, 3 x cell x cell, G, G)``.
@@ -118,12 +132,7 @@ class Panels(Backbone):
         Raises:
             InputError: It is of another size.
         """
-        if tuple(image.shape[1:]) != (3, *self.layout.size):
-            height, width = self.layout.size
-            raise InputError(
-                f"the backbone 'panels' with {self.layout.panels} tasks and grid={self.layout.grid} takes images of "
-                f"{height} x {width} pixels, but got {tuple(image.shape)}: its tasks and grid must be the dataset's"
-            )
+        self._check(image.shape[2:])
         border = self.layout.border
         maps = {}
         for panel, (task, encoder) in enumerate(self.encoders.items()):

@@ -79,5 +79,5 @@ def test_what_makes_no_sense_is_refused(options: dict[str, object]) -> None:
 
 
 def test_a_picture_of_another_layout_is_refused(backbone: Panels) -> None:
-    with pytest.raises(InputError, match="takes images of 48 x 48 pixels, but got"):
+    with pytest.raises(InputError, match="takes images of 48 x 48 pixels, but got 24 x 24"):
         backbone(torch.zeros(1, 3, 24, 24))

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atrc.backbones import PanelLayout
+from atrc.config import load_config
 from atrc.data import DATASETS, Answer, Dataset, Need, Planted, Rooms
 from atrc.data.planted import CONTENTS, Scenes
 from atrc.data.planted.picture import COLOURS, draw
 from atrc.data.planted.scene import CLASSES, SHARES, draw_scenes
+from atrc.experiment import create_search
 from searchspace import InputError, UnknownNameError
 
 ANSWER = {"a": {"a": "global", "b": {"context": "t_label", "strength": 0.5, "noise": 0.25}}, "b": {"a": "none"}}
@@ -231,3 +233,38 @@ def test_a_picture_shows_everything_where_it_is_said_to_be(tasks: int) -> None:
         width = layout.tile // tasks
         for other in range(tasks):
             assert nearest(cell[layout.tile, 1 + width * other]) == scenes.hints[image, panel, other, row, column]
+
+
+# -- configs --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("augmentation.flip=0.5", "set augmentation.scale=null and augmentation.flip=0"),
+        ("augmentation.scale=[0.5, 2]", "set augmentation.scale=null and augmentation.flip=0"),
+        ("backbone.grid=8", "its tasks and grid must be the dataset's"),
+        ("tasks=[a]", "its tasks and grid must be the dataset's"),
+    ],
+)
+def test_what_would_part_pictures_from_labels_is_refused_before_a_run_is_made(
+    override: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        create_search(load_config("planted2", [override]), tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("preset", ["planted2", "planted2-labels", "planted4", "compare_planted"])
+def test_presets_plant_what_the_documentation_says(preset: str) -> None:
+    answer = Planted.answer(**load_config(preset).dataset.options)
+    contexts = {need.context for need in answer.values()}
+    off_diagonal = {need.context for (target, source), need in answer.items() if target != source}
+    expected = {"planted2-labels": {"t_label", "s_label"}, "planted4": {"global", "local", "t_label", "s_label"}}
+    assert contexts == expected.get(preset, {"global", "local", "t_label"})
+    assert len(answer) == (8 if preset == "planted4" else 3)
+    if preset == "planted4":
+        assert off_diagonal == contexts
+        assert {need.context for (target, source), need in answer.items() if target == source} == contexts - {
+            "s_label"
+        }

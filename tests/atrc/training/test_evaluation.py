@@ -7,7 +7,7 @@ import torch
 
 from atrc.data import Batch
 from atrc.network import Predictions
-from atrc.tasks import Depth, Edge
+from atrc.tasks import Depth, Edge, Field
 from atrc.training import evaluate
 
 CANVAS = (60, 80)  # diagonal 100
@@ -53,3 +53,13 @@ def test_other_metrics_are_those_of_the_whole_canvas() -> None:
     whole = task.metric()
     whole.update(task.decode(prediction), label)
     assert metrics["depth"] == pytest.approx(float(whole.compute()))
+
+
+def test_labels_on_a_grid_of_their_own_are_compared_on_it() -> None:
+    """The prediction is on the labels' grid, so that nothing is enlarged; the image is ten times as large."""
+    generator = torch.Generator().manual_seed(0)
+    prediction, label = torch.randn(2, 1, 4, 5, generator=generator), torch.randn(2, 2, 4, 5, generator=generator)
+    batch = Batch(torch.zeros(2, 3, 40, 50), {"a": label}, torch.ones(2, 1, 40, 50, dtype=torch.bool), ["a", "b"])
+    assert batch.label_size == (4, 5)
+    metrics = evaluate(lambda _: Predictions({"a": prediction}, {}), [batch], {"a": Field()}, torch.device("cpu"))
+    assert metrics["a"] == pytest.approx(float((prediction[:, 0] - label[:, 0]).square().mean().sqrt()))
