@@ -31,12 +31,12 @@ def recovery(
     Every context is trained where every other one was planted, and three problems are searched. Stopped or killed,
     the same command goes on where it was; remove the folder to train anew.
     """
-    from analysis.recovery_test import recovery_test
+    from analysis.recovery_report import recovery_report
 
     numbers = list(range(seeds))
     networks, searches = matrix_runs(out, numbers), searched_runs(out, numbers)
     at_once = jobs or default_jobs(load_config("planted2"))
     execute_all([*networks, *searches], jobs=at_once, quiet=quiet)
-    for part in recovery_test(networks, searches, out, kept):
+    for part in recovery_report(networks, searches, out, kept):
         console.print(part)
     console.print(Text(f"Tables: {out}/matrix.csv, {out}/ahead.csv, {out}/searches.csv"))

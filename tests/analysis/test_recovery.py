@@ -17,7 +17,7 @@ from analysis import analyze
 from analysis.load import load_runs
 from analysis.planted_matrix import ahead, planted_matrix
 from analysis.recovery import Found, answer_of, confusion, found_by_searches, important_blocks, recovery
-from analysis.recovery_test import recovery_test
+from analysis.recovery_report import recovery_report
 from analysis.strategies import holm
 from analysis.strategy_recovery import found_along_the_way, recovery_along_the_way, recovery_tests
 from atrc.comparison import searches
@@ -229,11 +229,11 @@ def test_the_recovery_test_tells_what_differs_from_what_was_kept(tmp_path: Path,
             write_run(path, RunSpec("train", used, seed), {"a<-a": used, "b<-a": used}, answer, **metrics)
             runs.append(RunDirectory.open(path))
     found = [RunDirectory.open(small / "search" / f"seed{seed}") for seed in (0, 1)]
-    recovery_test(runs, found, tmp_path / "first")
-    again = recovery_test(runs, found, tmp_path / "second", tmp_path / "first")
+    recovery_report(runs, found, tmp_path / "first")
+    again = recovery_report(runs, found, tmp_path / "second", tmp_path / "first")
     assert "No error differs" in str(again[-1])
     kept = pd.read_csv(tmp_path / "first" / "matrix.csv", keep_default_na=False)
     kept.loc[kept["used"] == "none", "mean"] = 0.9
     kept.to_csv(tmp_path / "first" / "matrix.csv", index=False)
-    said = [str(part) for part in recovery_test(runs, found, tmp_path / "third", tmp_path / "first")]
+    said = [str(part) for part in recovery_report(runs, found, tmp_path / "third", tmp_path / "first")]
     assert "own global, none used: the error was 0.900, and is 1.000" in said

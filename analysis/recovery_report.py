@@ -20,7 +20,7 @@ from analysis.tables import write_table
 from atrc.runs import RunDirectory
 from searchspace import InputError
 
-__all__ = ["TABLES", "recovery_test"]
+__all__ = ["TABLES", "recovery_report"]
 
 TABLES = {"matrix": ["planted", "pair", "used"], "ahead": ["planted", "pair"], "searches": ["condition"]}
 """Table -> the columns that name its rows."""
@@ -29,7 +29,7 @@ APART = 5.0
 """So many standard errors of the difference of two means are too many for chance."""
 
 
-def recovery_test(
+def recovery_report(
     networks: Sequence[RunDirectory], searches: Sequence[RunDirectory], out: Path, kept: Path | None = None
 ) -> list[RenderableType]:
     """Writes ``matrix.csv``, ``ahead.csv`` and ``searches.csv``, and says what is in them.
