@@ -237,3 +237,44 @@ def test_the_recovery_test_tells_what_differs_from_what_was_kept(tmp_path: Path,
     kept.to_csv(tmp_path / "first" / "matrix.csv", index=False)
     said = [str(part) for part in recovery_report(runs, found, tmp_path / "third", tmp_path / "first")]
     assert "own global, none used: the error was 0.900, and is 1.000" in said
+
+
+PLUGIN = '''
+"""A dataset of a user's own, which knows what its labels need."""
+
+from atrc.data import DATASETS, Answer, Dataset, Planted
+
+
+@DATASETS.register("mine")
+class Mine(Dataset):
+    def __init__(self, split, tasks, **options):
+        self.pictures = Planted(split, tasks, answer={"a": {"a": "global"}, "b": {"a": "local"}}, **options)
+        self.info = self.pictures.info
+
+    @classmethod
+    def describe(cls, **options):
+        return Planted.describe(answer={"a": {"a": "global"}, "b": {"a": "local"}}, **options)
+
+    @classmethod
+    def answer(cls, **options):
+        return Answer.read({"a": {"a": "global"}, "b": {"a": "local"}})
+
+    def __len__(self):
+        return len(self.pictures)
+
+    def __getitem__(self, index):
+        return self.pictures[index]
+'''
+
+
+def test_a_dataset_of_a_users_own_has_the_same_rights(tmp_path: Path) -> None:
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(PLUGIN)
+    text = PROBLEM.replace("name: planted", "name: mine").replace(
+        ", answer: {a: {a: global}, b: {a: local}}}", f"}}\nplugins: [{plugin}]"
+    )
+    execute_experiment(parse_config(text, "test"), tmp_path / "small", models=[], quiet=True)
+    made = analyze(tmp_path / "small", tmp_path / "out", networks=False, quiet=True)
+    row = pd.read_csv(made.tables["recovery"]).iloc[0]
+    assert (row["of"], row["idle"]) == (4, 4)
+    assert row["chance"] == pytest.approx((1 / 4 + 1 / 5) / 2)
