@@ -28,6 +28,12 @@ AXES = {
 }
 """What a recovery may depend on: column -> its name at an axis."""
 
+DECADE = 10
+"""Values that are further apart than this are drawn on a logarithmic axis."""
+
+BANDS = 2
+"""So many intervals can be drawn as bands; more would cover one another, and are lines."""
+
 
 def draw_recovery(table: pd.DataFrame) -> Figure:
     """A bar for every condition, with its 95 % interval over runs; a tick at what chance would find.
@@ -113,6 +119,8 @@ def _in_order(names: pd.Series, order: list[str]) -> list[str]:
 def draw_recovery_against(table: pd.DataFrame, column: str) -> Figure:
     """A line for every strategy: the share of planted blocks that were found, against what varies.
 
+    Intervals are 95 % over runs.
+
     Args:
         table: What `analysis.recovery.recovery` returns.
         column: One of `AXES`.
@@ -124,12 +132,18 @@ def draw_recovery_against(table: pd.DataFrame, column: str) -> Figure:
         ax = figure.subplots()
         for strategy in strategies:
             of = table[table["strategy"] == strategy].sort_values(column)
-            ax.fill_between(of[column], 100 * of["low"], 100 * of["high"], color=colours[strategy], alpha=0.18, lw=0)
+            ends = 100 * of["low"], 100 * of["high"]
+            if len(strategies) <= BANDS:
+                ax.fill_between(of[column], *ends, color=colours[strategy], alpha=0.18, lw=0)
+            else:
+                ax.vlines(of[column], *ends, color=colours[strategy], alpha=0.5, lw=1)
             ax.plot(of[column], 100 * of["share"], "o-", color=colours[strategy], ms=3.5, label=strategy)
         ax.axhline(100 * table["chance"].mean(), color=MUTED, lw=0.9, ls=(0, (4, 3)), label="chance")
         ax.set_ylim(0, 104)
         ax.grid(axis="y")
+        if (table[column] > 0).all() and table[column].max() > DECADE * table[column].min():
+            ax.set_xscale("log")
         ax.set_xlabel(AXES[column])
-        ax.set_ylabel("planted blocks that were found [%]")
+        ax.set_ylabel("planted blocks found [%]")
         figure.legend(loc="outside upper left", ncols=legend_columns(len(strategies) + 1, 3), handlelength=1.4)
     return figure
