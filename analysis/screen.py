@@ -135,7 +135,9 @@ def _genotypes(found: dict[str, Genotype], shown: dict[str, Genotype]) -> list[R
 def _matrix(title: str, genotype: Genotype) -> Table:
     space = context_space([genotype])
     short, colours = short_labels(space.contexts), context_colours(space.contexts)
-    table = Table(title=Text(title), box=None, padding=(0, 0), show_header=False, title_justify="left")
+    table = Table(
+        title=Text(title), box=None, padding=(0, 0), show_header=False, title_justify="left", min_width=len(title)
+    )
     for target in space.tasks:
         cells = []
         for source in space.tasks:
