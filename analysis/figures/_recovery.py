@@ -143,6 +143,9 @@ def draw_recovery_against(table: pd.DataFrame, column: str) -> Figure:
         ax.grid(axis="y")
         if (table[column] > 0).all() and table[column].max() > DECADE * table[column].min():
             ax.set_xscale("log")
+            values = sorted(set(table[column]))
+            ax.set_xticks(values, [f"{value:g}" for value in values])
+            ax.minorticks_off()
         ax.set_xlabel(AXES[column])
         ax.set_ylabel("planted blocks found [%]")
         figure.legend(loc="outside upper left", ncols=legend_columns(len(strategies) + 1, 3), handlelength=1.4)
