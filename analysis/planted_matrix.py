@@ -11,22 +11,21 @@ from analysis.recovery import answer_of
 from atrc.runs import RunDirectory
 from searchspace import block
 
-__all__ = ["DEAD", "ahead", "planted_matrix"]
+__all__ = ["DEAD", "ahead", "planted_errors", "planted_matrix"]
 
 DEAD = 0.5
-"""A network that uses the planted context, and whose error is above this share of that without a block, is dead."""
+"""A training is dead if the error that it leaves is above this share of what was planted."""
 
 
-def planted_matrix(runs: Iterable[RunDirectory]) -> pd.DataFrame:
+def planted_errors(runs: Iterable[RunDirectory]) -> pd.DataFrame:
     """The errors of networks that use one context where another was planted.
 
     Args:
         runs: Finished networks of problems where every target needs one source at most.
 
     Returns:
-        One row for each planted pair and context used: ``planted``, ``pair`` (``own``: on the diagonal; ``other``:
-        off it), ``used``, ``n`` (networks), ``mean`` and ``std`` of the target's RMSE over them, ``best`` (seeds in
-        which it was the smallest of its row), ``dead`` (networks with an error above `DEAD`).
+        One row for each target that needs something: ``planted``, ``pair`` (``own``: on the diagonal; ``other``: off
+        it), ``used`` (the contexts), ``seed``, ``error`` (the target's RMSE).
     """
     rows = []
     for run in runs:
@@ -34,19 +33,27 @@ def planted_matrix(runs: Iterable[RunDirectory]) -> pd.DataFrame:
         assert answer is not None
         assert genotype is not None
         for (target, source), need in answer.items():
-            rows.append(
-                {
-                    "planted": need.context,
-                    "pair": "own" if target == source else "other",
-                    "used": genotype[block(target, source)],
-                    "seed": run.spec.seed,
-                    "error": run.result().metrics[target],
-                }
-            )
+            pair = "own" if target == source else "other"
+            used, error = genotype[block(target, source)], run.result().metrics[target]
+            rows.append((need.context, pair, used, run.spec.seed, error))
+    errors = pd.DataFrame(rows, columns=["planted", "pair", "used", "seed", "error"])
     # on the diagonal s_label is t_label, and was trained twice
-    errors = pd.DataFrame(rows).drop_duplicates(["planted", "pair", "used", "seed"])
+    return errors.drop_duplicates(["planted", "pair", "used", "seed"], ignore_index=True)
+
+
+def planted_matrix(errors: pd.DataFrame) -> pd.DataFrame:
+    """Mean and spread over seeds.
+
+    Args:
+        errors: See `planted_errors`.
+
+    Returns:
+        One row for each planted pair and context used: ``planted``, ``pair``, ``used``, ``n`` (networks), ``mean``
+        and ``std`` of the error over them, ``best`` (seeds in which it was the smallest of its row), ``dead``
+        (networks with an error above `DEAD`).
+    """
     least = errors.groupby(["planted", "pair", "seed"])["error"].transform("min")
-    errors["best"] = errors["error"] == least
+    errors = errors.assign(best=errors["error"] == least)
     found = []
     for (planted, pair, used), of in errors.groupby(["planted", "pair", "used"], sort=False):
         mean, std, n = spread(of["error"])

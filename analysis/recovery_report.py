@@ -12,71 +12,103 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from analysis.load import load_runs
 from analysis.numbers import DASH
-from analysis.planted_matrix import ahead, planted_matrix
-from analysis.recovery import found_by_searches, recovery
+from analysis.planted_matrix import ahead, planted_errors, planted_matrix
+from analysis.recovery import Found, answer_of
 from analysis.tables import write_table
 from atrc.runs import RunDirectory
 from searchspace import InputError
 
-__all__ = ["TABLES", "recovery_report"]
-
-TABLES = {"matrix": ["planted", "pair", "used"], "ahead": ["planted", "pair"], "searches": ["condition"]}
-"""Table -> the columns that name its rows."""
+__all__ = ["found_blocks", "recovery_report"]
 
 APART = 5.0
 """So many standard errors of the difference of two means are too many for chance."""
+
+KEYS = {"errors": ["planted", "pair", "used", "seed"], "found": ["search", "seed"]}
+"""Table -> the columns that name its rows."""
 
 
 def recovery_report(
     networks: Sequence[RunDirectory], searches: Sequence[RunDirectory], out: Path, kept: Path | None = None
 ) -> list[RenderableType]:
-    """Writes ``matrix.csv``, ``ahead.csv`` and ``searches.csv``, and says what is in them.
+    """Writes ``errors.csv`` and ``found.csv``, ``matrix.csv`` and ``ahead.csv``, and says what is in them.
 
     Args:
         networks: See `atrc.recovery.matrix_runs`; finished.
         searches: See `atrc.recovery.searched_runs`; finished.
         out: The folder of the tables.
-        kept: A folder with the tables of an earlier time.
+        kept: A folder with the tables of an earlier time; of them the rows are shown that are here, too.
 
     Returns:
         What ``rich.console.Console.print`` takes, one after the other.
+
+    Raises:
+        InputError: The folder of an earlier time lacks a table.
     """
-    matrix = planted_matrix(networks)
-    made = {"matrix": matrix, "ahead": ahead(matrix), "searches": _searches(searches)}
-    before = {name: _kept(kept, name) for name in made}
-    for name, table in made.items():
-        write_table(table, out, name)
-    shown: list[RenderableType] = [
-        _errors(made["matrix"], before["matrix"]),
-        _shown("The planted context against the second best", made["ahead"], before["ahead"], "ahead", _AHEAD),
-        _shown("Searches", made["searches"], before["searches"], "searches", _FOUND),
-        Text(f"Seconds of a training: {_median(networks):.1f}; of a search: {_median(searches):.1f} (medians)"),
+    write_table(planted_errors(networks), out, "errors")
+    write_table(found_blocks(searches), out, "found")
+    now = {name: _read(out, name) for name in KEYS}  # rounded as those that were kept are
+    before = None if kept is None else {name: _kept(kept, name, table) for name, table in now.items()}
+    if before is not None and before["errors"].empty:
+        return [*_tables(now, None, out), Text(f"Nothing was kept of these seeds in {kept}.")]
+    seconds = Text(f"Seconds of a training: {_median(networks):.1f}; of a search: {_median(searches):.1f} (medians)")
+    changes = _changes(now, before) if before is not None else []
+    return [*_tables(now, before, out), seconds, *map(Text, changes)]
+
+
+def _tables(
+    now: Mapping[str, pd.DataFrame], before: Mapping[str, pd.DataFrame] | None, out: Path
+) -> list[RenderableType]:
+    """Three tables, and what a reader of them must not overlook; writes ``matrix.csv`` and ``ahead.csv``."""
+    matrix = planted_matrix(now["errors"])
+    earlier = None if before is None else planted_matrix(before["errors"])
+    leads, sums = ahead(matrix), _summed(now["found"])
+    write_table(matrix, out, "matrix")
+    write_table(leads, out, "ahead")
+    lost = [
+        f"{row['pair']} {row['planted']}: the planted context was the best in {row['best']} of {row['n']} seeds only"
+        for row in leads.to_dict("records")
+        if row["best"] < 0.9 * row["n"]
     ]
-    return [*shown, *map(Text, _complaints(made, before))]
+    return [
+        _errors(matrix, earlier),
+        _shown("Planted against second best", _AHEAD, leads, None if earlier is None else ahead(earlier)),
+        _shown("Searches", _FOUND, sums, None if before is None else _summed(before["found"])),
+        *map(Text, lost),
+    ]
 
 
-def _searches(searches: Iterable[RunDirectory]) -> pd.DataFrame:
-    by_folder: dict[Path, list[RunDirectory]] = {}
+def found_blocks(searches: Iterable[RunDirectory]) -> pd.DataFrame:
+    """One row for each search: ``search`` (its config's name), ``seed``, ``found`` and ``of`` (planted blocks),
+    ``genotype`` (its choices, in the space's order)."""
+    rows = []
     for run in searches:
-        by_folder.setdefault(run.path.parent, []).append(run)
-    parts = [recovery(found_by_searches(load_runs([run.path for run in of]))) for of in by_folder.values()]
-    return pd.concat(parts, ignore_index=True)
+        genotype, answer = run.genotype(), answer_of(run.config)
+        assert genotype is not None
+        assert answer is not None
+        one = Found(genotype, answer, run.config.strategy.name, run.result().samples)
+        rows.append((run.config.name, run.spec.seed, one.hits, len(one.planted), " ".join(genotype.values())))
+    return pd.DataFrame(rows, columns=["search", "seed", "found", "of", "genotype"])
 
 
-def _kept(folder: Path | None, name: str) -> pd.DataFrame | None:
-    if folder is None:
-        return None
-    path = folder / f"{name}.csv"
-    if not path.exists():
-        raise InputError(f"{path}: no such file; --kept names the folder of an earlier atrc recovery")
-    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+def _kept(folder: Path, name: str, now: pd.DataFrame) -> pd.DataFrame:
+    """The rows of an earlier table that are in this one, too."""
+    if not (folder / f"{name}.csv").exists():
+        raise InputError(f"{folder / name}.csv: no such file; --kept names the folder of an earlier atrc recovery")
+    return now[KEYS[name]].merge(_read(folder, name), on=KEYS[name])
+
+
+def _read(folder: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(folder / f"{name}.csv", keep_default_na=False)  # "none" is a context
+
+
+def _summed(found: pd.DataFrame) -> pd.DataFrame:
+    return found.groupby("search", sort=False).agg(runs=("seed", "size"), found=("found", "sum"), of=("of", "sum"))
 
 
 def _errors(matrix: pd.DataFrame, before: pd.DataFrame | None) -> Table:
     """RMSE: a row for every planted pair, a column for every context used."""
-    table = Table(title="RMSE, mean ± std over seeds" + ("" if before is None else "; below: kept"), box=None)
+    table = Table(title=_title("RMSE, mean ± std over seeds", before), box=None)
     used = list(dict.fromkeys(matrix["used"]))
     for head in ("planted", *used):
         table.add_column(head, justify="left" if head == "planted" else "right", no_wrap=True)
@@ -84,6 +116,10 @@ def _errors(matrix: pd.DataFrame, before: pd.DataFrame | None) -> Table:
         cells = [_cells(frame, planted, pair, used) for frame in (matrix, before) if frame is not None]
         table.add_row(f"{pair} {planted}", *("\n".join(cell) for cell in zip(*cells, strict=True)))
     return table
+
+
+def _title(what: str, before: pd.DataFrame | None) -> str:
+    return what if before is None else f"{what}; below: kept"
 
 
 def _cells(matrix: pd.DataFrame, planted: str, pair: str, used: Sequence[str]) -> list[str]:
@@ -96,53 +132,52 @@ def _cells(matrix: pd.DataFrame, planted: str, pair: str, used: Sequence[str]) -
 
 _Column = tuple[str, Callable[[Mapping[Any, Any]], str]]
 _AHEAD: list[_Column] = [
+    ("planted", lambda row: f"{row['pair']} {row['planted']}"),
     ("best in", lambda row: f"{row['best']} of {row['n']}"),
     ("second", lambda row: str(row["second"])),
     ("ahead, std", lambda row: f"{row['ahead']:.1f}"),
     ("dead", lambda row: f"{row['dead']}"),
 ]
 _FOUND: list[_Column] = [
-    ("found", lambda row: f"{row['found']} of {row['of']}"),
-    ("95 % interval", lambda row: f"{100 * row['low']:.0f} .. {100 * row['high']:.0f} %"),
-    ("chance", lambda row: f"{100 * row['chance']:.0f} %"),
-    ("left empty", lambda row: f"{row['left_empty']} of {row['idle']}"),
+    ("of", lambda row: str(row["search"])),
+    ("searches", lambda row: f"{row['runs']}"),
+    ("planted blocks found", lambda row: f"{row['found']} of {row['of']}"),
 ]
 
 
-def _shown(
-    title: str, table: pd.DataFrame, before: pd.DataFrame | None, name: str, columns: Sequence[_Column]
-) -> Table:
-    shown = Table(title=title + ("" if before is None else "; right: kept"), box=None)
-    heads = [head for head, _ in columns]
-    for head in ("", *heads, *(heads if before is not None else ())):
-        shown.add_column(head, justify="left" if not head else "right")
-    keys = TABLES[name]
-    earlier = {} if before is None else {tuple(row[key] for key in keys): row for row in before.to_dict("records")}
-    for row in table.to_dict("records"):
-        key = tuple(row[key] for key in keys)
-        old = [cell(earlier[key]) if key in earlier else DASH for _, cell in columns] if before is not None else []
-        shown.add_row(" ".join(reversed(key)), *(cell(row) for _, cell in columns), *old)
-    return shown
+def _shown(title: str, columns: Sequence[_Column], now: pd.DataFrame, before: pd.DataFrame | None) -> Table:
+    """A row for every row of two tables that go together; what was kept is below what is now."""
+    table = Table(title=_title(title, before), box=None)
+    for head, _ in columns:
+        table.add_column(head, justify="left" if head == columns[0][0] else "right", no_wrap=True)
+    pairs = [frame.reset_index().to_dict("records") for frame in (now, before) if frame is not None]
+    for first, *others in zip(*pairs, strict=True):
+        cells = ["\n".join(cell(row) for row in (first, *others)) for _, cell in columns[1:]]
+        table.add_row(columns[0][1](first), *cells)
+    return table
 
 
-def _complaints(made: dict[str, pd.DataFrame], before: dict[str, pd.DataFrame | None]) -> list[str]:
-    """What a reader must not overlook."""
-    found = [
-        f"{row['pair']} {row['planted']}: the planted context was the best in {row['best']} of {row['n']} seeds only"
-        for row in made["ahead"].to_dict("records")
-        if row["best"] < 0.9 * row["n"]
+def _changes(now: Mapping[str, pd.DataFrame], before: Mapping[str, pd.DataFrame]) -> list[str]:
+    """What differs from what was kept."""
+    errors, found = (now[name].merge(before[name], on=KEYS[name], suffixes=("", "_kept")) for name in KEYS)
+    same = int((errors["error"] == errors["error_kept"]).sum())
+    named = int((found["genotype"] == found["genotype_kept"]).sum())
+    said = [
+        f"Of {len(errors)} errors, {same} are those that were kept, to the tenth digit; of {len(found)} searches, "
+        f"{named} named the same genotype."
     ]
-    if (earlier := before["matrix"]) is not None:
-        both = made["matrix"].merge(earlier, on=TABLES["matrix"], suffixes=("", "_kept"))
-        for row in both.to_dict("records"):
-            error = math.sqrt(row["std"] ** 2 / row["n"] + row["std_kept"] ** 2 / row["n_kept"])
-            if abs(row["mean"] - row["mean_kept"]) > APART * max(error, 1e-3):
-                found.append(
-                    f"{row['pair']} {row['planted']}, {row['used']} used: the error was {row['mean_kept']:.3f}, and "
-                    f"is {row['mean']:.3f}"
-                )
-        found = found or ["No error differs from what was kept by more than chance may do."]
-    return found
+    if same == len(errors):
+        return said
+    both = planted_matrix(now["errors"]).merge(
+        planted_matrix(before["errors"]), on=["planted", "pair", "used"], suffixes=("", "_kept")
+    )
+    larger = []
+    for row in both.to_dict("records"):
+        chance = math.sqrt(row["std"] ** 2 / row["n"] + row["std_kept"] ** 2 / row["n_kept"])
+        if abs(row["mean"] - row["mean_kept"]) > APART * max(chance, 1e-3):
+            what = f"{row['pair']} {row['planted']}, {row['used']} used"
+            larger.append(f"{what}: the error was {row['mean_kept']:.3f}, and is {row['mean']:.3f}")
+    return [*said, *(larger or ["No mean differs by more than chance may do."])]
 
 
 def _median(runs: Sequence[RunDirectory]) -> float:

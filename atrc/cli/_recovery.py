@@ -39,4 +39,4 @@ def recovery(
     execute_all([*networks, *searches], jobs=at_once, quiet=quiet)
     for part in recovery_report(networks, searches, out, kept):
         console.print(part)
-    console.print(Text(f"Tables: {out}/matrix.csv, {out}/ahead.csv, {out}/searches.csv"))
+    console.print(Text(f"Tables: errors.csv, found.csv, matrix.csv and ahead.csv in {out}"))

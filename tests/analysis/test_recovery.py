@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from analysis import analyze
 from analysis.load import load_runs
-from analysis.planted_matrix import ahead, planted_matrix
+from analysis.planted_matrix import ahead, planted_errors, planted_matrix
 from analysis.recovery import Found, answer_of, confusion, found_by_searches, important_blocks, recovery
 from analysis.recovery_report import recovery_report
 from analysis.strategies import holm
@@ -163,7 +163,7 @@ def test_the_matrix_says_which_context_finds_what_was_planted(tmp_path: Path) ->
             path = tmp_path / used / f"seed{seed}"
             write_run(path, RunSpec("train", used, seed), choices, answer, a=error, b=2 * error)
             runs.append(RunDirectory.open(path))
-    matrix = planted_matrix(runs)
+    matrix = planted_matrix(planted_errors(runs))
     row = matrix.set_index(["pair", "used"]).loc[("own", "global")]
     assert row["mean"] == pytest.approx(0.3)
     assert row["std"] == pytest.approx(np.std([0.1, 0.2, 0.6], ddof=1))
@@ -230,13 +230,23 @@ def test_the_recovery_test_tells_what_differs_from_what_was_kept(tmp_path: Path,
             runs.append(RunDirectory.open(path))
     found = [RunDirectory.open(small / "search" / f"seed{seed}") for seed in (0, 1)]
     recovery_report(runs, found, tmp_path / "first")
-    again = recovery_report(runs, found, tmp_path / "second", tmp_path / "first")
-    assert "No error differs" in str(again[-1])
-    kept = pd.read_csv(tmp_path / "first" / "matrix.csv", keep_default_na=False)
-    kept.loc[kept["used"] == "none", "mean"] = 0.9
-    kept.to_csv(tmp_path / "first" / "matrix.csv", index=False)
-    said = [str(part) for part in recovery_report(runs, found, tmp_path / "third", tmp_path / "first")]
-    assert "own global, none used: the error was 0.900, and is 1.000" in said
+
+    def said() -> list[str]:
+        return [str(part) for part in recovery_report(runs, found, tmp_path / "again", tmp_path / "first")]
+
+    assert said()[-1].startswith(
+        "Of 8 errors, 8 are those that were kept, to the tenth digit; of 2 searches, 2 named"
+    )
+    kept = pd.read_csv(tmp_path / "first" / "errors.csv", keep_default_na=False)
+    kept.loc[kept["used"] == "none", "error"] += 1e-7
+    kept.to_csv(tmp_path / "first" / "errors.csv", index=False)
+    assert said()[-2].startswith("Of 8 errors, 4 are those that were kept")
+    assert said()[-1] == "No mean differs by more than chance may do."
+    kept.loc[kept["used"] == "none", "error"] -= 0.1
+    kept.to_csv(tmp_path / "first" / "errors.csv", index=False)
+    assert "own global, none used: the error was 0.901, and is 1.000" in said()
+    kept.assign(seed=kept["seed"] + 7).to_csv(tmp_path / "first" / "errors.csv", index=False)
+    assert said()[-1].startswith("Nothing was kept of these seeds")
 
 
 PLUGIN = '''
