@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from atrc.data.answer import Answer, check_amount
 from atrc.data.planted.content import CONTENTS
 from atrc.data.planted.picture import draw
 from atrc.data.planted.scene import CLASSES, Scenes, draw_scenes
+from searchspace.calls import call_with_options
 from searchspace.errors import InputError, UnknownNameError
 
 __all__ = ["Planted"]
@@ -39,15 +40,7 @@ class _Options:
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> _Options:
         """Checks what a config says."""
-        names = [field.name for field in fields(cls)]
-        for name in given:
-            if name not in names:
-                raise UnknownNameError("option", name, names, "dataset planted")
-        if "answer" not in given:
-            raise InputError(
-                "dataset planted: answer is missing: target -> source -> context, or a YAML file with it"
-            )
-        options = cls(**given)
+        options = call_with_options("dataset planted", cls, given)
         for name, low in (("grid", SMALLEST_GRID), ("train", 1), ("val", 1), ("seed", 0)):
             value = getattr(options, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < low:
@@ -187,6 +180,15 @@ class Planted(Dataset):
 
 
 def _standardised(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """With mean 0 and standard deviation 1 where the reference has them."""
-    standardised: np.ndarray = (values - reference.mean()) / reference.std()
+    """With mean 0 and standard deviation 1 where the reference has them.
+
+    Raises:
+        InputError: The reference does not vary.
+    """
+    spread = reference.std()
+    if not spread > 0:
+        raise InputError(
+            f"dataset planted: {len(reference)} training pictures are too few: what is planted is all alike"
+        )
+    standardised: np.ndarray = (values - reference.mean()) / spread
     return standardised

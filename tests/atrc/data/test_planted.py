@@ -173,6 +173,11 @@ def test_what_is_asked_for_elsewhere_changes_no_label() -> None:
     np.testing.assert_array_equal(labels(planted(harder), "a"), labels(planted(), "a"))
 
 
+def test_pictures_that_are_too_few_to_vary_are_refused() -> None:
+    with pytest.raises(InputError, match="1 training pictures are too few"):
+        planted(train=1)[0]
+
+
 def test_the_same_seed_gives_the_same_bits_and_splits_differ() -> None:
     one, again, other = planted(), planted(), planted(seed=1)
     np.testing.assert_array_equal(one[3].image, again[3].image)
