@@ -350,5 +350,7 @@ def _recovery(analysis: Analysis, found: Mapping[str, Sequence[Found]]) -> None:
     for column in VARIED:
         if table[column].nunique() > 1:
             analysis.add_figure(f"recovery_{column}", table, partial(draw_recovery_against, table, column))
-    important = [important_blocks(analysis.runs, experiment) for experiment in analysis.runs.experiments]
-    analysis.add_table("recovery_importance", pd.concat(important, ignore_index=True))
+    parts = [important_blocks(analysis.runs, experiment) for experiment in analysis.runs.experiments]
+    important = pd.concat(parts, ignore_index=True)
+    what = "planted blocks that are the most important of their row"
+    analysis.add_figure("recovery_importance", important, lambda: draw_recovery(important, what))

@@ -29,6 +29,7 @@ __all__ = [
     "answer_of",
     "confusion",
     "found_by_searches",
+    "importance_sentences",
     "important_blocks",
     "recovery",
     "recovery_sentences",
@@ -144,6 +145,15 @@ def recovery_sentences(table: pd.DataFrame) -> list[str]:
             if row["idle"]
             else ""
         )
+        for row in table.to_dict("records")
+    ]
+
+
+def importance_sentences(table: pd.DataFrame) -> list[str]:
+    """What the rows of `important_blocks` say, in words."""
+    return [
+        f"{row['condition']}: in {row['runs']} retrained networks, {row['found']} of {row['of']} planted blocks are "
+        f"the most important ones of their row (by chance {100 * row['chance']:.0f} %)"
         for row in table.to_dict("records")
     ]
 

@@ -23,7 +23,14 @@ from analysis.load import Runs
 from analysis.multitask import summarize
 from analysis.notes import notes
 from analysis.numbers import DASH, decimals, number, plus_minus
-from analysis.recovery import found_by_searches, recovery, recovery_sentences, with_planted
+from analysis.recovery import (
+    found_by_searches,
+    importance_sentences,
+    important_blocks,
+    recovery,
+    recovery_sentences,
+    with_planted,
+)
 from analysis.spaces import space_found
 from analysis.trees import same_trees, tree_agreement
 from searchspace import BMTASSpace, CPSpace, Genotype, block
@@ -56,7 +63,8 @@ def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
         space = space_found(runs, experiment)
         if isinstance(space, CPSpace):
             if known := found_by_searches(runs, experiments=[experiment]):
-                parts.append(_section("What was found of what was planted?", recovery_sentences(recovery(known))))
+                said = recovery_sentences(recovery(known)) + importance_sentences(important_blocks(runs, experiment))
+                parts.append(_section("What was found of what was planted?", said))
             found = runs.found(experiment)
             parts += _genotypes(found, with_planted(runs, experiment, found))
         if isinstance(space, BMTASSpace):

@@ -35,11 +35,12 @@ BANDS = 2
 """So many intervals can be drawn as bands; more would cover one another, and are lines."""
 
 
-def draw_recovery(table: pd.DataFrame) -> Figure:
+def draw_recovery(table: pd.DataFrame, what: str = "planted blocks that were found") -> Figure:
     """A bar for every condition, with its 95 % interval over runs; a tick at what chance would find.
 
     Args:
         table: ``condition``, ``runs``, ``found``, ``of``, ``share``, ``low``, ``high``, ``chance``.
+        what: What is counted, for the axis.
     """
     with paper_style():
         figure = new_figure(PAGE, 0.9 + 0.3 * len(table))
@@ -55,7 +56,7 @@ def draw_recovery(table: pd.DataFrame) -> Figure:
         ax.set_xlim(0, 100)
         ax.grid(axis="x")
         ax.tick_params(axis="y", length=0)
-        ax.set_xlabel("planted blocks that were found [%]; line: 95 % interval over runs; dashed: chance")
+        ax.set_xlabel(f"{what} [%]; line: 95 % interval over runs; dashed: chance")
     return figure
 
 

@@ -55,6 +55,12 @@ CAPTIONS = {
         "Rows: the context that was planted; columns: the one that was found. Numbers are blocks, over all searches. "
         "A pair that needs nothing has no wrong answer.",
     ),
+    "recovery_importance": Caption(
+        "Are the planted blocks the important ones?",
+        "Of every target of a trained network, as many blocks as were planted in its row: those of largest "
+        "importance. Bars: share of them that were planted, with its 95 % bootstrap interval over networks. Dashed: "
+        "chance. Rows in which every block was planted, or none, say nothing and are left out.",
+    ),
     "recovery_samples": Caption(
         "Recovery against the budget",
         "Share of planted blocks that were found, by searches that take more images or fewer. Bands: 95 % bootstrap "
@@ -125,6 +131,7 @@ CHAPTERS = {
     "What was planted, and found": (
         "recovery",
         "recovery_confusion",
+        "recovery_importance",
         "recovery_samples",
         "recovery_strength",
         "recovery_noise",
