@@ -17,9 +17,11 @@ from analysis.bootstrap import bootstrap
 from analysis.genotypes import search_groups
 from analysis.load import Runs
 from analysis.source_importance import kept_importance
+from analysis.spaces import common_space
 from atrc.config import Config
 from atrc.data import DATASETS, Answer
-from searchspace import NONE, Genotype, SearchSpace, block, build_space
+from atrc.runs import RunDirectory
+from searchspace import NONE, Genotype, SearchSpace, block
 from searchspace.calls import call_with_options
 
 __all__ = [
@@ -62,11 +64,18 @@ class Found:
     strategy: str
     samples: int
 
+    @classmethod
+    def by(cls, search: RunDirectory) -> Found | None:
+        """What a finished search found; None where its dataset names no answer."""
+        genotype, answer = search.genotype(), answer_of(search.config)
+        if genotype is None or answer is None:
+            return None
+        return cls(genotype, answer, search.config.strategy.name, search.result().samples)
+
     @property
     def planted(self) -> dict[str, str]:
         """Choice -> the option that was planted in it, of the pairs that need one and that the space has."""
-        needs = {block(target, source): need.context for (target, source), need in self.answer.items()}
-        return {choice: option for choice, option in needs.items() if choice in self.genotype}
+        return {choice: option for choice, option in _planted(self.answer).items() if choice in self.genotype}
 
     @property
     def idle(self) -> list[str]:
@@ -84,6 +93,11 @@ class Found:
         return sum(self.genotype[choice] == option for choice, option in self.planted.items())
 
 
+def _planted(answer: Answer) -> dict[str, str]:
+    """Choice -> the option that was planted in it."""
+    return {block(target, source): need.context for (target, source), need in answer.items()}
+
+
 def answer_of(config: Config) -> Answer | None:
     """What the config's dataset says was planted; None where it says nothing."""
     dataset = DATASETS[config.dataset.name]
@@ -98,21 +112,13 @@ def found_by_searches(
 ) -> dict[str, list[Found]]:
     """Condition (see `analysis.genotypes.conditions`) -> what its searches found.
 
-    Searches are left out whose dataset names no answer, and whose space has no block for any planted pair.
+    A search is left out if its dataset names no answer, or if its space has no block for any planted pair.
     """
     found = {
-        condition: [one for path in paths if (one := _found(runs, path)) is not None]
+        condition: [one for path in paths if (one := Found.by(runs.directories[path])) is not None and one.planted]
         for condition, paths in search_groups(runs, by, experiments).items()
     }
     return {condition: of for condition, of in found.items() if of}
-
-
-def _found(runs: Runs, path: str) -> Found | None:
-    directory = runs.directories[path]
-    if (answer := answer_of(directory.config)) is None:
-        return None
-    one = Found(runs.genotypes[path], answer, directory.config.strategy.name, directory.result().samples)
-    return one if one.planted else None
 
 
 def with_planted(runs: Runs, experiment: str, found: Mapping[str, Genotype]) -> dict[str, Genotype]:
@@ -124,10 +130,8 @@ def with_planted(runs: Runs, experiment: str, found: Mapping[str, Genotype]) -> 
     answer = answer_of(runs.directories[searches.iloc[0]].config) if len(searches) else None
     if answer is None or not found:
         return dict(found)
-    one = next(iter(found.values()))
-    space = build_space(one.space, **one.parameters)
-    needs = {block(target, source): need.context for (target, source), need in answer.items()}
-    choices = {choice: needs.get(choice, NONE) for choice in space}
+    space, planted = common_space(list(found.values())), _planted(answer)
+    choices = {choice: planted.get(choice, NONE) for choice in space}
     if any(option not in space[choice] for choice, option in choices.items()):
         return dict(found)
     return {"planted": space.genotype(choices), **found}
@@ -203,8 +207,7 @@ def _weighted(values: Iterable[tuple[float, int]]) -> float:
 
 def _chance(found: Found) -> float:
     """Share of the planted choices that a uniformly drawn genotype makes; NaN where that takes too long to count."""
-    space = build_space(found.genotype.space, **found.genotype.parameters)
-    shares = _option_shares(space, found.planted)
+    shares = _option_shares(common_space([found.genotype]), found.planted)
     return sum(shares) / len(shares)
 
 

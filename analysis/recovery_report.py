@@ -14,7 +14,7 @@ from rich.text import Text
 
 from analysis.numbers import DASH
 from analysis.planted_matrix import ahead, planted_errors, planted_matrix
-from analysis.recovery import Found, answer_of
+from analysis.recovery import Found
 from analysis.tables import write_table
 from atrc.runs import RunDirectory
 from searchspace import InputError
@@ -83,11 +83,10 @@ def found_blocks(searches: Iterable[RunDirectory]) -> pd.DataFrame:
     ``genotype`` (its choices, in the space's order)."""
     rows = []
     for run in searches:
-        genotype, answer = run.genotype(), answer_of(run.config)
-        assert genotype is not None
-        assert answer is not None
-        one = Found(genotype, answer, run.config.strategy.name, run.result().samples)
-        rows.append((run.config.name, run.spec.seed, one.hits, len(one.planted), " ".join(genotype.values())))
+        one = Found.by(run)
+        assert one is not None
+        named = " ".join(one.genotype.values())
+        rows.append((run.config.name, run.spec.seed, one.hits, len(one.planted), named))
     return pd.DataFrame(rows, columns=["search", "seed", "found", "of", "genotype"])
 
 

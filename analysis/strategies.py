@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,7 @@ from analysis.multitask import spread
 from analysis.pareto import hypervolumes, trial_outcomes
 from analysis.recovery import confusion, recovery
 from analysis.spaces import common_space
-from analysis.strategy_recovery import found_along_the_way, recovery_along_the_way, recovery_tests
+from analysis.strategy_recovery import Points, found_along_the_way, recovery_along_the_way, recovery_tests
 from analysis.tables import write_table
 from analysis.trees import TreeAgreement, tree_agreement
 from atrc.comparison import SEARCH, incumbents, network_model
@@ -47,6 +48,7 @@ from searchspace import BMTASSpace, CPSpace, InputError, SearchSpace
 from strategies import STRATEGIES, OneShotStrategy
 
 __all__ = [
+    "Recovery",
     "StrategyComparison",
     "compare_strategies",
     "comparison_screen",
@@ -67,7 +69,23 @@ TOLERANCE = 0.1
 """Budgets that differ by more than this share of the largest are unequal."""
 
 
-@dataclass
+class Recovery(NamedTuple):
+    """What strategies found of what was planted.
+
+    Attributes:
+        table: See `analysis.recovery.recovery`; the best first.
+        points: See `analysis.strategy_recovery.recovery_along_the_way`.
+        tests: See `analysis.strategy_recovery.recovery_tests`, with ``p_holm``.
+        confusion: See `analysis.recovery.confusion`.
+    """
+
+    table: pd.DataFrame
+    points: pd.DataFrame
+    tests: pd.DataFrame
+    confusion: pd.DataFrame
+
+
+@dataclass(frozen=True)
 class StrategyComparison:
     """What `compare_strategies` made.
 
@@ -78,8 +96,7 @@ class StrategyComparison:
         notes: What a reader must know, one line each.
         tables: Name -> CSV file.
         figures: Name -> its files: PDF, PNG and SVG.
-        recovered: See `analysis.recovery.recovery`; None where the dataset names no answer.
-        recovery_tests: See `analysis.strategy_recovery.recovery_tests`, with ``p_holm``; likewise.
+        recovery: What each strategy found of what was planted; None where the dataset names no answer.
     """
 
     points: pd.DataFrame
@@ -88,8 +105,7 @@ class StrategyComparison:
     notes: list[str]
     tables: dict[str, Path] = field(default_factory=dict)
     figures: dict[str, tuple[Path, ...]] = field(default_factory=dict)
-    recovered: pd.DataFrame | None = None
-    recovery_tests: pd.DataFrame | None = None
+    recovery: Recovery | None = None
 
 
 def compare_strategies(
@@ -118,7 +134,8 @@ def compare_strategies(
             f"With {blocks} seeds the signed-rank test cannot give a p below {2 ** (1 - blocks):.3g}: "
             "it cannot call any pair different, whatever the results."
         )
-    made = StrategyComparison(points, table, tests, notes)
+    planted = found_along_the_way(config, folder)
+    made = StrategyComparison(points, table, tests, notes, recovery=_recovery(planted) if planted else None)
     for name, frame in (("points", points), ("table", table), ("tests", tests)):
         made.tables[name] = write_table(frame, out, name)
     warning = notes[0] if unequal and notes and notes[0].startswith("Unequal") else None
@@ -129,39 +146,36 @@ def compare_strategies(
         made.figures["ranks"] = save_figure(
             draw_ranks(pivot, dict(zip(found["strategy"], found["kind"], strict=True)), warning), out, "ranks"
         )
-    _recovery(made, config, folder, out)
+    if made.recovery is not None:
+        _write_recovery(made, made.recovery, out)
     if config.cost is not None:
         _costs(made, config, folder, out)
     return made
 
 
-def _recovery(made: StrategyComparison, config: Config, folder: Path, out: Path) -> None:
-    """What was found of what was planted, if anything was."""
-    points = found_along_the_way(config, folder)
-    if not points:
-        return
-    found = {label: of[1.0] for label, of in points.items()}
-    along, table, confused, tests = (
-        recovery_along_the_way(points),
+def _recovery(planted: Points) -> Recovery:
+    """What was found of what was planted."""
+    found = {label: of[1.0] for label, of in planted.items()}
+    tests = recovery_tests(found)
+    return Recovery(
         recovery(found).sort_values("share", ascending=False, ignore_index=True),
+        recovery_along_the_way(planted),
+        tests.assign(p_holm=holm(tests["p"].to_list())),
         confusion(found),
-        recovery_tests(found),
     )
-    tests = tests.assign(p_holm=holm(tests["p"].to_list()))
-    frames = {
-        "recovery": table,
-        "recovery_points": along,
-        "recovery_tests": tests,
-        "recovery_confusion": confused,
-    }
-    made.tables.update({name: write_table(frame, out, name) for name, frame in frames.items()})
+
+
+def _write_recovery(made: StrategyComparison, found: Recovery, out: Path) -> None:
+    """Its tables and figures."""
+    for name, frame in found._asdict().items():
+        file = "recovery" if name == "table" else f"recovery_{name}"
+        made.tables[file] = write_table(frame, out, file)
     figures = {
-        "recovery": draw_recovery(table),
-        "recovery_points": draw_recovery_against(along, "samples"),
-        "recovery_confusion": draw_confusion(confused),
+        "recovery": draw_recovery(found.table),
+        "recovery_points": draw_recovery_against(found.points, "samples"),
+        "recovery_confusion": draw_confusion(found.confusion),
     }
     made.figures.update({name: save_figure(figure, out, name) for name, figure in figures.items()})
-    made.recovered, made.recovery_tests = table, tests
 
 
 def _costs(made: StrategyComparison, config: Config, folder: Path, out: Path) -> None:
@@ -355,21 +369,23 @@ def comparison_screen(made: StrategyComparison) -> list[RenderableType]:
         f"{row['one']} and {row['other']} differ by {row['difference']:+.2f} (p = {row['p_holm']:.3f}, Holm)"
         for row in differ.to_dict("records")
     ] or [f"No two of the {len(made.table)} strategies differ at p < 0.05 (signed-rank test, Holm's correction)."]
-    return [table, *map(Text, lines), *_recovery_screen(made), *map(Text, made.notes)]
+    return [table, *map(Text, lines), *_recovery_screen(made.recovery), *map(Text, made.notes)]
 
 
-def _recovery_screen(made: StrategyComparison) -> list[RenderableType]:
-    if made.recovered is None or made.recovery_tests is None:
+def _recovery_screen(found: Recovery | None) -> list[RenderableType]:
+    if found is None:
         return []
     table = Table(title="Of the planted blocks", title_justify="left", box=None, pad_edge=False)
     for head in ("strategy", "found", "share", "95 % interval", "chance"):
         table.add_column(head, justify="left" if head == "strategy" else "right")
-    for row in made.recovered.to_dict("records"):
-        found = f"{row['found']} of {row['of']}"
+    for row in found.table.to_dict("records"):
+        blocks = f"{row['found']} of {row['of']}"
         percent = {name: f"{100 * row[name]:.0f}" for name in ("share", "low", "high", "chance")}
         interval = f"{percent['low']} .. {percent['high']} %"
-        table.add_row(Text(str(row["condition"])), found, f"{percent['share']} %", interval, f"{percent['chance']} %")
-    differ = made.recovery_tests[made.recovery_tests["p_holm"] < 0.05]
+        table.add_row(
+            Text(str(row["condition"])), blocks, f"{percent['share']} %", interval, f"{percent['chance']} %"
+        )
+    differ = found.tests[found.tests["p_holm"] < 0.05]
     lines = [
         f"{row['one']} and {row['other']} differ by {100 * row['difference']:+.0f} points of what they find "
         f"(p = {row['p_holm']:.2g}, permutation test, Holm)"
