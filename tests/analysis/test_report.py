@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from matplotlib import rcParams
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from analysis import Analysis, analyze
 from analysis.report import write_report
@@ -198,5 +198,5 @@ def test_a_link_unfolds_the_config_that_it_leads_to(page: Page) -> None:
     config = page.locator("details").first
     assert not config.evaluate("(e) => e.open")
     page.locator("#runs a", has_text="config 1").first.click()
-    page.wait_for_function("document.querySelector('details').open")
+    expect(config).to_have_attribute("open", "")
     assert re.search(r"name: \w+", config.inner_text())
