@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -83,6 +83,10 @@ class Dataset(ABC):
         Analyses compare with it what was found. Networks and strategies have no way to it.
         """
         return None
+
+    def remarks(self, index: int) -> Sequence[str]:
+        """What is allowed in the files of sample ``index`` but may not be meant; `atrc.data.check` shows it."""
+        return ()
 
     @abstractmethod
     def __len__(self) -> int: ...

@@ -26,17 +26,21 @@ _KEY = "atrc"
 
 
 def hashed(facts: Any) -> str:
-    """Sixteen characters that change when the facts do, which must be JSON-ready."""
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    """Sixteen characters that change when the facts do: JSON-ready ones, or what says all in its ``repr``."""
+    return hashlib.sha256(json.dumps(facts, default=repr).encode()).hexdigest()[:16]
 
 
-def fingerprint(file: Path) -> tuple[str, int, int] | None:
-    """Name, bytes and modification time, which change when the content does; None for a file that is not there."""
+def fingerprint(file: Path) -> tuple[str, int, int, int] | None:
+    """Path, bytes and times of a file, which change when its content does; None for a file that is not there.
+
+    The last time is that of the last change of any kind: a file of the same name and size may have been put in its
+    place with the old modification time, as copying and unpacking keep it.
+    """
     try:
         facts = file.stat()
     except OSError:
         return None
-    return file.name, facts.st_size, facts.st_mtime_ns
+    return str(file.absolute()), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 
 
 def kept_map(path: Path, key: str, make: Callable[[], np.ndarray]) -> np.ndarray:

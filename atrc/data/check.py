@@ -107,9 +107,11 @@ def inspect_dataset(dataset: str, *, splits: Sequence[str] | None = None, **opti
         except InputError as error:
             problems.append(Problem(split, "", str(error)))
             continue
-        for sample, complaints in _walk(whole, open_with, list(tasks), f"{info.name}, {split}: checking"):
+        walk = _walk(whole, open_with, list(tasks), f"{info.name}, {split}: checking")
+        for index, (sample, complaints) in enumerate(walk):
             problems += [Problem(split, sample.id, complaint) for complaint in complaints]
             samples[split] += not complaints
+            problems += [Problem(split, sample.id, remark, "warning") for remark in whole.remarks(index)]
             if (other := found_in.setdefault(sample.id, split)) != split:
                 problems.append(Problem(split, sample.id, f"also in split {other!r}", "warning"))
             problems += _look_at(sample, split, tasks, tallies)
@@ -176,11 +178,11 @@ def _options_of(cls: type[Dataset]) -> set[str]:
 
 def _remark(label: np.ndarray, task: Task) -> str | None:
     """What is allowed but hardly meant: nothing labelled, or nothing but background."""
+    if not task.valid(label).any():
+        return "every pixel is ignored (255)" if task.fill == IGNORE else "no pixel has a value"
     if task.fill != IGNORE:
-        return None if label.any() else "no pixel has a value"
+        return None
     present = np.unique(label)
-    if (present == IGNORE).all():
-        return "every pixel is ignored (255)"
     if ((present == 0) | (present == IGNORE)).all():
         return "every labelled pixel is 0: all background, an empty label map?"
     return None

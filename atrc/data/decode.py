@@ -7,11 +7,20 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from searchspace.errors import InputError
 
-__all__ = ["LABEL_SUFFIXES", "UNREADABLE", "image_size", "read_image", "read_label", "read_matlab", "resize_image"]
+__all__ = [
+    "LABEL_SUFFIXES",
+    "UNREADABLE",
+    "image_size",
+    "orientation",
+    "read_image",
+    "read_label",
+    "read_matlab",
+    "resize_image",
+]
 
 T = TypeVar("T")
 
@@ -22,8 +31,17 @@ _DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})
 """Pillow modes with more than 8 bits, which it would clip to white when it makes them RGB."""
 
 
-def read_image(path: Path) -> np.ndarray:
+_ORIENTATION = 0x0112
+"""The EXIF tag of how a stored image is to be turned; 1 is not at all."""
+
+
+def read_image(path: Path, *, upright: bool = False) -> np.ndarray:
     """A photograph as ``(H, W, 3)`` uint8 RGB; grey and palette images are widened, transparency is dropped.
+
+    Args:
+        path: The file.
+        upright: Whether to turn the image as its EXIF tag says, as every viewer does. Otherwise its pixels come as
+            they are stored, and so do those of label files, which have no such tag.
 
     Raises:
         InputError: There is no such file, or it is no complete 8-bit image.
@@ -33,7 +51,7 @@ def read_image(path: Path) -> np.ndarray:
         with Image.open(path) as image:
             if image.mode in _DEEP_MODES:
                 raise ValueError(f"pixels of mode {image.mode}, expected 8 bits per channel")
-            return np.array(image.convert("RGB"))
+            return np.array((ImageOps.exif_transpose(image) if upright else image).convert("RGB"))
 
     return _guarded(path, "image", read)
 
@@ -44,6 +62,16 @@ def image_size(path: Path) -> tuple[int, int]:
     def read() -> tuple[int, int]:
         with Image.open(path) as image:
             return image.height, image.width
+
+    return _guarded(path, "image", read)
+
+
+def orientation(path: Path) -> int:
+    """How an image file says it is to be turned: its EXIF orientation, 1 to 8; 1 is upright, or not said."""
+
+    def read() -> int:
+        with Image.open(path) as image:
+            return int(image.getexif().get(_ORIENTATION, 1))
 
     return _guarded(path, "image", read)
 

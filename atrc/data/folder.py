@@ -122,14 +122,15 @@ class Folder(Dataset):
         labels = self.reader.labels(entry, self.tasks)
         return Sample(entry, self.reader.image(entry), labels)
 
+    def remarks(self, index: int) -> list[str]:
+        return self.reader.remarks(self.ids[index])
+
     @property
     def _title(self) -> str:
         return f"{self.info.name}, {self.split}"
 
     def _skip_bad(self) -> None:
-        # In the name, as in those of the arrays: what makes the same files give other labels.
-        rules = hashed([self.reader.exact, *(self.reader.rules[task].facts for task in self.tasks)])
-        folder = self.info.cache / f"{self.split}-readable-{rules}"
+        folder = self.info.cache / f"{self.split}-readable"
         self.skipped = sift(self.reader, self.ids, [IMAGE, *self.tasks], folder, self._title, skip_bad=True)
         self.ids = [entry for entry in self.ids if entry not in self.skipped]
 
@@ -145,13 +146,8 @@ class Folder(Dataset):
 
     def _cache_folder(self, name: str) -> Path:
         """Where array ``name`` of this split is kept; the name holds hashes of all that decides its content."""
-        if name == IMAGE:
-            files = [self.reader.image_file(entry) for entry in self.ids]
-            facts: Any = "exact" if self.reader.exact else None
-        else:
-            files = [self.reader.label_file(entry, name) for entry in self.ids]
-            facts = self.reader.rules[name].facts
-        rule = hashed([_VERSION, facts, self.info.size, self.ids])
+        files = [file for entry in self.ids for file in self.reader.files(entry, name)]
+        rule = hashed([_VERSION, self.reader.facts(name), self.ids])
         content = hashed([fingerprint(file) for file in files])
         return self.info.cache / f"{self.split}-{name}-{rule}-{content}"
 

@@ -169,6 +169,9 @@ class _Reader:
         self.cache = cache
         self.labellers = {task: TASKS[task](**facts) for task, facts in _TASKS.items()}
 
+    def facts(self, part: str) -> list[Any]:
+        return [_VERSION, _TASKS.get(part)]
+
     def files(self, entry: str, part: str) -> list[Path]:
         image = self.root / _IMAGES.format(id=entry)
         if part == IMAGE:
@@ -217,5 +220,5 @@ class _Reader:
 
         if self.cache is None or not _LABELS[task].kept:
             return make()
-        key = hashed([_VERSION, *map(fingerprint, files)])
+        key = hashed([self.facts(task), *map(fingerprint, files)])
         return kept_map(self.cache / task / f"{entry}.png", key, make)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from atrc.data.complaints import check_label, expect_size, named, no_root, times
-from atrc.data.decode import LABEL_SUFFIXES, image_size, read_image, read_label, resize_image
+from atrc.data.decode import LABEL_SUFFIXES, image_size, orientation, read_image, read_label, resize_image
 from atrc.data.derive import boundaries, class_map, looked_up, measured_map, positives, resize_any
 from atrc.data.resample import resize_nearest
 from atrc.data.sift import IMAGE
@@ -75,12 +75,14 @@ class LabelRule:
     Attributes:
         task: Checks the values.
         spec: What the YAML says.
+        options: Arguments of the task's class.
         lookup: The lookup table, if there is one.
         source: The rule of the task that this one is made from, if it is.
     """
 
     task: Task
     spec: LabelSpec
+    options: Mapping[str, Any]
     lookup: Mapping[int, int] | None = None
     source: LabelRule | None = None
 
@@ -96,9 +98,10 @@ class LabelRule:
 
     @property
     def facts(self) -> list[Any]:
-        """All that decides what label a file gives; JSON-ready."""
+        """All that decides what label a file gives, and whether the task takes it."""
         own = self.spec.model_dump(exclude={"options", "classes", "lookup"})
-        return [own, sorted((self.lookup or {}).items()), self.source.facts if self.source is not None else None]
+        table = sorted((self.lookup or {}).items())
+        return [own, dict(self.options), table, self.source.facts if self.source is not None else None]
 
     def from_values(self, values: np.ndarray) -> np.ndarray:
         """The label of a file's values at the file's size; with `boundaries`, what they are to be found in."""
@@ -168,6 +171,11 @@ class FolderReader:
         """Where the file is that the label of id ``entry`` comes from."""
         return self.root / self.rules[task].pattern.format(id=entry)
 
+    def facts(self, part: str) -> list[Any]:
+        """All that decides what the files of a part give, and whether they are refused; without the files."""
+        image = [self.spec.images, self.exact, self.size]
+        return image if part == IMAGE else [*image, self.rules[part].facts]
+
     def files(self, entry: str, part: str) -> list[Path]:
         """All files that a part of id ``entry`` depends on: the image, or a task's label."""
         image = self.image_file(entry)
@@ -191,6 +199,20 @@ class FolderReader:
                 "set the dataset's size, [height, width], to have all resampled"
             )
         return resize_image(image, self.size)
+
+    def remarks(self, entry: str) -> list[str]:
+        """What is odd about the files of id ``entry`` that can be read; nothing about those that cannot."""
+        file = self.image_file(entry)
+        try:
+            turn = orientation(file)
+        except InputError:
+            return []
+        if turn == 1:
+            return []
+        return [
+            f"{file}: its EXIF tag says that viewers turn it (orientation {turn}); image and labels are read as they "
+            "are stored, so a label that was drawn on the turned image does not lie on it"
+        ]
 
     def labels(self, entry: str, tasks: Iterable[str]) -> dict[str, np.ndarray]:
         """Task name -> ``(H, W)`` or ``(H, W, C)``, see `atrc.data.Sample`.
@@ -238,7 +260,7 @@ class FolderReader:
             except ValueError as error:
                 raise InputError(f"{self.root / spec.lookup.json_file}: {spec.lookup.key!r}: {error}") from None  # type: ignore[union-attr]
         source = self._rule(spec.source) if spec.source is not None else None
-        rule = LabelRule(task, spec, lookup, source)
+        rule = LabelRule(task, spec, self._options[name], lookup, source)
         self._check_kind(name, rule)
         return rule
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -28,6 +28,9 @@ _VERSION = 1
 
 class Reader(Protocol):
     """Reads the parts of samples from files."""
+
+    def facts(self, part: str) -> Any:
+        """All that decides what the files of a part give, and whether they are refused; without the files."""
 
     def files(self, entry: str, part: str) -> Sequence[Path]:
         """All files that a part of sample ``entry`` depends on."""
@@ -113,7 +116,8 @@ def _refuse(bad: Mapping[str, str], title: str) -> None:
 
 
 def _key(reader: Reader, ids: Sequence[str], part: str) -> str:
-    return hashed([_VERSION, [[entry, *map(fingerprint, reader.files(entry, part))] for entry in ids]])
+    files = [[entry, *map(fingerprint, reader.files(entry, part))] for entry in ids]
+    return hashed([_VERSION, reader.facts(part), files])
 
 
 def _recalled(path: Path) -> dict[str, str] | None:

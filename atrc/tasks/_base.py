@@ -125,6 +125,20 @@ class Task(ABC):
         """The label after a horizontal flip: ``(H, W)`` or ``(H, W, C)``."""
         return label[:, ::-1]
 
+    def valid(self, label: np.ndarray) -> np.ndarray:
+        """The pixels that count, ``(H, W)`` bool.
+
+        Unless a task says otherwise these are, of a class map, all but 255; of a measured map, the finite ones that
+        are not `fill`.
+
+        Args:
+            label: ``(H, W)`` or ``(H, W, C)``, as a dataset gives it.
+        """
+        channels = label if label.ndim == 3 else label[..., None]
+        if self.fill == IGNORE:
+            return np.asarray((channels != IGNORE).all(-1))
+        return np.asarray(np.isfinite(channels).all(-1) & (channels != self.fill).any(-1))
+
     def check_label(self, label: np.ndarray) -> str | None:
         """What is wrong with a label's shape or values, in a few words, or None.
 

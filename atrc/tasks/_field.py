@@ -76,6 +76,10 @@ class Field(Task):
         picture = colormaps["RdBu_r"]((np.where(valid, value, 0).clip(-3, 3) + 3) / 6, bytes=True)[..., :3]
         return np.where(valid[..., None], picture, 0).astype(np.uint8)
 
+    def valid(self, label: np.ndarray) -> np.ndarray:
+        """The pixels that have a number, ``(H, W)`` bool."""
+        return np.asarray(np.isfinite(label[..., 0]))
+
     def check_label(self, label: np.ndarray) -> str | None:
         if label.ndim != 3 or label.shape[2] != 2 or not np.issubdtype(label.dtype, np.floating):
             return f"it is {label.dtype} of shape {label.shape}, expected floating-point numbers (H, W, 2)"

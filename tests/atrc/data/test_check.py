@@ -60,6 +60,17 @@ def test_a_clean_dataset_has_no_problems(root: Path) -> None:
     assert (depth["mean"], depth["minimum"], depth["maximum"], depth["labelled"]) == (2, 2, 2, 1)
 
 
+def test_a_photograph_that_viewers_turn_is_named(root: Path) -> None:
+    """Labels are drawn on what is seen, and image files are read as they are stored."""
+    with Image.open(root / "images" / "b.jpg") as image:
+        exif = image.getexif()
+        exif[0x0112] = 3
+        image.save(root / "images" / "b.jpg", exif=exif)
+    (problem,) = check_dataset("folder", root=root, spec=SPEC)
+    assert (problem.split, problem.id, problem.severity) == ("train", "b", "warning")
+    assert "orientation 3" in problem.message
+
+
 def test_every_bad_file_is_named_and_nothing_stops(root: Path) -> None:
     content = (root / "images" / "a.jpg").read_bytes()
     (root / "images" / "a.jpg").write_bytes(content[:-80])

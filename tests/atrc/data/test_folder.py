@@ -14,8 +14,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from atrc.data import Folder
+from atrc import tasks as kinds
+from atrc.data import Dataset, DatasetInfo, Folder, Sample
 from atrc.data.derive import boundaries, class_map, looked_up, measured_map, positives, resize_any
+from atrc.data.labelled import refuse_unlabelled
 from atrc.data.spec import load_spec, shipped_specs
 from atrc.tasks import IGNORE
 from searchspace.errors import InputError, UnknownNameError
@@ -375,6 +377,83 @@ def test_cache_follows_the_files_and_the_spec(pack: Path) -> None:
     assert (swapped.labels["human_parts"] == 2).all()
     assert open_pack(pack, spec=changed("exclude", [])).ids == ["a", "b", "c"]
     assert len(open_pack(pack)[0].labels) == 4
+
+
+def test_the_cache_knows_the_classes_that_labels_were_checked_by(pack: Path) -> None:
+    open_pack(pack)
+    with pytest.raises(InputError, match=r"classes are 0\.\.2"):
+        open_pack(pack, spec=changed("tasks.semseg.classes", 3))
+    readable = open_pack(pack, skip_bad=True).ids
+    assert readable == ["a", "c"]
+    with pytest.raises(InputError, match=r"classes are 0\.\.1"):  # also a verdict was reached by other classes
+        open_pack(pack, spec=changed("tasks.semseg.classes", 2), skip_bad=True)
+
+
+def test_the_cache_tells_other_photographs_of_equal_names_apart(pack: Path) -> None:
+    """Of equal size and modification time too, as unpacking gives them: in the place of the old, or beside them."""
+    for folder in ("images", "others"):
+        (pack / folder).mkdir(exist_ok=True)
+        for name in "ac":
+            array = np.full((17, 23, 3), 10 if folder == "images" else 200, np.uint8)
+            Image.fromarray(array).save(pack / folder / f"{name}.bmp")
+            os.utime(pack / folder / f"{name}.bmp", ns=(1, 1))
+    old = changed("images", "images/{id}.bmp")
+    assert (open_pack(pack, spec=old)[0].image == 10).all()
+    assert (open_pack(pack, spec=changed("images", "others/{id}.bmp"))[0].image == 200).all()
+    (pack / "images").rename(pack / "gone")
+    (pack / "others").rename(pack / "images")
+    assert (open_pack(pack, spec=old)[0].image == 200).all()
+    for name in "ac":
+        os.replace(pack / "gone" / f"{name}.bmp", pack / "images" / f"{name}.bmp")
+    assert (open_pack(pack, spec=old)[0].image == 10).all()
+
+
+def test_a_photograph_of_another_size_is_refused_though_its_label_is_kept(pack: Path) -> None:
+    spec = {**SPEC, "resample": True}
+    open_pack(pack, spec=spec)
+    Image.fromarray(np.zeros((34, 46, 3), np.uint8)).save(pack / "images" / "c.png")
+    with pytest.raises(InputError, match="label is 17 x 23, but its image"):
+        open_pack(pack, spec=spec)
+
+
+def test_a_split_without_a_valid_pixel_of_a_task_is_refused() -> None:
+    class Maps(Dataset):
+        info = DatasetInfo("maps", {}, (2, 2))
+
+        def __init__(self, **labels: list[np.ndarray]) -> None:
+            self.labels = labels
+
+        @classmethod
+        def describe(cls, **options: Any) -> DatasetInfo:
+            return cls.info
+
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, index: int) -> Sample:
+            return Sample(
+                "", np.zeros((2, 2, 3), np.uint8), {name: maps[index] for name, maps in self.labels.items()}
+            )
+
+    def one(value: float, kind: type[np.generic], channels: tuple[int, ...] = ()) -> list[np.ndarray]:
+        """The first map has no valid pixel, the second has one."""
+        empty = np.full((2, 2, *channels), value, kind)
+        some = empty.copy()
+        some[1, 1] = 1
+        return [empty, some]
+
+    labels = {
+        "semseg": one(255, np.uint8),
+        "depth": one(0, np.float32),
+        "normals": one(0, np.float32, (3,)),
+        "a": one(np.nan, np.float32, (2,)),
+    }
+    tasks = {name: kinds.TASKS[name](**({"classes": 3} if name == "semseg" else {})) for name in labels}
+    refuse_unlabelled(Maps(**labels), tasks, "val")
+    for name in labels:
+        lacking = {**labels, name: [labels[name][0]] * 2}
+        with pytest.raises(InputError, match=f"none of the 2 samples of split 'val' has a valid pixel of {name},"):
+            refuse_unlabelled(Maps(**lacking), tasks, "val")
 
 
 def test_an_image_only_folder_needs_no_labels(pack: Path) -> None:
