@@ -15,6 +15,7 @@ import numpy as np
 from atrc.backbones import BACKBONES, Backbone, BranchedBackbone, LoadReport, load_weights
 from atrc.config import Config
 from atrc.data import DATASETS, Dataset, DatasetInfo
+from atrc.data.labelled import refuse_unlabelled
 from atrc.distillation import DISTILLATIONS, Distillation
 from atrc.heads import HEADS
 from atrc.necks import NECKS
@@ -52,6 +53,7 @@ __all__ = [
     "fit_tasks",
     "import_plugins",
     "model_genotype",
+    "open_splits",
     "supernet_of",
 ]
 
@@ -106,6 +108,18 @@ def build_dataset(config: Config, split: str, tasks: Iterable[str] | None = None
     names = list(config.tasks if tasks is None else tasks)
     dataset: Dataset = DATASETS.create(config.dataset.name, config.dataset.options, split, names)
     return dataset
+
+
+def open_splits(config: Config, tasks: Mapping[str, Task]) -> tuple[Dataset, Dataset]:
+    """The training and the validation split, both, so that one that cannot be used shows before the training.
+
+    Raises:
+        InputError: A split cannot be read, or has no valid pixel of a task.
+    """
+    train, validation = (build_dataset(config, split, tasks) for split in ("train", "val"))
+    refuse_unlabelled(train, tasks, "train")
+    refuse_unlabelled(validation, tasks, "val")
+    return train, validation
 
 
 def build_tasks(config: Config, info: DatasetInfo) -> dict[str, Task]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +156,8 @@ def _best_so_far(lines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, Mapp
     best: tuple[float, float] | None = None
     choices: Mapping[str, str] = {}
     for line in lines:
+        if line["score"] is None or math.isnan(line["score"]):  # a trial that failed is no best one
+            continue
         value = (line["budget"], line["score"])
         if best is None or value > best:
             best, choices = value, line["genotype"]

@@ -21,13 +21,13 @@ import torch
 
 from atrc.build import (
     build_backbone,
-    build_dataset,
     build_search_network,
     build_space,
     build_tasks,
     describe_dataset,
     import_plugins,
     model_genotype,
+    open_splits,
 )
 from atrc.config import Config, Named, config_value
 from atrc.engines import Processes
@@ -194,8 +194,7 @@ def _open_data(planned: Sequence[Planned]) -> None:
         if wanted not in opened:
             opened.append(wanted)
             import_plugins(config)
-            for split in ("train", "val"):
-                build_dataset(config, split)
+            open_splits(config, build_tasks(config, describe_dataset(config)))
 
 
 def create_missing(planned: Sequence[Planned]) -> list[RunDirectory]:

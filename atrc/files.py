@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +15,7 @@ from searchspace.errors import InputError
 
 __all__ = [
     "cache_root",
+    "json_text",
     "naming_what_cannot_be_written",
     "sync",
     "umask",
@@ -75,8 +77,26 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Writes JSON that a person can read."""
-    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    """Writes JSON that a person can read; see `json_text`."""
+    write_text(path, json_text(data, indent=2) + "\n")
+
+
+def json_text(data: Any, indent: int | None = None) -> str:
+    """Mappings, sequences and plain values as JSON, in which a number that is not finite is null.
+
+    JSON knows no NaN, and other programs refuse a file that holds one.
+    """
+    return json.dumps(_finite(data), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if isinstance(data, Mapping):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return data
 
 
 def sync(path: Path) -> None:

@@ -7,31 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from atrc.data import Batch, Normalize, Sample, View, collate
+from atrc.data import Batch, Normalize, Sample, View, collate, decode
 from atrc.files import writing
 from atrc.tasks import Task
 from atrc.training import Learner, as_label, decode_predictions
-from searchspace import InputError
 
 __all__ = ["draw_maps", "fitted_batch", "predict_image", "read_image", "save_drawings"]
 
 
 def read_image(path: Path) -> np.ndarray:
-    """An image file as ``(H, W, 3)`` uint8.
-
-    Raises:
-        InputError: Missing or unreadable; the message names the file.
-    """
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except FileNotFoundError:
-        raise InputError(f"image {path} does not exist") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise InputError(f"image {path} cannot be read: {str(error)[:100]}") from None
+    """A photograph as ``(H, W, 3)`` uint8, turned as its EXIF tag says; see `atrc.data.decode.read_image`."""
+    return decode.read_image(path, upright=True)
 
 
 @torch.no_grad()

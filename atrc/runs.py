@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -32,7 +33,7 @@ import torch
 
 from atrc.config import Config, parse_config, upgrade_run_config
 from atrc.data.cache import atomic_folder
-from atrc.files import write_json, write_text
+from atrc.files import json_text, write_json, write_text
 from searchspace import Genotype, InputError, load_genotype
 from searchspace.calls import call_with_options
 
@@ -66,8 +67,8 @@ class Result:
     """What a finished run came to.
 
     Attributes:
-        metrics: Task -> metric on the validation split, in the task's unit. For a search: of the supernet at its
-            argmax genotype; nothing where a search trained no supernet.
+        metrics: Task -> metric on the validation split, in the task's unit; NaN where it has none. For a search: of
+            the supernet at its argmax genotype; nothing where a search trained no supernet.
         steps: Optimiser steps; trials, of a multi-trial search.
         samples: Images that learning took, each counted each time it passed through a network: in training, and for
             a search's sake on held-out images, in second stages and for batch-norm statistics.
@@ -181,6 +182,9 @@ class RunDirectory:
         if data.pop("format", None) != RESULT_FORMAT:
             raise InputError(f"{path} is not a result of this version: its 'format' is not {RESULT_FORMAT!r}")
         data.pop("finished", None)
+        metrics = data.get("metrics")
+        if isinstance(metrics, dict):
+            data["metrics"] = {task: math.nan if value is None else value for task, value in metrics.items()}
         return call_with_options(str(path), Result, data)
 
     def write_genotype(self, genotype: Genotype) -> None:
@@ -196,7 +200,7 @@ class RunDirectory:
     def append(self, name: str, line: Mapping[str, Any]) -> None:
         """Adds a line to ``name`` (metrics.jsonl, architecture.jsonl)."""
         with (self.path / name).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json_text(line) + "\n")
         self._tell(name.removesuffix(".jsonl"), line)
 
     @contextmanager
@@ -229,7 +233,7 @@ class RunDirectory:
         """Drops the lines of JSONL files after ``step``, which a resumed run will write again."""
         for name in names:
             if (self.path / name).exists():
-                kept = [json.dumps(line) for line in self.lines(name) if line["step"] <= step]
+                kept = [json_text(line) for line in self.lines(name) if line["step"] <= step]
                 write_text(self.path / name, "".join(line + "\n" for line in kept))
 
 

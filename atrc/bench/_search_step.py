@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from atrc.bench._base import BENCHMARKS, Case, Setting
 from atrc.build import build_dataset, build_search_network, build_tasks, cp_space, describe_dataset, fit_tasks
 from atrc.config import Config, load_config
 from atrc.data import BatchLoader
+from atrc.files import json_text
 from atrc.training.augmentation import training_transform
 from atrc.training.checkpoint import save_checkpoint
 from atrc.training.learner import SearchLearner
@@ -111,7 +111,7 @@ class TimedSearch:
 
     def log(self) -> None:
         with (Path(self._folder.name) / "architecture.jsonl").open("a") as file:
-            file.write(json.dumps(self._learner.strategy.report()))
+            file.write(json_text(self._learner.strategy.report()))
 
     def checkpoint(self) -> None:
         save_checkpoint(Path(self._folder.name), {"search": self._search.state_dict()})

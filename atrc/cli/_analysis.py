@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ from rich.text import Text
 from atrc.build import build_dataset, describe_dataset
 from atrc.cli._app import Json, Quiet, RunsArgument, app, console
 from atrc.config import Config
+from atrc.files import json_text
 from atrc.predict import read_image
 from atrc.runs import RunDirectory, find_runs
 from atrc.training import load_learner, pick_device
@@ -93,7 +93,7 @@ def importance(
         for path, table in given.items()
     }
     if json_:
-        typer.echo(json.dumps([{"run": path, **row} for path, rows in tables.items() for row in rows], indent=2))
+        typer.echo(json_text([{"run": path, **row} for path, rows in tables.items() for row in rows], indent=2))
         return
     for path, rows in tables.items():
         drawn = Table(title=Text(path), box=None, pad_edge=False, title_justify="left")

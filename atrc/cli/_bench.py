@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,7 @@ from rich.table import Table
 
 from atrc.bench import BENCHMARKS, Setting, measure, profiled
 from atrc.cli._app import app, console
-from atrc.files import write_json
+from atrc.files import json_text, write_json
 from atrc.runs import environment
 from atrc.training import pick_device
 from atrc.training.allocator import keep_memory
@@ -67,7 +66,7 @@ def bench(
         "results": found,
     }
     if as_json:
-        typer.echo(json.dumps(report, indent=2))
+        typer.echo(json_text(report, indent=2))
     if out is not None:
         write_json(out, report)
     if figure is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +13,7 @@ from rich.table import Table
 from atrc.boundary_files import count_pairs, pair_files
 from atrc.cli._app import Json, Quiet, app, console
 from atrc.data.reader import read_ids
-from atrc.files import naming_what_cannot_be_written, write_text
+from atrc.files import json_text, naming_what_cannot_be_written, write_text
 from atrc.metrics import BoundaryCounts, BoundaryF, BoundaryScores, boundary_scores
 from searchspace import InputError
 
@@ -85,7 +84,7 @@ def boundaries(
     scores = boundary_scores(counts, metric.thresholds)
     if json_:
         setting = {"images": len(pairs), "max_distance": max_distance, "thresholds": thresholds}
-        typer.echo(json.dumps(setting | scores._asdict(), indent=2))
+        typer.echo(json_text(setting | scores._asdict(), indent=2))
         return
     _show(len(pairs), scores)
     for option, path in outputs.items():

@@ -13,7 +13,7 @@ from atrc.build import build_dataset, build_tasks, describe_dataset, import_plug
 from atrc.cli._app import ConfigArgument, DataFolder, Json, OverrideOption, SkipBad, app, console, read_config
 from atrc.data.check import inspect_dataset
 from atrc.data.preview import contact_sheet
-from atrc.files import writing
+from atrc.files import json_text, writing
 from searchspace import InputError
 
 __all__: list[str] = []
@@ -59,7 +59,7 @@ def check(
         problems = [
             {"split": p.split, "id": p.id, "severity": p.severity, "message": p.message} for p in report.problems
         ]
-        console.print_json(json.dumps({"samples": dict(report.samples), "problems": problems}))
+        console.print_json(json_text({"samples": dict(report.samples), "problems": problems}))
     else:
         table = Table("split", "task", "class", "share of labelled pixels", "samples", box=None, pad_edge=False)
         for row in json.loads(report.statistics.to_json(orient="records")):  # where what is missing is None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from rich.console import Console
 from rich.table import Table
 
@@ -13,6 +11,7 @@ from atrc.config import load_config, preset_names, variant_names, variant_summar
 from atrc.contexts import CONTEXTS
 from atrc.data import DATASETS
 from atrc.distillation import DISTILLATIONS
+from atrc.files import json_text
 from atrc.heads import HEADS
 from atrc.measures import MEASURES
 from atrc.necks import NECKS
@@ -60,7 +59,7 @@ def strategies(json_: Json = False) -> None:
         for name, entry in sorted(STRATEGIES.items(), key=lambda item: (item[1].kind == "multi-trial", item[0]))
     ]
     if json_:
-        console.print_json(json.dumps(rows))
+        console.print_json(json_text(rows))
         return
     table = Table(box=None, pad_edge=False)
     for head in ("strategy", "kind", "cost", "what it does", "source"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ from atrc.cli._app import (
     read_config,
     show_skipped,
 )
+from atrc.files import json_text
 from atrc.predict import draw_maps, predict_image, read_image, save_drawings
 from atrc.runs import RunDirectory, find_runs
 from atrc.training import evaluate_split, load_learner, pick_device
@@ -65,7 +65,7 @@ def evaluate(
         metrics = evaluate_split(config, learner, dataset, device, save_predictions=folder, quiet=quiet)
         rows.append({"run": str(run.path), "split": split, "metrics": metrics, "skipped": dict(dataset.skipped)})
     if json_:
-        console.print_json(json.dumps(rows))
+        console.print_json(json_text(rows))
         return
     names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
     table = Table(Column("run", overflow="fold"), *names, box=None, pad_edge=False)
@@ -90,12 +90,13 @@ def predict(
     directory = RunDirectory.open(run)
     learner = load_learner(directory, pick_device(directory.config.device))
     size = describe_dataset(directory.config).size
-    pictures = {path: read_image(path) for path in images}  # all of them, before the first file is written
     stems = [path.stem for path in images]
     if len(set(stems)) != len(stems):
         raise InputError(f"two images share the name {max(stems, key=stems.count)!r}; predict them into two folders")
-    written: list[Path] = []
-    for path, image in tqdm(pictures.items(), desc="predict", unit="image", disable=quiet):
-        drawn = draw_maps(predict_image(learner, image, size), learner.tasks)
-        written += save_drawings(drawn, out, path.stem)
-    console.print(f"{len(written)} maps of {len(images)} images in {out}")
+    for path in tqdm(images, desc="read", unit="image", disable=quiet):
+        read_image(path)  # one that cannot be read shows before the first file is written; none is held
+    written = 0
+    for path in tqdm(images, desc="predict", unit="image", disable=quiet):
+        drawn = draw_maps(predict_image(learner, read_image(path), size), learner.tasks)
+        written += len(list(save_drawings(drawn, out, path.stem)))
+    console.print(f"{written} maps of {len(images)} images in {out}")

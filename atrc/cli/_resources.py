@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from atrc.build import describe_dataset, import_plugins
 from atrc.cli._app import Json, OverrideOption, app, console, read_config
+from atrc.files import json_text
 from atrc.resource_table import ResourceRow, resource_rows, run_resources
 from atrc.resources import Resources
 from atrc.runs import RunDirectory
@@ -55,7 +55,7 @@ def resources(
         shape, name = wanted or describe_dataset(settings).size, f"{settings.name}: "
         rows = resource_rows(settings, shape)
     if json_:
-        console.print_json(json.dumps({"size": shape, "rows": [_plain(row) for row in rows]}))
+        console.print_json(json_text({"size": shape, "rows": [_plain(row) for row in rows]}))
     elif csv:
         import pandas as pd  # deferred: other commands start without it
 

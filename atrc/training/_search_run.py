@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from atrc.build import build_dataset, build_network, build_tasks, describe_dataset, fit_tasks
+from atrc.build import build_dataset, build_network, build_tasks, describe_dataset, fit_tasks, open_splits
 from atrc.config import Config
 from atrc.costs import network_costs
 from atrc.data import Batch, BatchLoader, Dataset, hold_out, skipped_samples
+from atrc.data.labelled import refuse_unlabelled
 from atrc.machine.stopping import Interrupted, Stop, stop_requests
 from atrc.measures import MEASURES
 from atrc.resources import count_multiply_adds, count_parameters
@@ -186,14 +187,13 @@ class _OneShotRun(_SearchRun):
         torch.manual_seed(run.spec.seed)
         self.learner = build_search_learner(run, strategy, device)
         self.tasks = self.learner.tasks
-        # both, so that a split that cannot be read is found before the training and not after it
-        self.whole, self.validation = (build_dataset(config, split, self.tasks) for split in ("train", "val"))
+        self.whole, self.validation = open_splits(config, self.tasks)
         if latest(run.checkpoints) is None:
             fit_tasks(self.tasks, self.whole)
         stage = strategy.second_stage()
         train, held_out = self.whole, None
         if strategy.data_use is not DataUse.SINGLE_LEVEL or stage is not None:
-            train, held_out = hold_out(self.whole, config.held_out)
+            train, held_out = _held_out(config, self.whole, self.tasks)
         self.scorer: InheritedScorer | None = None
         if stage is not None and held_out is not None:
             setting = Setting(config, run.spec.seed, device, self.tasks, train, held_out, stop)
@@ -364,8 +364,16 @@ def trial_setting(run: RunDirectory, device: torch.device, stop: Stop, tick: Any
     tasks = build_tasks(config, describe_dataset(config))
     whole = build_dataset(config, "train", tasks)
     fit_tasks(tasks, whole)
-    train, held_out = hold_out(whole, config.held_out)
+    train, held_out = _held_out(config, whole, tasks)
     return Setting(config, run.spec.seed, device, tasks, train, held_out, stop, tick)
+
+
+def _held_out(config: Config, whole: Dataset, tasks: Mapping[str, Task]) -> tuple[Dataset, Dataset]:
+    """The training images that weights learn from, and the others; each has labels of every task."""
+    train, held_out = hold_out(whole, config.held_out)
+    refuse_unlabelled(train, tasks, "train, without what is held out")
+    refuse_unlabelled(held_out, tasks, "train, held out")
+    return train, held_out
 
 
 def build_scorer(setting: Setting) -> Scorer:

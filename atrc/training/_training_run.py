@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from atrc.build import build_dataset, fit_tasks
+from atrc.build import fit_tasks, open_splits
 from atrc.data import BatchLoader, skipped_samples
 from atrc.machine.stopping import Interrupted, Stop, stop_requests
 from atrc.resources import count_multiply_adds, count_parameters
@@ -39,8 +39,7 @@ def execute_training(run: RunDirectory, device: torch.device, *, quiet: bool, po
     # Initialisation and dropout draw from torch's global generator, which is seeded here and saved in checkpoints.
     torch.manual_seed(run.spec.seed)
     learner = build_weight_learner(run, device)
-    # both, so that a split that cannot be read is found before the training and not after it
-    train, validation = (build_dataset(config, split, learner.tasks) for split in ("train", "val"))
+    train, validation = open_splits(config, learner.tasks)
     loader = BatchLoader(
         train,
         learner.tasks,

@@ -165,9 +165,13 @@ def trained(config: Config, tmp_path: Path) -> RunDirectory:
 
 
 def test_images_and_checkpoints_of_a_trained_run(atrc: Run, trained: RunDirectory, tmp_path: Path) -> None:
-    assert_refused(atrc("predict", trained.path, "gone.jpg"), "gone.jpg does not exist")
+    assert_refused(atrc("predict", trained.path, "gone.jpg"), "gone.jpg: no such file")
     (tmp_path / "text.jpg").write_text("no picture")
-    assert_refused(atrc("predict", trained.path, "text.jpg"), "text.jpg cannot be read")
+    Image.fromarray(np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16)).save(tmp_path / "deep.png")
+    Image.fromarray(np.zeros((15000, 13000), np.uint8)).save(tmp_path / "huge.png")
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "good.png")
+    for name, reason in (("text.jpg", "cannot identify"), ("deep.png", "mode I;16"), ("huge.png", "exceeds limit")):
+        assert_refused(atrc("predict", trained.path, "good.png", name), f"{name}: not readable as image", reason)
     assert not (tmp_path / "predictions").exists()
     assert_refused(atrc("importance", trained.path), "no run with context-pooling blocks", "baselines have none")
     assert_refused(atrc("attention", trained.path), "no context-pooling blocks")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,7 +63,30 @@ def test_train_evaluate_and_predict(atrc: Out, config_file: Path, tmp_path: Path
     names = sorted(path.name for path in (tmp_path / "maps").iterdir())
     assert names == [f"photo_{task}.png" for task in ("depth", "edge", "normals", "semseg")]
     assert all(Image.open(tmp_path / "maps" / name).size == (53, 75) for name in names)
+    _photographs(atrc, run, tmp_path)
     _importance_attention_and_report(atrc, run, tmp_path)
+
+
+def _photographs(atrc: Out, run: Path, folder: Path) -> None:
+    """They are turned as their camera says, and memory does not grow with their number."""
+    turned = Image.fromarray(np.zeros((40, 80, 3), np.uint8))
+    exif = turned.getexif()
+    exif[0x0112] = 6  # stored lying, shown standing
+    turned.save(folder / "turned.jpg", exif=exif)
+    atrc("predict", run, "turned.jpg", "-o", "turned", "-q")
+    assert {Image.open(path).size for path in (folder / "turned").iterdir()} == {(40, 80)}
+    names = [f"large{number}.png" for number in range(16)]
+    for name in names:
+        Image.fromarray(np.zeros((600, 600, 3), np.uint8)).save(folder / name)
+
+    def peak(photographs: list[str]) -> int:
+        tracemalloc.start()
+        atrc("predict", run, *photographs, "-o", f"of{len(photographs)}", "-q")
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    assert peak(names) < peak(names[:2]) + 5 * 600 * 600 * 3
 
 
 def _importance_attention_and_report(atrc: Out, run: Path, folder: Path) -> None:
