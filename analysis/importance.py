@@ -1,7 +1,9 @@
 """Permutation importance of context-pooling blocks (Sec. 4.4, Fig. 6).
 
-How much does a network lean on a block? The block's output is permuted over the whole held-out set, so that every
-image gets what the block computed for another one, and the metric of its target task drops.
+How much does a network lean on a block? The block's output is permuted over the whole held-out set, so that
+images get what the block computed for another one, and the metric of its target task drops. A permutation is drawn
+uniformly, as in the paper: on average it leaves one image its own output, of however many. Of very few images that is
+a large share (half of two), and the drop is too small by it.
 
 A block of row T reaches the prediction of task T only, and up to the ReLU of the row's fusion everything behind it is
 linear. So what every row holds before its ReLU, and the block outputs, are computed once and kept; for a permutation,
@@ -49,7 +51,7 @@ def block_importance(
 ) -> pd.DataFrame:
     """What permuting each block's output does to its target task.
 
-    All blocks are permuted by the same permutations, so that the dice do not tell them apart.
+    All blocks are permuted by the same permutations, so that no block is ahead by its draw.
 
     Args:
         blocks: Of a trained network.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+
 import pandas as pd
 
 from analysis.blocks import Blocks
@@ -12,9 +15,10 @@ from analysis.multitask import baselines
 from analysis.spaces import common_space
 from analysis.tables import write_table
 from atrc.build import build_dataset, import_plugins
-from atrc.data import eval_transform, evaluation_batches
+from atrc.data import content_hash, eval_transform, evaluation_batches
 from atrc.runs import RunDirectory
 from atrc.training import load_learner, pick_device
+from atrc.training.checkpoint import latest
 from searchspace import NONE, CPSpace, InputError
 
 __all__ = [
@@ -33,7 +37,8 @@ def measure_importance(
 ) -> pd.DataFrame:
     """Importance of the blocks of a run's network, of a search at its argmax genotype.
 
-    It is written to ``importance.csv`` of the run; where that was made in the same way, it is read instead.
+    It is written to ``importance.csv`` of the run. It is read from there where the file says that it was measured in
+    the same way, of the weights that the checkpoint holds now, on the data that the split holds now.
 
     Args:
         run: With a checkpoint.
@@ -43,13 +48,16 @@ def measure_importance(
         quiet: Likewise.
 
     Returns:
-        See `analysis.importance.block_importance`; with ``split`` and ``seed``.
+        See `analysis.importance.block_importance`; with ``split``, ``seed``, and hashes of what was measured:
+        ``weights`` of the checkpoint's file, ``data`` of the split (`atrc.data.content_hash`).
 
     Raises:
         InputError: The run has no checkpoint, or its network has no context-pooling blocks.
     """
+    import_plugins(run.config)
+    made = {"split": split, "seed": seed, "weights": _weights(run), "data": _data(run, split)}
     kept = kept_importance(run)
-    if kept is not None and kept["permutation"].nunique() == permutations and _made(kept) == (split, seed):
+    if kept is not None and kept["permutation"].nunique() == permutations and _measured(kept, made):
         return kept
     device = pick_device(run.config.device)
     learner = load_learner(run, device)
@@ -71,7 +79,7 @@ def measure_importance(
         device=device,
         autocast=learner.autocast,
         quiet=quiet,
-    ).assign(split=split, seed=seed)
+    ).assign(**made)
     write_table(found, run.path, NAME)
     return found
 
@@ -86,19 +94,44 @@ def has_blocks(run: RunDirectory) -> bool:
 
 
 def kept_importance(run: RunDirectory) -> pd.DataFrame | None:
-    """What was measured of a run, if anything was."""
+    """What was measured of a run, if anything was: not what was measured of weights that it has no more."""
     path = run.path / f"{NAME}.csv"
     if not path.exists():
         return None
     try:
         # "none" is a context type
-        return pd.read_csv(path, keep_default_na=False)
+        kept = pd.read_csv(path, keep_default_na=False, dtype={"weights": str, "data": str})
     except ValueError as error:
         raise InputError(f"{path} cannot be read as a table: {error}; remove it") from None
+    if "weights" in kept and not _measured(kept, {"weights": _weights(run)}):
+        return None
+    return kept
 
 
-def _made(kept: pd.DataFrame) -> tuple[str, int]:
-    return str(kept["split"].iloc[0]), int(kept["seed"].iloc[0])
+def _weights(run: RunDirectory) -> str | None:
+    """A hash of the newest checkpoint's file; None of a run that has none."""
+    checkpoint = latest(run.checkpoints)
+    if checkpoint is None:
+        return None
+    with checkpoint.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _data(run: RunDirectory, split: str) -> str | None:
+    """A hash of a split's content; None where it cannot be opened here."""
+    try:
+        return content_hash(build_dataset(run.config, split))
+    except InputError:
+        return None
+
+
+def _measured(kept: pd.DataFrame, made: Mapping[str, object]) -> bool:
+    """Whether kept numbers are of these; what is not to be had any more (None) cannot have changed.
+
+    An earlier version did not say which weights and data it measured: where they are there, it is measured anew.
+    """
+    known = {key: value for key, value in made.items() if value is not None}
+    return all(key in kept and (kept[key].astype(str) == str(value)).all() for key, value in known.items())
 
 
 def source_importance(runs: Runs, experiment: str, model: str = "retrain") -> pd.DataFrame:

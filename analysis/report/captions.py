@@ -93,8 +93,8 @@ CAPTIONS = {
     ),
     "importance": Caption(
         "What every source is worth to every target (Fig. 6)",
-        "How far Δm falls when the output of a block is permuted over the held-out images, so that every image gets "
-        "what was computed for another one. A block that is cut is worth exactly 0.",
+        "How far Δm falls when the output of a block is permuted over the held-out images, so that images get what "
+        "was computed for others. A block that is cut is worth exactly 0.",
     ),
     "importance_agreement": Caption(
         "Is the choice more reliable where it matters?",

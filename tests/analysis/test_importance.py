@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,12 @@ from analysis import correlate, load_runs
 from analysis.agreement import agreement
 from analysis.blocks import Blocks
 from analysis.importance import block_importance, permuted_metrics
-from analysis.source_importance import importance_against_agreement, measure_importance, source_importance
+from analysis.source_importance import (
+    importance_against_agreement,
+    kept_importance,
+    measure_importance,
+    source_importance,
+)
 from atrc.backbones import BACKBONES
 from atrc.data import Batch
 from atrc.distillation import NoDistillation
@@ -24,7 +30,7 @@ from atrc.experiment import create_train
 from atrc.network import Encoded, MultiTaskNetwork
 from atrc.supernets import ContextSearchNetwork, atrc_network
 from atrc.tasks import TASKS as TASK_TYPES
-from atrc.training import execute
+from atrc.training import Interrupted, execute
 from searchspace import CPSpace, InputError, block
 
 from .conftest import SINGLE, TASKS, Write, keep, of, write_baselines, write_search
@@ -238,11 +244,45 @@ train: {steps: 2, batch_size: 2}
     first = measure_importance(run, permutations=2, quiet=True)
     metrics = run.result().metrics
     assert dict(zip(first["target"], first["before"], strict=True)) == pytest.approx(metrics)
+    kept = (run.path / "importance.csv").stat().st_mtime_ns
+    pd.testing.assert_frame_equal(first, measure_importance(run, permutations=2, quiet=True), rtol=1e-9)
+    assert (run.path / "importance.csv").stat().st_mtime_ns == kept
     for path in run.checkpoints.iterdir():
         path.unlink()
     pd.testing.assert_frame_equal(first, measure_importance(run, permutations=2, quiet=True), rtol=1e-9)
     with pytest.raises(InputError, match="no checkpoint"):
         measure_importance(run, permutations=3, quiet=True)
+
+
+def test_what_was_measured_of_other_weights_or_data_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was stopped, looked at, and resumed; and a validation set whose files were replaced."""
+    from atrc.config import parse_config
+
+    monkeypatch.setenv("ATRC_CACHE", str(tmp_path / "cache"))
+    text = """
+name: tiny-test
+dataset: {name: rooms, size: [32, 48], train: 4, val: 3}
+tasks: [semseg, depth]
+backbone: {name: tiny, width: 0.25}
+train: {steps: 6, batch_size: 2, lr: 0.1}
+log_every: 2
+"""
+    (run,) = create_train(parse_config(text, "test"), ["all-global"], tmp_path / "exp")
+    with run.listening(lambda *_: signal.raise_signal(signal.SIGTERM)), pytest.raises(Interrupted):
+        execute(run, quiet=True)
+    assert not run.finished
+    early = measure_importance(run, permutations=2, quiet=True)
+    execute(run, quiet=True)
+    assert kept_importance(run) is None, "nor do tables read it"
+    late = measure_importance(run, permutations=2, quiet=True)
+    assert dict(zip(late["target"], late["before"], strict=True)) == pytest.approx(run.result().metrics)
+    assert (early["before"] != late["before"]).any()
+    (images,) = (tmp_path / "cache" / "rooms").glob("val*/**/image.npy")
+    np.save(images, 255 - np.load(images))
+    other = measure_importance(run, permutations=2, quiet=True)
+    assert (other["before"] != late["before"]).any()
 
 
 # -- correlation ----------------------------------------------------------------------------------------------------
