@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +16,8 @@ from analysis.multitask import baselines
 from analysis.spaces import common_space
 from analysis.tables import write_table
 from atrc.build import build_dataset, import_plugins
-from atrc.data import content_hash, eval_transform, evaluation_batches
+from atrc.data import content_hashes, eval_transform, evaluation_batches
+from atrc.data.cache import hashed
 from atrc.runs import RunDirectory
 from atrc.training import load_learner, pick_device
 from atrc.training.checkpoint import latest
@@ -49,13 +51,13 @@ def measure_importance(
 
     Returns:
         See `analysis.importance.block_importance`; with ``split``, ``seed``, and hashes of what was measured:
-        ``weights`` of the checkpoint's file, ``data`` of the split (`atrc.data.content_hash`).
+        ``weights`` of the checkpoint's file, ``data`` of the split (`atrc.data.content_hashes`).
 
     Raises:
         InputError: The run has no checkpoint, or its network has no context-pooling blocks.
     """
     import_plugins(run.config)
-    made = {"split": split, "seed": seed, "weights": _weights(run), "data": _data(run, split)}
+    made: dict[str, Any] = {"split": split, "seed": seed, "weights": _weights(run), "data": _data(run, split)}
     kept = kept_importance(run)
     if kept is not None and kept["permutation"].nunique() == permutations and _measured(kept, made):
         return kept
@@ -120,7 +122,7 @@ def _weights(run: RunDirectory) -> str | None:
 def _data(run: RunDirectory, split: str) -> str | None:
     """A hash of a split's content; None where it cannot be opened here."""
     try:
-        return content_hash(build_dataset(run.config, split))
+        return hashed(content_hashes(build_dataset(run.config, split)))
     except InputError:
         return None
 

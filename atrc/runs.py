@@ -77,6 +77,8 @@ class Result:
         multiply_adds: Of one validation image; for a search, of the network it found.
         peak_memory: Largest number of bytes in use during the run: of the process, or of the GPU; None where the
             system does not say.
+        data: What was learnt from and measured on: split -> ``"image"`` or task -> hash, see
+            `atrc.data.content_hashes`. Earlier versions did not say it.
         skipped: Samples that could not be read and were left out: split -> id -> what is wrong.
         trials: Trials of a search, failed and repeated ones and those of a second stage included.
         genotypes: Number of distinct genotypes that were scored.
@@ -92,6 +94,7 @@ class Result:
     parameters: int
     multiply_adds: int
     peak_memory: int | None = None
+    data: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     skipped: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     trials: int = 0
     genotypes: int = 0

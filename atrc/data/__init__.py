@@ -4,7 +4,7 @@ from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample, skipped_samp
 from atrc.data.answer import Answer, Need
 from atrc.data.batch import Batch, collate, image_windows
 from atrc.data.check import DatasetReport, Problem, check_dataset, inspect_dataset
-from atrc.data.content import content_hash
+from atrc.data.content import content_hashes
 from atrc.data.folder import Folder
 from atrc.data.loader import BatchLoader, evaluation_batches
 from atrc.data.nyud import NYUD
@@ -58,7 +58,7 @@ __all__ = [
     "check_dataset",
     "collate",
     "contact_sheet",
-    "content_hash",
+    "content_hashes",
     "eval_transform",
     "evaluation_batches",
     "hold_out",

@@ -1,4 +1,4 @@
-"""What a split holds, in sixteen characters: two runs can say whether they saw the same data."""
+"""What a split holds, in a few characters: runs can say whether they saw the same data."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import numpy as np
 
 from atrc.data._base import Dataset
 
-__all__ = ["content_hash"]
+__all__ = ["content_hashes"]
 
 
-def content_hash(dataset: Dataset, samples: int = 32) -> str:
-    """A hash of the number of samples, and of the ids, images and labels of some of them.
+def content_hashes(dataset: Dataset, samples: int = 32) -> dict[str, str]:
+    """Hashes of the images and of the labels of every task: ``"image"``, or the task's name -> 16 characters.
 
-    A change of a sample that is not among them is not seen, so this is a spot check; of small splits, of all there
-    is.
+    Each is of the number of samples, and of the ids and arrays of some. A change of a sample that is not among them
+    is not seen, so this is a spot check; of a small split, of all there is.
 
     Args:
         dataset: A split.
         samples: At most so many, evenly spaced, are read.
     """
-    found = hashlib.sha256(str(len(dataset)).encode())
+    found: dict[str, hashlib._Hash] = {}
     for index in np.linspace(0, len(dataset) - 1, min(len(dataset), samples)).round().astype(int):
         sample = dataset[int(index)]
-        found.update(sample.id.encode())
-        for name, array in (("image", sample.image), *sorted(sample.labels.items())):
-            found.update(f"{name} {array.dtype} {array.shape}".encode())
-            found.update(np.ascontiguousarray(array).data)
-    return found.hexdigest()[:16]
+        for name, array in {"image": sample.image, **sample.labels}.items():
+            part = found.setdefault(name, hashlib.sha256(str(len(dataset)).encode()))
+            part.update(f"{sample.id} {array.dtype} {array.shape}".encode())
+            part.update(np.ascontiguousarray(array).data)
+    return {name: part.hexdigest()[:16] for name, part in found.items()}

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from atrc.build import build_dataset, build_network, build_tasks, describe_dataset, fit_tasks, open_splits
 from atrc.config import Config
 from atrc.costs import network_costs
-from atrc.data import Batch, BatchLoader, Dataset, hold_out, skipped_samples
+from atrc.data import Batch, BatchLoader, Dataset, content_hashes, hold_out, skipped_samples
 from atrc.data.labelled import refuse_unlabelled
 from atrc.machine.stopping import Interrupted, Stop, stop_requests
 from atrc.measures import MEASURES
@@ -296,6 +296,7 @@ class _OneShotRun(_SearchRun):
             parameters=count_parameters(network) + self.learner.strategy.num_parameters(),
             multiply_adds=count_multiply_adds(network.derive(genotype), self.whole.info.size),
             peak_memory=peak_memory(self.device),
+            data={"train": content_hashes(self.whole), "val": content_hashes(self.validation)},
             skipped=skipped_samples(train=self.whole, val=self.validation),
             **_spent(search),
         )
@@ -353,6 +354,7 @@ class _TrialsRun(_SearchRun):
             parameters=count_parameters(network),
             multiply_adds=count_multiply_adds(network, self.train.info.size),
             peak_memory=peak_memory(self.device),
+            data={"train": content_hashes(build_dataset(self.config, "train", self.tasks))},
             skipped=skipped_samples(train=self.train),
             **_spent(search),
         )

@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from atrc.build import fit_tasks, open_splits
-from atrc.data import BatchLoader, skipped_samples
+from atrc.data import BatchLoader, content_hashes, skipped_samples
 from atrc.machine.stopping import Interrupted, Stop, stop_requests
 from atrc.resources import count_multiply_adds, count_parameters
 from atrc.runs import Result, RunDirectory
@@ -71,6 +71,7 @@ def execute_training(run: RunDirectory, device: torch.device, *, quiet: bool, po
         parameters=count_parameters(learner.network),
         multiply_adds=count_multiply_adds(learner.network, train.info.size),
         peak_memory=peak_memory(device),
+        data={"train": content_hashes(train), "val": content_hashes(validation)},
         skipped=skipped_samples(train=train, val=validation),
     )
     run.write_result(result)

@@ -9,8 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from atrc.build import build_dataset
 from atrc.config import Config
+from atrc.data import Subset, content_hashes
+from atrc.experiment import create_train
 from atrc.runs import Result, RunDirectory, RunSpec
+from atrc.training import execute
 
 
 def strict(text: str) -> object:
@@ -48,3 +52,19 @@ def test_a_result_of_an_earlier_version_that_holds_nan_is_read(run: RunDirectory
     path = run.path / "result.json"
     path.write_text(path.read_text().replace("null", "NaN", 1))
     assert math.isnan(run.result().metrics["semseg"])
+
+
+def test_a_result_says_what_was_learnt_from_and_measured_on(config: Config, tmp_path: Path) -> None:
+    """Equal hashes of the same files, also in a run of one task; others where they were replaced."""
+    config = config.model_copy(update={"train": config.train.model_copy(update={"steps": 1})})
+    several, single = create_train(config, ["multi", "single-depth"], tmp_path)
+    for run in (several, single):
+        execute(run, quiet=True)
+    first, alone = several.result().data, single.result().data
+    assert set(first) == {"train", "val"}
+    assert set(first["val"]) == {"image", *config.tasks}
+    for split in first:
+        assert {"image": first[split]["image"], "depth": first[split]["depth"]}.items() <= alone[split].items()
+    dataset = build_dataset(config, "val")
+    assert content_hashes(dataset) == first["val"]
+    assert content_hashes(Subset(dataset, range(len(dataset) - 1)))["image"] != first["val"]["image"]
