@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
+from analysis.recipes import Recipe, recipe
 from atrc.build import import_plugins
 from atrc.config import ships
 from atrc.runs import Result, RunDirectory, find_runs
@@ -75,6 +76,8 @@ class Runs:
         directories: ``path`` -> run directory.
         configs: ``experiment`` -> what commands take for its config: a preset, or the file in one of its runs.
         unfinished: Paths of the runs without a result.
+        seeds: ``experiment`` -> all seeds that its runs, unfinished ones too, and their configs name, sorted.
+        recipes: ``path`` -> what the run's numbers depend on beside the seed; see `analysis.recipes.recipe`.
     """
 
     frame: pd.DataFrame
@@ -83,6 +86,8 @@ class Runs:
     directories: Mapping[str, RunDirectory]
     configs: Mapping[str, str]
     unfinished: tuple[Path, ...] = ()
+    seeds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
 
     @property
     def experiments(self) -> list[str]:
@@ -155,7 +160,16 @@ def load_runs(paths: str | Path | Iterable[str | Path]) -> Runs:
         directories={str(run.path): run for run, _ in finished},
         configs={name: _config(run) for run, name in finished},
         unfinished=unfinished,
+        seeds=_seeds(zip(directories, names, strict=True)),
+        recipes={str(run.path): recipe(run) for run, _ in finished},
     )
+
+
+def _seeds(runs: Iterable[tuple[RunDirectory, str]]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, set[int]] = {}
+    for run, name in runs:
+        found.setdefault(name, set()).update((run.spec.seed, *run.config.seeds))
+    return {name: tuple(sorted(seeds)) for name, seeds in found.items()}
 
 
 def _config(run: RunDirectory) -> str:

@@ -14,15 +14,16 @@ first case, since Delta_m is linear in the metrics.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from analysis.load import SINGLE, Runs, TaskInfo
+from analysis.recipes import differing_keys
 from atrc.metrics.delta_m import delta_m
 
-__all__ = ["baselines", "gains", "missing_baselines", "spread", "summarize", "with_delta_m"]
+__all__ = ["baselines", "gains", "missing_baselines", "missing_seeds", "spread", "summarize", "with_delta_m"]
 
 Reference = Mapping[tuple[str, str, int], float]
 
@@ -98,7 +99,9 @@ def summarize(runs: Runs, *, paired: bool = False) -> pd.DataFrame:
     Returns:
         ``experiment``, ``model``, ``n`` (runs), ``TASK_mean`` and ``TASK_std`` in the task's unit, ``delta_m_mean``
         and ``delta_m_std`` in percent, ``parameters``, ``multiply_adds`` (means over runs), ``seconds_mean`` and
-        ``seconds_std`` of training. Every ``_std`` is the sample standard deviation over runs (see `spread`).
+        ``seconds_std`` of training; ``missing`` (seeds of the experiment of which the model has no finished run) and
+        ``differs`` (what its runs differ in beside the seed, see `analysis.recipes`), both as text, empty where there
+        is nothing to say. Every ``_std`` is the sample standard deviation over runs (see `spread`).
         For ``single``, costs are summed over tasks (missing unless every task has a run), ``n`` is the smallest
         number of runs that a task has, and Delta_m is 0 by definition, without a spread.
     """
@@ -108,12 +111,20 @@ def summarize(runs: Runs, *, paired: bool = False) -> pd.DataFrame:
         of = frame[frame["experiment"] == experiment]
         single = of[of["model"].str.startswith(SINGLE)]
         if not single.empty:
-            rows.append({"experiment": experiment, "model": "single", **_single_row(single, runs)})
+            rows.append({"experiment": experiment, "model": "single", **_single_row(single, runs, experiment)})
         others = of[~of["model"].str.startswith(SINGLE)]
         for model in dict.fromkeys(others["model"]):
-            row = _model_row(others[others["model"] == model], runs)
-            rows.append({"experiment": experiment, "model": model, **row})
+            of_model = others[others["model"] == model]
+            trust = {"missing": _numbers(missing_seeds(runs, experiment, model)), "differs": _unlike(of_model, runs)}
+            rows.append({"experiment": experiment, "model": model, **_model_row(of_model, runs), **trust})
     return pd.DataFrame(rows)
+
+
+def missing_seeds(runs: Runs, experiment: str, model: str) -> list[int]:
+    """Seeds of an experiment of which a model has no finished run."""
+    frame = runs.frame
+    there = set(frame[(frame["experiment"] == experiment) & (frame["model"] == model)]["seed"])
+    return [seed for seed in runs.seeds.get(experiment, ()) if seed not in there]
 
 
 def missing_baselines(runs: Runs, *, paired: bool = False) -> list[str]:
@@ -183,14 +194,26 @@ def _model_row(rows: pd.DataFrame, runs: Runs) -> dict[str, float]:
     return row | costs | _statistics("seconds", rows["seconds"])
 
 
-def _single_row(rows: pd.DataFrame, runs: Runs) -> dict[str, float]:
+def _numbers(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds))
+
+
+def _unlike(rows: pd.DataFrame, runs: Runs) -> str:
+    """The keys in which runs of one row differ."""
+    return ", ".join(differing_keys(runs.recipes[path] for path in rows["path"] if path in runs.recipes))
+
+
+def _single_row(rows: pd.DataFrame, runs: Runs, experiment: str) -> dict[str, float | str]:
     of_task = {task: rows[rows["model"] == f"{SINGLE}{task}"] for task in runs.tasks}
     complete = all(len(group) for group in of_task.values())
-    row: dict[str, float] = {"n": min((len(group) for group in of_task.values() if len(group)), default=0)}
+    row: dict[str, float | str] = {"n": min((len(group) for group in of_task.values() if len(group)), default=0)}
     for task, group in of_task.items():
         row |= _statistics(task, group[task])
     row |= {"delta_m_mean": 0.0 if complete else math.nan, "delta_m_std": math.nan}
     for name in ("parameters", "multiply_adds"):
         row[name] = sum(float(group[name].mean()) for group in of_task.values()) if complete else math.nan
+    lacking = {task: missing_seeds(runs, experiment, f"{SINGLE}{task}") for task in runs.tasks}
+    missing = "; ".join(f"{task}: {_numbers(seeds)}" for task, seeds in lacking.items() if seeds)
     by_seed = rows.groupby("seed")["seconds"].agg(["sum", "size"])
-    return row | _statistics("seconds", by_seed[by_seed["size"] == len(runs.tasks)]["sum"])
+    seconds = _statistics("seconds", by_seed[by_seed["size"] == len(runs.tasks)]["sum"])
+    return row | seconds | {"missing": missing, "differs": _unlike(rows, runs)}

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.load import SINGLE, Runs
-from analysis.multitask import missing_baselines
+from analysis.multitask import missing_baselines, missing_seeds
+from analysis.recipes import differing, of_any_model
 from analysis.spaces import space_found
+from atrc.runs import RunDirectory
 from searchspace import BMTASSpace, CPSpace
+from strategies import STRATEGIES, MultiTrialStrategy
 
 __all__ = ["notes"]
 
 NAMED = 3
+"""Unfinished runs that are named; the others are counted."""
+SHOWN = 6
+"""Keys, models or seeds that one note names."""
 
 
 def notes(runs: Runs, *, paired: bool = False) -> list[str]:
     """Everything that a reader of the tables should know before trusting them, most serious first."""
     found = [*_unfinished(runs.unfinished), *missing_baselines(runs, paired=paired)]
     for experiment in runs.experiments:
-        found += [*_missing_metrics(runs, experiment), *_budgets(runs, experiment), *_seeds(runs, experiment)]
+        found += [*_missing_metrics(runs, experiment), *_unlike(runs, experiment), *_budgets(runs, experiment)]
+        found += [*_missing_seeds(runs, experiment), *_seeds(runs, experiment)]
         found += [*_searches(runs, experiment), *_question(runs, experiment)]
     return found
 
@@ -34,11 +42,54 @@ def _missing_metrics(runs: Runs, experiment: str) -> list[str]:
     found = []
     for row in runs.frame[runs.frame["experiment"] == experiment].to_dict("records"):
         model = str(row["model"])
+        if row["kind"] == "search" and _by_trials(runs.directories[row["path"]]):
+            continue  # it trains no supernet, so there is nothing to measure
         expected = [model.removeprefix(SINGLE)] if model.startswith(SINGLE) else list(runs.tasks)
         lacking = [task for task in expected if task in runs.tasks and row[task] != row[task]]
         if lacking:
             found.append(f"{row['path']}: no metric of {', '.join(lacking)}; means of this model are missing")
     return found
+
+
+def _by_trials(search: RunDirectory) -> bool:
+    return issubclass(STRATEGIES[search.config.strategy.name], MultiTrialStrategy)
+
+
+def _unlike(runs: Runs, experiment: str) -> list[str]:
+    """What the runs of one model, or of models that are compared, differ in beside seed and model."""
+    frame = runs.frame[runs.frame["experiment"] == experiment]
+    found = []
+    for model, of in frame.groupby("model", sort=False):
+        seeds = [(f"seed {row['seed']}", runs.recipes[row["path"]]) for row in of.to_dict("records")]
+        if phrases := differing(seeds):
+            found.append(f"{experiment}: one mean holds runs of {model} that are not alike: {_listed(phrases)}")
+    rows = frame.to_dict("records")
+    trained = [(row["model"], runs.recipes[row["path"]]) for row in rows if row["kind"] != "search"]
+    problems = [(row["model"], of_any_model(runs.recipes[row["path"]])) for row in rows]
+    phrases = list(dict.fromkeys([*differing(trained), *differing(problems)]))
+    if phrases and frame["model"].nunique() > 1:
+        found.append(f"{experiment}: models that are compared were not made alike: {_listed(phrases)}")
+    return found
+
+
+def _listed(phrases: Sequence[str]) -> str:
+    more = f"; and {len(phrases) - SHOWN} more" if len(phrases) > SHOWN else ""
+    return "; ".join(phrases[:SHOWN]) + more
+
+
+def _missing_seeds(runs: Runs, experiment: str) -> list[str]:
+    """Models that lack seeds which others have: their means are of unequal seeds."""
+    models = dict.fromkeys(runs.frame[runs.frame["experiment"] == experiment]["model"])
+    lacking = {model: missing_seeds(runs, experiment, model) for model in models}
+    parts = [f"{model} lacks {_numbered('seed', seeds)}" for model, seeds in lacking.items() if seeds]
+    if not parts:
+        return []
+    return [f"{experiment}: means, and what is subtracted from them, are not of the same seeds: {_listed(parts)}"]
+
+
+def _numbered(noun: str, numbers: Sequence[int]) -> str:
+    listed = ", ".join(map(str, numbers[:SHOWN])) + (", ..." if len(numbers) > SHOWN else "")
+    return f"{noun}{'s' if len(numbers) > 1 else ''} {listed}"
 
 
 def _budgets(runs: Runs, experiment: str) -> list[str]:
@@ -66,7 +117,11 @@ def _searches(runs: Runs, experiment: str) -> list[str]:
         return [f"{experiment}: no finished search, so no genotypes; make some with: atrc search {name}"]
     space = space_found(runs, experiment)
     if not isinstance(space, CPSpace | BMTASSpace):
-        return [f"{experiment}: its genotypes are not all of one cp space, which the analysis of context types reads"]
+        names = ", ".join(repr(name) for name in dict.fromkeys(genotype.space for genotype in found.values()))
+        return [
+            f"{experiment}: the analysis of contexts needs genotypes of one space 'cp', and of trees those of one "
+            f"space 'bmtas'; these are of {names}"
+        ]
     remarks = []
     if isinstance(space, BMTASSpace):
         remarks.append(
