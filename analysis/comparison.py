@@ -91,8 +91,15 @@ def answers(comparisons: Sequence[Comparison], experiment: str) -> list[str]:
     """The sentences on one experiment, and what to think of their intervals."""
     of = [one for one in comparisons if one.experiment == experiment]
     intervals = [min(one.n_model, one.n_other) for one in of if not math.isnan(one.low)]
-    few = [f"With fewer than {FEW} runs on a side, these intervals are too narrow."]
-    return [one.sentence for one in of] + (few if intervals and min(intervals) < FEW else [])
+    remarks = []
+    if intervals and min(intervals) < FEW:
+        remarks.append(f"With fewer than {FEW} runs on a side, these intervals are too narrow.")
+    if len(intervals) > 1:
+        remarks.append(
+            f"The {len(intervals)} intervals are not corrected for their number: if nothing differed, one in 20 "
+            "would still leave out 0."
+        )
+    return [one.sentence for one in of] + remarks
 
 
 def as_frame(comparisons: list[Comparison]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from analysis.genotypes import search_groups
 from analysis.load import SINGLE, Runs
 from analysis.multitask import missing_baselines, missing_seeds
 from analysis.recipes import differing, of_any_model
@@ -13,7 +14,7 @@ from atrc.runs import RunDirectory
 from searchspace import BMTASSpace, CPSpace
 from strategies import STRATEGIES, MultiTrialStrategy
 
-__all__ = ["notes"]
+__all__ = ["notes", "unlike_conditions"]
 
 NAMED = 3
 """Unfinished runs that are named; the others are counted."""
@@ -69,6 +70,16 @@ def _unlike(runs: Runs, experiment: str) -> list[str]:
     phrases = list(dict.fromkeys([*differing(trained), *differing(problems)]))
     if phrases and frame["model"].nunique() > 1:
         found.append(f"{experiment}: models that are compared were not made alike: {_listed(phrases)}")
+    return found
+
+
+def unlike_conditions(runs: Runs, by: str) -> list[str]:
+    """Searches that one key of the config puts together, although they differ in others."""
+    found = []
+    for condition, paths in search_groups(runs, by).items():
+        names = dict(zip(runs.frame["path"], runs.frame["experiment"], strict=True))
+        if phrases := differing([(names[path], runs.recipes[path]) for path in paths]):
+            found.append(f"{condition}: it puts searches together that are not alike: {_listed(phrases)}")
     return found
 
 

@@ -45,7 +45,8 @@ from analysis.figures import (
 from analysis.genotypes import conditions, context_space, distances, matrices, proportions, with_consensus
 from analysis.load import Runs, load_runs
 from analysis.multitask import summarize, with_delta_m
-from analysis.notes import notes
+from analysis.notes import notes, unlike_conditions
+from analysis.power import power_of_runs
 from analysis.predictions import examples_table, prediction_examples
 from analysis.recovery import VARIED, Found, confusion, found_by_searches, important_blocks, recovery, with_planted
 from analysis.sampled import ranked_by_stage, sampled_against_retrained
@@ -162,7 +163,8 @@ def analyze(
     spaces = {experiment: space_found(runs, experiment) for experiment in runs.experiments}
     without_trees = [experiment for experiment, space in spaces.items() if not isinstance(space, BMTASSpace)]
     found = conditions(runs, by, without_trees)  # what is wrong with it stops before anything is written
-    analysis = Analysis(runs, Path(out), notes=notes(runs, paired=paired), paired=paired)
+    remarks = notes(runs, paired=paired) + (unlike_conditions(runs, by) if by else [])
+    analysis = Analysis(runs, Path(out), notes=remarks, paired=paired)
     analysis.add_table("runs", with_delta_m(runs, paired=paired))
     analysis.add_table("summary", summarize(runs, paired=paired))
     analysis.add_table("comparison", as_frame(compare(runs, paired=paired)))
@@ -219,6 +221,7 @@ def _performance(part: _Part) -> None:
     if len(costs) > 1:
         costs = costs[["model", "n", "delta_m_mean", "delta_m_std", "parameters", "multiply_adds"]]
         part.figure("resources", costs, lambda: draw_resources(costs))
+    part.table("power", power_of_runs(runs, experiment, paired=part.paired))
     sampled = sampled_against_retrained(runs, paired=part.paired)
     bars = sampled[sampled["experiment"] == experiment]
     part.figure("sampled", bars, lambda: draw_sampled(bars, runs.tasks))

@@ -1,4 +1,4 @@
-"""The summary of a set of runs for a terminal, as rich renderables.
+"""The summary of a set of runs, or of a comparison of strategies, for a terminal, as rich renderables.
 
 All text from runs (names, paths) goes through `rich.text.Text`, which reads no markup in it.
 """
@@ -23,6 +23,7 @@ from analysis.load import Runs
 from analysis.multitask import summarize
 from analysis.notes import notes
 from analysis.numbers import DASH, decimals, number, plus_minus
+from analysis.power import POWER_OF, power_of_runs, power_sentences
 from analysis.recovery import (
     found_by_searches,
     importance_sentences,
@@ -31,11 +32,13 @@ from analysis.recovery import (
     recovery_sentences,
     with_planted,
 )
+from analysis.significance import LEVEL
 from analysis.spaces import space_found
+from analysis.strategies import Recovery, StrategyComparison
 from analysis.trees import same_trees, tree_agreement
 from searchspace import BMTASSpace, CPSpace, Genotype, block
 
-__all__ = ["summary"]
+__all__ = ["comparison_screen", "summary"]
 
 
 def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
@@ -60,6 +63,8 @@ def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
         sentences = answers(comparisons, experiment)
         if sentences:
             parts.append(_section("Does the retrained network beat the multi-task baseline?", sentences))
+        if told := power_sentences(power_of_runs(runs, experiment, paired=paired), POWER_OF):
+            parts.append(_section("What could so many seeds tell?", told))
         space = space_found(runs, experiment)
         if isinstance(space, CPSpace):
             if known := found_by_searches(runs, experiments=[experiment]):
@@ -190,3 +195,58 @@ def _grow(tree: Tree, stages: Sequence[Sequence[Sequence[str]]], stage: int, gro
         line = tree.add(Text(f"{numbers}: {', '.join(task.replace('_', ' ') for task in group)}"))
         if until + 1 < len(stages):
             _grow(line, stages, until + 1, [part for part in stages[until + 1] if set(part) <= set(group)])
+
+
+def comparison_screen(made: StrategyComparison) -> list[RenderableType]:
+    """The table for a terminal, then the pairs that differ and the notes."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("strategy", no_wrap=True)
+    for head in ("Δm, %", "95 % interval", "mean rank", "agreement", "images", "s", "peak MiB"):
+        table.add_column(head, justify="right", no_wrap=head.startswith("Δm"))
+    for row in made.table.to_dict("records"):
+        share = row.get("agreement", math.nan)
+        table.add_row(
+            Text(str(row["strategy"])),
+            f"{row['delta_m_mean']:+.2f} ± {_signed(row['delta_m_std'])}",
+            f"{_signed(row['delta_m_low'], '+')} .. {_signed(row['delta_m_high'], '+')}",
+            f"{row['rank']:.1f}",
+            "" if math.isnan(share) else f"{100 * share:.0f} %",
+            f"{row['samples']:.0f}",
+            f"{row['seconds']:.0f}",
+            "" if math.isnan(row["memory"]) else f"{row['memory'] / 2**20:.0f}",
+        )
+    differ = made.tests[made.tests["p_holm"] < LEVEL]
+    lines = [
+        f"{row['one']} and {row['other']} differ by {row['difference']:+.2f} (p = {row['p_holm']:.3f}, Holm)"
+        for row in differ.to_dict("records")
+    ] or [f"No two of the {len(made.table)} strategies differ at p < 0.05 (signed-rank test, Holm's correction)."]
+    tests = int(made.tests["p"].notna().sum())
+    corrected = f", at the level that {tests} pairs leave" if tests > 1 else ""
+    lines += power_sentences(made.power, "Differences of two strategies on one seed vary by", corrected)
+    return [table, *map(Text, lines), *_recovery_screen(made.recovery), *map(Text, made.notes)]
+
+
+def _recovery_screen(found: Recovery | None) -> list[RenderableType]:
+    if found is None:
+        return []
+    table = Table(title="Of the planted blocks", title_justify="left", box=None, pad_edge=False)
+    for head in ("strategy", "found", "share", "95 % interval", "chance"):
+        table.add_column(head, justify="left" if head == "strategy" else "right")
+    for row in found.table.to_dict("records"):
+        blocks = f"{row['found']} of {row['of']}"
+        percent = {name: f"{100 * row[name]:.0f}" for name in ("share", "low", "high", "chance")}
+        interval = f"{percent['low']} .. {percent['high']} %"
+        table.add_row(
+            Text(str(row["condition"])), blocks, f"{percent['share']} %", interval, f"{percent['chance']} %"
+        )
+    differ = found.tests[found.tests["p_holm"] < LEVEL]
+    lines = [
+        f"{row['one']} and {row['other']} differ by {100 * row['difference']:+.0f} points of what they find "
+        f"(p = {row['p_holm']:.2g}, permutation test, Holm)"
+        for row in differ.to_dict("records")
+    ] or ["No two strategies differ in what they find at p < 0.05 (permutation test, Holm's correction)."]
+    return [table, *map(Text, lines)]
+
+
+def _signed(value: float, sign: str = "") -> str:
+    return "–" if math.isnan(value) else f"{value:{sign}.2f}"

@@ -7,18 +7,14 @@ is a block: the same seed draws the same networks' initial weights and the same 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
-from scipy import stats
 
 from analysis.agreement import Agreement, agreement
 from analysis.bootstrap import bootstrap_mean
@@ -33,7 +29,9 @@ from analysis.figures import (
 )
 from analysis.multitask import spread
 from analysis.pareto import hypervolumes, trial_outcomes
+from analysis.power import power_of_differences
 from analysis.recovery import confusion, recovery
+from analysis.significance import LEVEL, differences, holm, hopeless, pairwise_tests
 from analysis.spaces import common_space
 from analysis.strategy_recovery import Points, found_along_the_way, recovery_along_the_way, recovery_tests
 from analysis.tables import write_table
@@ -51,10 +49,7 @@ __all__ = [
     "Recovery",
     "StrategyComparison",
     "compare_strategies",
-    "comparison_screen",
     "genotype_agreement",
-    "holm",
-    "pairwise_tests",
     "strategy_points",
     "strategy_table",
 ]
@@ -97,6 +92,7 @@ class StrategyComparison:
         tables: Name -> CSV file.
         figures: Name -> its files: PDF, PNG and SVG.
         recovery: What each strategy found of what was planted; None where the dataset names no answer.
+        power: What the seeds could have shown; see `analysis.power.power_of_differences`.
     """
 
     points: pd.DataFrame
@@ -106,6 +102,7 @@ class StrategyComparison:
     tables: dict[str, Path] = field(default_factory=dict)
     figures: dict[str, tuple[Path, ...]] = field(default_factory=dict)
     recovery: Recovery | None = None
+    power: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def compare_strategies(
@@ -125,24 +122,26 @@ def compare_strategies(
     folder, out = Path(folder), Path(out)
     points = strategy_points(config, folder)
     found = points[points["fraction"] == 1.0]
-    notes = _budget_notes(found, unequal)
+    notes = _budget_notes(found, unequal) + _missing(found)
     table, tests = strategy_table(points), pairwise_tests(found)
     table["agreement"] = table["strategy"].map(genotype_agreement(config, folder))
-    blocks = found["seed"].nunique()
-    if len(tests) and 2 ** (1 - blocks) > 0.05:
-        notes.append(
-            f"With {blocks} seeds the signed-rank test cannot give a p below {2 ** (1 - blocks):.3g}: "
-            "it cannot call any pair different, whatever the results."
-        )
+    notes += _signed_ranks(tests)
+    power = power_of_differences("delta_m", "%", differences(found).values(), int(tests["p"].notna().sum()))
     planted = found_along_the_way(config, folder)
-    made = StrategyComparison(points, table, tests, notes, recovery=_recovery(planted) if planted else None)
-    for name, frame in (("points", points), ("table", table), ("tests", tests)):
-        made.tables[name] = write_table(frame, out, name)
+    made = StrategyComparison(
+        points, table, tests, notes, recovery=_recovery(planted) if planted else None, power=power
+    )
+    if made.recovery is not None:
+        made.notes.extend(_permutations(made.recovery))
+    for name, frame in (("points", points), ("table", table), ("tests", tests), ("power", power)):
+        if len(frame) or name != "power":
+            made.tables[name] = write_table(frame, out, name)
     warning = notes[0] if unequal and notes and notes[0].startswith("Unequal") else None
     multi = _multi_task(config, folder)
-    made.figures["anytime"] = save_figure(draw_anytime(points, multi, warning), out, "anytime")
-    if table["strategy"].nunique() > 2 and blocks > 1:
-        pivot = found.pivot(index="seed", columns="strategy", values="delta_m")
+    measured = points.dropna(subset=["delta_m"])
+    made.figures["anytime"] = save_figure(draw_anytime(measured, multi, warning), out, "anytime")
+    pivot = found.pivot(index="seed", columns="strategy", values="delta_m").dropna()
+    if table["strategy"].nunique() > 2 and len(pivot) > 1:
         made.figures["ranks"] = save_figure(
             draw_ranks(pivot, dict(zip(found["strategy"], found["kind"], strict=True)), warning), out, "ranks"
         )
@@ -151,6 +150,37 @@ def compare_strategies(
     if config.cost is not None:
         _costs(made, config, folder, out)
     return made
+
+
+def _missing(found: pd.DataFrame) -> list[str]:
+    """Searches whose networks have no Delta_m: they are in no mean and in no test."""
+    lacking = found[found["delta_m"].isna()]
+    if lacking.empty:
+        return []
+    if len(lacking) == len(found):
+        raise InputError("no network of any search has a metric of every task, so there is nothing to compare")
+    listed = "; ".join(f"{label} seed {', '.join(map(str, of['seed']))}" for label, of in lacking.groupby("strategy"))
+    return [f"A metric is missing of the networks of {listed}: pairs are of the other seeds."]
+
+
+def _signed_ranks(tests: pd.DataFrame) -> list[str]:
+    tested = tests[tests["p"].notna()]
+    if len(tests) and tested.empty:
+        return ["No pair of strategies has two seeds in common, so none can be tested."]
+    enough = 1 + math.ceil(math.log2(max(1, len(tested)) / LEVEL))
+    return hopeless("signed-rank test", [2.0 ** (1 - n) for n in tested["n"]], enough)
+
+
+def _permutations(found: Recovery) -> list[str]:
+    """Of ``n`` searches a side, two of all ways to exchange them are as extreme as the most extreme outcome."""
+
+    def smallest(n: int) -> float:
+        return 2 / math.comb(2 * n, n)
+
+    runs = dict(zip(found.table["condition"], found.table["runs"], strict=True))
+    pairs = [min(runs[row["one"]], runs[row["other"]]) for row in found.tests.to_dict("records")]
+    enough = next(n for n in count(2) if smallest(n) * max(1, len(pairs)) <= LEVEL)
+    return hopeless("permutation test of what was found", [smallest(n) for n in pairs], enough)
 
 
 def _recovery(planted: Points) -> Recovery:
@@ -236,15 +266,17 @@ def strategy_table(points: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         ``strategy``, ``kind``, ``n`` (seeds), ``delta_m_mean`` and ``delta_m_std`` in percent, ``delta_m_low`` and
-        ``delta_m_high`` (bootstrap interval), ``rank`` (mean over seeds of the rank among strategies, 1 is best,
-        ties share theirs), ``different`` (genotypes among the seeds), ``samples``, ``seconds``, ``memory`` (means).
+        ``delta_m_high`` (bootstrap interval), ``rank`` (mean over the seeds that all strategies have, of the rank
+        among them: 1 is best, ties share theirs), ``different`` (genotypes among the seeds), ``samples``,
+        ``seconds``, ``memory`` (means).
     """
     found = points[points["fraction"] == 1.0].copy()
-    found["rank"] = found.groupby("seed")["delta_m"].rank(ascending=False)
+    complete = ~found["seed"].isin(found[found["delta_m"].isna()]["seed"])
+    found["rank"] = found[complete].groupby("seed")["delta_m"].rank(ascending=False)
     rows = []
     for (label, kind), of in found.groupby(["strategy", "kind"], sort=False):
-        mean, std, n = spread(of["delta_m"])
-        low, high = bootstrap_mean(of["delta_m"].to_numpy(float))
+        mean, std, n = spread(of["delta_m"].dropna())
+        low, high = bootstrap_mean(of["delta_m"].dropna().to_numpy(float))
         rows.append(
             {
                 "strategy": label,
@@ -262,35 +294,6 @@ def strategy_table(points: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).sort_values("delta_m_mean", ascending=False, ignore_index=True)
-
-
-def pairwise_tests(found: pd.DataFrame) -> pd.DataFrame:
-    """Wilcoxon's signed-rank test of every pair of strategies, paired by seed, with Holm's correction.
-
-    Args:
-        found: ``strategy``, ``seed``, ``delta_m``: one row per search.
-
-    Returns:
-        ``one``, ``other``, ``difference`` (mean of one minus other, percent), ``p`` (two-sided) and ``p_holm``.
-    """
-    pivot = found.pivot(index="seed", columns="strategy", values="delta_m").dropna()
-    rows = []
-    for one, other in combinations(dict.fromkeys(found["strategy"]), 2):
-        difference = (pivot[one] - pivot[other]).to_numpy(float)
-        p = float(stats.wilcoxon(difference).pvalue) if len(difference) > 1 and difference.any() else 1.0
-        rows.append({"one": one, "other": other, "difference": float(difference.mean()), "p": p})
-    frame = pd.DataFrame(rows, columns=["one", "other", "difference", "p"])
-    return frame.assign(p_holm=holm(frame["p"].to_list()))
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """P-values corrected for their number, in the order given (Holm, 1979): the family-wise error rate is kept."""
-    order = sorted(range(len(p)), key=lambda index: p[index])
-    corrected, largest = [0.0] * len(p), 0.0
-    for place, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p) - place) * p[index]))
-        corrected[index] = largest
-    return corrected
 
 
 def _budget_notes(found: pd.DataFrame, unequal: bool) -> list[str]:
@@ -344,55 +347,3 @@ def genotype_agreement(config: Config, folder: Path) -> Mapping[str, float]:
             if measure := next((_AGREEMENTS[kind] for kind in kinds if kind in _AGREEMENTS), None):
                 result[label] = measure(genotypes).mean
     return result
-
-
-def comparison_screen(made: StrategyComparison) -> list[RenderableType]:
-    """The table for a terminal, then the pairs that differ and the notes."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("strategy", no_wrap=True)
-    for head in ("Δm, %", "95 % interval", "mean rank", "agreement", "images", "s", "peak MiB"):
-        table.add_column(head, justify="right", no_wrap=head.startswith("Δm"))
-    for row in made.table.to_dict("records"):
-        share = row.get("agreement", math.nan)
-        table.add_row(
-            Text(str(row["strategy"])),
-            f"{row['delta_m_mean']:+.2f} ± {_number(row['delta_m_std'])}",
-            f"{_number(row['delta_m_low'], '+')} .. {_number(row['delta_m_high'], '+')}",
-            f"{row['rank']:.1f}",
-            "" if math.isnan(share) else f"{100 * share:.0f} %",
-            f"{row['samples']:.0f}",
-            f"{row['seconds']:.0f}",
-            "" if math.isnan(row["memory"]) else f"{row['memory'] / 2**20:.0f}",
-        )
-    differ = made.tests[made.tests["p_holm"] < 0.05]
-    lines = [
-        f"{row['one']} and {row['other']} differ by {row['difference']:+.2f} (p = {row['p_holm']:.3f}, Holm)"
-        for row in differ.to_dict("records")
-    ] or [f"No two of the {len(made.table)} strategies differ at p < 0.05 (signed-rank test, Holm's correction)."]
-    return [table, *map(Text, lines), *_recovery_screen(made.recovery), *map(Text, made.notes)]
-
-
-def _recovery_screen(found: Recovery | None) -> list[RenderableType]:
-    if found is None:
-        return []
-    table = Table(title="Of the planted blocks", title_justify="left", box=None, pad_edge=False)
-    for head in ("strategy", "found", "share", "95 % interval", "chance"):
-        table.add_column(head, justify="left" if head == "strategy" else "right")
-    for row in found.table.to_dict("records"):
-        blocks = f"{row['found']} of {row['of']}"
-        percent = {name: f"{100 * row[name]:.0f}" for name in ("share", "low", "high", "chance")}
-        interval = f"{percent['low']} .. {percent['high']} %"
-        table.add_row(
-            Text(str(row["condition"])), blocks, f"{percent['share']} %", interval, f"{percent['chance']} %"
-        )
-    differ = found.tests[found.tests["p_holm"] < 0.05]
-    lines = [
-        f"{row['one']} and {row['other']} differ by {100 * row['difference']:+.0f} points of what they find "
-        f"(p = {row['p_holm']:.2g}, permutation test, Holm)"
-        for row in differ.to_dict("records")
-    ] or ["No two strategies differ in what they find at p < 0.05 (permutation test, Holm's correction)."]
-    return [table, *map(Text, lines)]
-
-
-def _number(value: float, sign: str = "") -> str:
-    return "–" if math.isnan(value) else f"{value:{sign}.2f}"

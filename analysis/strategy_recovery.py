@@ -24,8 +24,11 @@ Points = dict[str, dict[float, list[Found]]]
 def found_along_the_way(config: Config, folder: Path) -> Points:
     """Strategy (label) -> fraction of the budget -> what its searches would have named then, one for each seed.
 
-    Empty where the dataset names no answer, or the space has no block for any planted pair.
+    Empty where there are no searches, where the dataset names no answer, or where the space has no block for any
+    planted pair.
     """
+    if not any(folder.glob(f"{SEARCH}*")):
+        return {}
     assert config.compare is not None
     answer = answer_of(config)
     if answer is None:

@@ -26,6 +26,7 @@ from analysis.load import Runs
 from analysis.multitask import summarize, with_delta_m
 from analysis.numbers import decimals, number, plus_minus
 from analysis.overview import Analysis, Drawing
+from analysis.power import POWER_OF, power_of_runs, power_sentences
 from analysis.recovery import with_planted
 from analysis.report.captions import CAPTIONS, CHAPTERS
 from analysis.report.origins import origins
@@ -112,6 +113,7 @@ def _experiment(
         "name": name,
         "anchor": _anchor(name),
         "answers": answers(comparisons, name),
+        "power": power_sentences(power_of_runs(runs, name, paired=analysis.paired), POWER_OF),
         "summary": _summary(runs, models[models["experiment"] == name]),
         "matrices": _matrices(runs, name),
         "chapters": chapters,

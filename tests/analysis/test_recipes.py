@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from analysis import load_runs, summarize
-from analysis.notes import notes
+from analysis.notes import notes, unlike_conditions
 from analysis.recipes import differing, differing_keys
 from atrc.runs import Result, RunDirectory
 from searchspace import CPSpace
@@ -86,8 +86,9 @@ def test_an_unfinished_run_counts_as_a_missing_seed(write: Write, whole: Path) -
 
 def test_models_of_another_recipe_are_named_though_each_mean_is_of_one(whole: Path) -> None:
     for seed in range(3):
-        change(whole / "multi" / f"seed{seed}", "steps: 40000", "steps: 20000")  # of the search, which does not matter
-        change(whole / "multi" / f"seed{seed}", "steps: 40000", "steps: 30000")
+        # the first is of the search, which a training does not depend on
+        for steps in ("20000", "30000"):
+            change(whole / "multi" / f"seed{seed}", "steps: 40000", f"steps: {steps}")
     models = the_note(whole, "were not made alike")
     assert models.count(" is ") == 1
     assert "train.steps is 40000 (single-semseg, " in models
@@ -120,6 +121,14 @@ def test_keys_of_a_part_that_is_another_one_are_told_by_its_name() -> None:
     ]
     seen = {"data.val.image": '"abc"'}
     assert differing_keys([seen, {}, seen]) == [], "an earlier version did not say what it saw"
+
+
+def test_searches_that_one_key_puts_together_are_named_where_another_differs(whole: Path, write: Write) -> None:
+    assert unlike_conditions(load_runs([whole]), "dataset.name") == []
+    change(whole / "search" / "seed2", "held_out: 0.5", "held_out: 0.25")
+    (said,) = unlike_conditions(load_runs([whole]), "dataset.name")
+    assert said.startswith("dataset.name=rooms: ")
+    assert "held_out is 0.5 (demo) and 0.25 (demo)" in said
 
 
 def test_old_results_load(whole: Path) -> None:

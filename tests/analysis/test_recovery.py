@@ -18,7 +18,7 @@ from analysis.load import load_runs
 from analysis.planted_matrix import ahead, planted_errors, planted_matrix
 from analysis.recovery import Found, answer_of, confusion, found_by_searches, important_blocks, recovery
 from analysis.recovery_report import recovery_report
-from analysis.strategies import holm
+from analysis.significance import holm
 from analysis.strategy_recovery import found_along_the_way, recovery_along_the_way, recovery_tests
 from atrc.comparison import searches
 from atrc.config import Config, parse_config

@@ -361,7 +361,7 @@ def test_searches_of_different_spaces_in_one_experiment_are_noted(
     write("search", 1, of(ATRC), genotype=GROWN.shared())
     made = analyze([tmp_path], tmp_path / "out", networks=False)
     assert not {"trees", "genotypes", "agreement"} & set(made.figures)
-    assert any("not all of one cp space" in note for note in made.notes)
+    assert any("these are of 'cp', 'bmtas'" in note for note in made.notes)
 
 
 def test_strategies_are_compared_by_their_trees(tmp_path: Path) -> None:
