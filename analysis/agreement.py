@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import krippendorff
 import numpy as np
@@ -16,7 +15,7 @@ from analysis.bootstrap import bootstrap, bootstrap_mean
 from analysis.genotypes import context_space
 from searchspace import Genotype, InputError, block
 
-__all__ = ["Agreement", "agreement", "fleiss_kappa", "krippendorff_alpha", "over_runs"]
+__all__ = ["Agreement", "agreement", "fleiss_kappa", "krippendorff_alpha", "over_runs", "share_alike"]
 
 RESAMPLES = 1000
 
@@ -72,10 +71,10 @@ def agreement(genotypes: Sequence[Genotype], *, seed: int = 0) -> Agreement:
     n = len(genotypes)
     if n < 2:
         raise InputError(f"agreement needs at least two runs, got {n}")
-    pairs = list(combinations(range(n), 2))
-    same = np.array([[genotypes[a][choice] == genotypes[b][choice] for a, b in pairs] for choice in space])
-    shares = same.mean(1)
-    intervals = [over_runs(row, pairs, n, seed) for row in same]
+    chosen = [[options.index(genotype[choice]) for genotype in genotypes] for choice, options in space.items()]
+    kinds = np.array(chosen)
+    shares = np.array([share_alike(row) for row in kinds])
+    intervals = [over_runs(row[None], seed) for row in kinds]
     table = pd.DataFrame(
         [
             {"target": target, "source": source, "agreement": share, "low": low, "high": high}
@@ -102,24 +101,40 @@ def _over_blocks(of: Callable[[np.ndarray], float], counts: np.ndarray, seed: in
     return of(counts), *bootstrap(drawn_coefficient, len(counts), resamples=RESAMPLES, seed=seed)
 
 
-def over_runs(same: np.ndarray, pairs: Sequence[tuple[int, int]], n: int, seed: int) -> tuple[float, float]:
-    """95 % bootstrap interval of an agreement over runs; a resample's pairs of a run with itself are left out.
+def over_runs(kinds: np.ndarray, seed: int) -> tuple[float, float]:
+    """95 % bootstrap interval over runs of the share of run pairs that are of one kind, its mean over several things.
+
+    A resample's pairs of a run with itself are left out. Pairs are counted by the sizes of kinds, so that time and
+    memory grow with the number of runs and not with that of pairs.
 
     Args:
-        same: ``(len(pairs),)``: how far each pair of runs is of one mind, in 0..1.
-        pairs: Pairs of different runs.
-        n: Number of runs.
+        kinds: ``(things, runs)`` whole numbers from 0: of what kind each run is in each thing.
         seed: Of the resampling.
     """
-    first, second = np.array(pairs).T
+    n = kinds.shape[1]
 
     def drawn_agreement(drawn: np.ndarray) -> np.ndarray:
-        times = (drawn[:, :, None] == np.arange(n)).sum(1)
-        weights = times[:, first] * times[:, second]
-        total = weights.sum(1)
-        return np.divide(weights @ same, total, out=np.full(len(drawn), np.nan), where=total > 0)
+        rows = np.arange(len(drawn))[:, None]
+        times = np.zeros((len(drawn), n), np.int64)
+        np.add.at(times, (rows, drawn), 1)  # how often each run was drawn
+        total = n * n - (times**2).sum(1)  # ordered pairs of two different runs
+        alike = np.zeros(len(drawn), np.int64)
+        for thing in kinds:
+            of_kind = thing[:, None] == np.arange(thing.max() + 1)
+            alike += ((times @ of_kind) ** 2).sum(1) - (times**2).sum(1)
+        return np.divide(alike / len(kinds), total, out=np.full(len(drawn), np.nan), where=total > 0)
 
     return bootstrap(drawn_agreement, n, resamples=RESAMPLES, seed=seed)
+
+
+def share_alike(kinds: np.ndarray) -> float:
+    """The share of run pairs that are of one kind, in 0..1.
+
+    Args:
+        kinds: ``(runs,)`` whole numbers from 0: of what kind each run is.
+    """
+    sizes, runs = np.bincount(kinds), len(kinds)
+    return float((sizes * (sizes - 1)).sum() / (runs * (runs - 1)))
 
 
 def fleiss_kappa(counts: np.ndarray) -> float:

@@ -121,9 +121,12 @@ def search_groups(
 
 def distances(genotypes: Mapping[str, Genotype]) -> pd.DataFrame:
     """Runs x runs: in how many blocks two genotypes differ."""
-    context_space(list(genotypes.values()))
-    rows = {a: {b: one.distance(other) for b, other in genotypes.items()} for a, one in genotypes.items()}
-    return pd.DataFrame.from_dict(rows, orient="index")
+    space = context_space(list(genotypes.values()))
+    chosen = np.array(
+        [[options.index(genotype[choice]) for choice, options in space.items()] for genotype in genotypes.values()]
+    )
+    apart = sum(of[:, None] != of for of in chosen.T)
+    return pd.DataFrame(np.asarray(apart, dtype=int), index=list(genotypes), columns=list(genotypes))
 
 
 def consensus(genotypes: Sequence[Genotype]) -> Genotype:

@@ -17,7 +17,7 @@ from rich.tree import Tree
 
 from analysis.agreement import agreement
 from analysis.comparison import answers, compare
-from analysis.figures.style import context_colours, context_titles, short_labels, text_colour
+from analysis.figures.style import MANY, context_colours, context_titles, short_labels, text_colour
 from analysis.genotypes import consensus, context_space
 from analysis.load import Runs
 from analysis.multitask import summarize
@@ -129,10 +129,12 @@ def _genotypes(found: dict[str, Genotype], shown: dict[str, Genotype]) -> list[R
     titles, short = context_titles(contexts), short_labels(contexts)
     legend = ", ".join(f"{short[context]} {titles[context]}" for context in contexts)
     parts: list[RenderableType] = [Text(f"\nGenotypes (rows: target, columns: source; {legend})", style="bold")]
-    panels = [_matrix(run, genotype) for run, genotype in shown.items()]
+    panels = [_matrix(run, genotype) for run, genotype in list(shown.items())[:MANY]]
     if len(genotypes) > 1:
         panels.append(_matrix("consensus", consensus(genotypes)))
     parts.append(Columns(panels, padding=(0, 3)))
+    if len(shown) > MANY:
+        parts.append(Text(f"and {len(shown) - MANY} more, which genotypes.csv of the analysis holds"))
     if len(genotypes) > 1:
         result = agreement(genotypes)
         kappa = DASH if math.isnan(result.kappa) else f"{result.kappa:.2f}"
@@ -164,7 +166,10 @@ def _matrix(title: str, genotype: Genotype) -> Table:
 def _trees(found: dict[str, Genotype], space: BMTASSpace) -> list[RenderableType]:
     """Every different tree, with the searches that found it."""
     parts: list[RenderableType] = [Text("\nTrees (which tasks share which stages of the backbone)", style="bold")]
-    parts.append(Columns([_tree(runs, space.tree(found[runs[0]])) for runs in same_trees(found)], padding=(0, 3)))
+    grown = same_trees(found)
+    parts.append(Columns([_tree(runs, space.tree(found[runs[0]])) for runs in grown[:MANY]], padding=(0, 3)))
+    if len(grown) > MANY:
+        parts.append(Text(f"and {len(grown) - MANY} more, which trees.csv of the analysis holds"))
     if len(found) > 1:
         result = tree_agreement(list(found.values()))
         share = DASH if math.isnan(result.mean) else f"{100 * result.mean:.0f} %"

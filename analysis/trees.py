@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from analysis.agreement import over_runs
+from analysis.agreement import over_runs, share_alike
 from analysis.spaces import space_of_kind
 from atrc.build import build_search_network, build_tasks, describe_dataset
 from atrc.config import Config
@@ -142,22 +142,22 @@ def tree_agreement(genotypes: Sequence[Genotype], *, seed: int = 0) -> TreeAgree
     places = list(product(range(1, space.stages + 1), combinations(space.tasks, 2)))
     shared = np.array([[of[a][stage - 1] == of[b][stage - 1] for of in paths] for stage, (a, b) in places])
     shared = shared.reshape(len(places), n)  # of one task there are no pairs
-    pairs = list(combinations(range(n), 2))
-    same = np.array([shared[:, a] == shared[:, b] for a, b in pairs]).T  # (places, run pairs)
+    kinds = shared.astype(np.int64)
+    agreed = np.array([share_alike(of) for of in kinds])
 
-    def interval(alike: np.ndarray) -> tuple[float, float]:
-        return over_runs(alike, pairs, n, seed) if n > 2 else (math.nan, math.nan)  # one pair has no spread
+    def interval(of: np.ndarray) -> tuple[float, float]:
+        return over_runs(of, seed) if n > 2 else (math.nan, math.nan)  # one pair has no spread
 
     table = pd.DataFrame(
         [
-            (stage, *tasks, in_runs.mean(), in_pairs.mean(), *interval(in_pairs))
-            for (stage, tasks), in_runs, in_pairs in zip(places, shared, same, strict=True)
+            (stage, *tasks, of.mean(), share, *interval(of[None]))
+            for (stage, tasks), of, share in zip(places, kinds, agreed, strict=True)
         ],
         columns=["stage", "task", "other", "shared", "agreement", "low", "high"],
     )
     mean = [math.nan] * 3
     if places:
-        mean = [float(same.mean()), *interval(same.mean(0))]
+        mean = [float(agreed.mean()), *interval(kinds)]
     distinct = len({space.canonical(genotype) for genotype in genotypes})
     rows = [("distinct_trees", distinct, math.nan, math.nan), ("agreement", *mean)]
     return TreeAgreement(table, pd.DataFrame(rows, columns=["measure", "value", "low", "high"]), n)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
-from analysis.figures.style import INK, new_figure, paper_style
+from analysis.figures.style import INK, MANY, new_figure, paper_style
 
 __all__ = ["draw_distances"]
 
@@ -17,12 +17,15 @@ __all__ = ["draw_distances"]
 def draw_distances(distances: pd.DataFrame, blocks: int) -> Figure:
     """A dendrogram (average linkage) above the heat map of distances, in its order.
 
+    Of many runs the cells are smaller, an image instead of one drawing each, and have no names.
+
     Args:
         distances: Runs x runs: in how many blocks two genotypes differ.
         blocks: How many there are.
     """
     with paper_style():
-        side = 0.36 * len(distances)
+        many = len(distances) > MANY
+        side = 0.36 * min(len(distances), MANY)
         figure = new_figure(max(3.2, side + 1.9), max(3.0, side + 1.8))
         tree, ax = figure.subplots(2, 1, height_ratios=(1, 3.2))
         links = linkage(squareform(distances.to_numpy(float), checks=False), "average")
@@ -37,16 +40,21 @@ def draw_distances(distances: pd.DataFrame, blocks: int) -> Figure:
             vmax=blocks,
             cmap="Blues",
             annot=len(distances) <= 20,
+            rasterized=many,
             fmt=".0f",
             annot_kws={"size": 6.5},
-            linewidths=0.8,
+            linewidths=0 if many else 0.8,
             linecolor="white",
             cbar=False,
         )
         # beside both, so that the leaves stay above their columns
         figure.colorbar(ax.collections[0], ax=(tree, ax), label=f"Blocks of {blocks} that differ", shrink=0.7)
-        ax.set(xlabel="", ylabel="")
+        ax.set(xlabel=f"{len(order)} searches, in the order of the tree" if many else "", ylabel="")
         ax.tick_params(length=0)
+        if many:
+            ax.set_xticks([])
+            ax.set_yticks([])
+            return figure
         ax.set_xticks(np.arange(len(order)) + 0.5, order, rotation=60, ha="right", rotation_mode="anchor", size=6.5)
         ax.set_yticks(np.arange(len(order)) + 0.5, order, rotation=0, size=6.5)
     return figure

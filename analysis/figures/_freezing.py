@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.style import (
     INK,
+    MANY,
     PAGE,
     legend_columns,
     new_figure,
@@ -39,7 +40,10 @@ def draw_freezing(table: pd.DataFrame, words: Words = BLOCKS) -> Figure:
         for option, rows in table.groupby("context", sort=False):
             for frozen, of in rows.groupby("frozen"):
                 face = colours[str(option)] if frozen else "white"
-                ax.scatter(of["step"], height[of.index], s=17, color=face, edgecolor=colours[str(option)])
+                edge = colours[str(option)]
+                ax.scatter(
+                    of["step"], height[of.index], s=17, color=face, edgecolor=edge, rasterized=len(runs) > MANY
+                )
         ax.set_yticks(range(len(order)), [words.title(str(choice)) for choice in order])
         ax.invert_yaxis()
         ax.grid(axis="x")

@@ -16,6 +16,7 @@ from analysis.figures.style import (
     new_figure,
     paper_style,
     short_labels,
+    shown,
     text_colour,
 )
 
@@ -27,13 +28,14 @@ TILE = 0.29
 
 
 def draw_genotypes(table: pd.DataFrame, contexts: Sequence[str]) -> Figure:
-    """One panel per run, targets in rows and sources in columns.
+    """One panel per run, targets in rows and sources in columns; of many runs the first ones, and the last one.
 
     Args:
         table: What `analysis.genotypes.matrices` returns.
         contexts: All candidates of the space, for the legend.
     """
-    runs = list(dict.fromkeys(table["run"]))
+    found = list(dict.fromkeys(table["run"]))
+    runs = shown(found)
     tasks = list(dict.fromkeys(table["target"]))
     colours, titles, short = context_colours(contexts), context_titles(contexts), short_labels(contexts)
     columns = _columns(len(runs))
@@ -52,7 +54,8 @@ def draw_genotypes(table: pd.DataFrame, contexts: Sequence[str]) -> Figure:
             ax.set_title(runs[index], weight="normal", loc="center")
             last = index + columns >= len(runs)
             _frame(ax, [task.replace("_", " ") for task in tasks], left=index % columns == 0, bottom=last)
-        figure.supxlabel("Source task", size=8)
+        left_out = "" if len(runs) == len(found) else f" ({len(runs)} of {len(found)} matrices)"
+        figure.supxlabel(f"Source task{left_out}", size=8)
         figure.supylabel("Target task", size=8)
         handles = [Patch(facecolor=colours[c], label=f"{short[c]}  {titles[c]}") for c in contexts]
         figure.legend(

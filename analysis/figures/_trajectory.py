@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.style import (
     INK,
+    MANY,
     PAGE,
     legend_columns,
     letter_axes,
@@ -19,12 +23,14 @@ from analysis.figures.words import BLOCKS, Words
 
 __all__ = ["draw_trajectory"]
 
+MOST_PATHS = 1000
+"""Lines beyond which they become one image: a vector graphic would grow with the number of searches."""
 # Runs differ by line style, so that colour stays free for options.
 _STYLES = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.4, 1.2, 1.4)), (0, (3, 3)))
 
 
 def draw_trajectory(trajectory: pd.DataFrame, blocks: pd.DataFrame, words: Words = BLOCKS) -> Figure:
-    """Four panels over the steps of one experiment's searches.
+    """Four panels over the steps of one experiment's searches; of many, thin lines without names.
 
     Args:
         trajectory: What `analysis.trajectory.search_trajectory` returns.
@@ -42,14 +48,20 @@ def draw_trajectory(trajectory: pd.DataFrame, blocks: pd.DataFrame, words: Words
         # a search that has hardly begun is a level line, which must not lie on the frame
         entropy.set_ylim(0, max(entropy.get_ylim()[1], 1.03 * trajectory["entropy"].max()))
         _schedules(schedule, trajectory)
-        for _, lines in blocks.groupby(["run", "block"], sort=False):
-            colour = colours[lines["final"].iloc[-1]]
-            leader.plot(lines["step"], lines["probability"], color=colour, lw=0.7, alpha=0.8)
+        groups = [of for _, of in blocks.groupby(["run", "block"], sort=False)]
+        leading = LineCollection(
+            [of[["step", "probability"]].to_numpy(float) for of in groups],
+            colors=[colours[of["final"].iloc[-1]] for of in groups],
+            lw=0.7, alpha=0.8, rasterized=len(groups) > MOST_PATHS,
+        )  # fmt: skip
+        leader.add_collection(leading)
         leader.set(ylabel=f"Largest probability of a {words.choice}", xlabel="Search step")
         leader.set_ylim(0, max(0.6, min(1.02, 1.1 * blocks["probability"].max())))
         _lines(frozen, 100 * trajectory["frozen"], trajectory, drawstyle="steps-post")
         frozen.set(ylabel=f"Frozen {words.choice}s [%]", ylim=(-2, 102), xlabel="Search step")
         runs, labels = frozen.get_legend_handles_labels()
+        if len(runs) > MANY:
+            runs, labels = runs[:1], [f"{len(runs)} searches"]
         figure.legend(
             runs,
             labels,
@@ -79,9 +91,11 @@ def draw_trajectory(trajectory: pd.DataFrame, blocks: pd.DataFrame, words: Words
 
 
 def _lines(ax: Axes, values: pd.Series, table: pd.DataFrame, drawstyle: str = "default") -> None:
+    many = table["run"].nunique() > MANY
+    look: dict[str, Any] = {"lw": 0.6, "alpha": 0.3, "rasterized": True} if many else {"lw": 1.1}
     for index, (run, rows) in enumerate(table.groupby("run", sort=False)):
-        style = _STYLES[index % len(_STYLES)]
-        ax.plot(rows["step"], values[rows.index], color=INK, ls=style, lw=1.1, label=str(run), drawstyle=drawstyle)
+        look["ls"] = "-" if many else _STYLES[index % len(_STYLES)]
+        ax.plot(rows["step"], values[rows.index], color=INK, label=str(run), drawstyle=drawstyle, **look)
 
 
 def _schedules(ax: Axes, table: pd.DataFrame) -> None:

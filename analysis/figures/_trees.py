@@ -16,10 +16,12 @@ from matplotlib.textpath import TextPath
 
 from analysis.figures.style import (
     INK,
+    MANY,
     PAGE,
     context_titles,
     new_figure,
     paper_style,
+    shown,
     task_colours,
     task_labels,
     text_colour,
@@ -100,11 +102,16 @@ class _Look:
 def draw_trees(table: pd.DataFrame, agreement: float | None = None) -> Figure:
     """One panel per run, from the image to the heads; a node has a tile for each of the tasks that share it.
 
+    Of many runs the first ones are drawn, and the last one.
+
     Args:
         table: What `analysis.trees.trees` returns.
         agreement: Of the runs, in 0..1, for the line above the panels; see `analysis.trees.TreeAgreement`.
     """
-    found, line = _read(table), _summary(table, agreement)
+    found, line = (
+        _read(table[table["run"].isin(shown(list(dict.fromkeys(table["run"]))))]),
+        _summary(table, agreement),
+    )
     look, columns = _fit(found)
     rows = -(-len(found) // columns)
     top = MARGIN + (0.3 if line else 0)
@@ -139,11 +146,12 @@ def _read(table: pd.DataFrame) -> list[_Tree]:
 def _summary(table: pd.DataFrame, agreement: float | None) -> str:
     """A line on all runs; of one there is nothing to say."""
     runs, distinct = table["run"].nunique(), table["tree"].nunique()
+    some = f" ({MANY} are drawn)" if runs > MANY else ""
     if runs < 2:
         return ""
     if distinct == 1:
-        return f"{runs} searches found the same tree"
-    line = f"{runs} searches found {distinct} different trees"
+        return f"{runs} searches{some} found the same tree"
+    line = f"{runs} searches{some} found {distinct} different trees"
     if agreement is None or math.isnan(agreement):
         return line
     return f"{line}; of task pairs and stages, {100 * agreement:.0f} % are alike in two searches"

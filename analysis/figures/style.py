@@ -20,6 +20,7 @@ from searchspace import NONE
 __all__ = [
     "COLUMN",
     "INK",
+    "MANY",
     "PAGE",
     "TASKS",
     "context_colours",
@@ -30,6 +31,7 @@ __all__ = [
     "new_figure",
     "paper_style",
     "short_labels",
+    "shown",
     "task_colours",
     "task_labels",
     "text_colour",
@@ -162,6 +164,15 @@ def model_colours(models: Sequence[str]) -> dict[str, str]:
 def kind_colours() -> dict[str, str]:
     """Kind of strategy -> colour."""
     return {"one-shot": _CONTEXTS["global"], "multi-trial": _FURTHER[0]}
+
+
+MANY = 24
+"""Most things of one kind that a figure shows one by one, or names; of more it shows some, or all without names."""
+
+
+def shown(names: Sequence[str], most: int = MANY) -> list[str]:
+    """The names, if they are not too many; else the first ones, and the last one, which may sum up the others."""
+    return list(names) if len(names) <= most else [*names[: most - 1], names[-1]]
 
 
 def legend_columns(entries: int, most: int = 6) -> int:

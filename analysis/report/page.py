@@ -20,7 +20,7 @@ import jinja2
 import pandas as pd
 
 from analysis.comparison import Comparison, answers, compare
-from analysis.figures.style import context_colours, context_titles, short_labels, text_colour
+from analysis.figures.style import context_colours, context_titles, short_labels, shown, text_colour
 from analysis.genotypes import with_consensus
 from analysis.load import Runs
 from analysis.multitask import summarize, with_delta_m
@@ -181,12 +181,14 @@ def _matrices(runs: Runs, experiment: str) -> dict[str, Any] | None:
     space = space_found(runs, experiment)
     if not isinstance(space, CPSpace):
         return None
+    found = with_planted(runs, experiment, with_consensus(runs.found(experiment)))
     colours, short, titles = (of(space.contexts) for of in (context_colours, short_labels, context_titles))
     return {
         "tasks": [runs.tasks[task].title if task in runs.tasks else task for task in space.tasks],
+        "left_out": len(found) - len(shown(list(found))),
         "panels": {
             name: [[genotype[block(target, source)] for source in space.tasks] for target in space.tasks]
-            for name, genotype in with_planted(runs, experiment, with_consensus(runs.found(experiment))).items()
+            for name, genotype in ((name, found[name]) for name in shown(list(found)))
         },
         "contexts": {
             name: {

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
+from random import Random
 
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analysis import matrices, proportions
-from analysis.agreement import agreement, fleiss_kappa, krippendorff_alpha
+from analysis.agreement import agreement, fleiss_kappa, krippendorff_alpha, over_runs, share_alike
+from analysis.bootstrap import bootstrap
+from analysis.figures import draw_distances, draw_genotypes
 from analysis.genotypes import consensus, distances, matrix
 from searchspace import RELEASED, CPSpace, Genotype, InputError, ToySpace, from_codes
 
@@ -168,3 +175,36 @@ def test_agreement_beyond_chance_on_one_category_is_undefined(coefficient) -> No
 def test_fleiss_kappa_refuses(counts: list[int]) -> None:
     with pytest.raises(InputError):
         fleiss_kappa(np.array(counts))
+
+
+@given(kinds=st.lists(st.lists(st.integers(0, 3), min_size=5, max_size=5), min_size=1, max_size=3))
+def test_pairs_are_counted_by_the_sizes_of_kinds(kinds: list[list[int]]) -> None:
+    """As by looking at every pair: the share that is alike, and its interval over runs."""
+    table, n = np.array(kinds), 5
+    pairs = list(combinations(range(n), 2))
+    same = np.array([[row[a] == row[b] for a, b in pairs] for row in table])
+    assert share_alike(table[0]) == same[0].mean()
+
+    def by_pairs(drawn: np.ndarray) -> np.ndarray:
+        times = np.array([np.bincount(row, minlength=n) for row in drawn])
+        weights = np.array([[row[a] * row[b] for a, b in pairs] for row in times])
+        with np.errstate(invalid="ignore"):
+            return (weights @ same.mean(0)) / weights.sum(1)
+
+    assert over_runs(table, 0) == pytest.approx(bootstrap(by_pairs, n, resamples=1000, seed=0))
+
+
+def test_a_picture_of_many_searches_is_no_larger() -> None:
+    """The figures of 200 searches are as large as those of as many as are drawn one by one."""
+    generator = np.random.default_rng(0)
+
+    def sizes(runs: int) -> list[float]:
+        codes = generator.integers(0, 5, (runs, 4))
+        names = [f"seed {run}" for run in range(runs)]
+        apart = pd.DataFrame((codes[:, None] != codes[None]).sum(-1), index=names, columns=names)
+        space = CPSpace(["semseg", "depth"])
+        tiles = matrices({name: space.sample(Random(run)) for run, name in enumerate(names)})
+        drawn = draw_distances(apart, 4), draw_genotypes(tiles, space.contexts)
+        return [side for figure in drawn for side in figure.get_size_inches()]
+
+    assert sizes(200) == sizes(24)
