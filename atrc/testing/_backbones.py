@@ -62,7 +62,6 @@ def check_backbone(
     size = sizes[-1]
     image = noise(BATCH, 3, *size)
     _check_images(name, net.eval(), image)
-    check_evaluation(name, net, lambda one: _named(one(image)))
     check_state(name, make, lambda one: _named(one(image)))
     _check_cuts(name, net, image)
     for shape in ((1, 1, *size), (3, *size)):
@@ -125,6 +124,7 @@ def _check_images(name: str, net: nn.Module, image: Tensor) -> None:
     kept = image.clone()
     both = {one: x.clone() for one, x in _named(net(image)).items()}
     assert torch.equal(image, kept), f"{name} changes the image that it is given: work on a copy"
+    check_evaluation(name, net, lambda one: _named(one(image)))
     for one, x in _named(net(image[:1])).items():
         assert close(x, both[one][:1]), f"{name} gives {one} of an image differently when others are in the batch"
 

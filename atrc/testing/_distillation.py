@@ -71,7 +71,6 @@ def _check_tasks(name: str, make: Make, tasks: tuple[str, ...]) -> None:
     _check_count(name, net, features, read)
     with torch.no_grad():
         _check_values(name, net, features, regions)
-    check_evaluation(name, net, lambda one: one(features, read))
     check_state(name, lambda: make(channels), lambda one: one(features, read))
     leaves = {task: x.clone().requires_grad_() for task, x in features.items()}
     named = {f"the features of {task}": x for task, x in leaves.items()}
@@ -114,6 +113,8 @@ def _check_values(name: str, net: Distillation, features: Maps, regions: Maps) -
         assert torch.equal(x, before), f"{name} changes the maps that it is given: work on copies"
     for task, x in padded.items():
         assert x.isfinite().all(), f"{name} gives {task} values that are not finite where the image is padded"
+    read = {task: regions[task] for task in net.region_tasks}
+    check_evaluation(name, net, lambda one: one(features, read))
 
     def compare(found: Mapping[str, Tensor], promise: str, part: slice = slice(None)) -> None:
         for task, x in found.items():

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from atrc.testing._parts import left_alone, works
-from strategies.testing import check_same_state
+from atrc.testing._parts import left_alone, same_state, works
 from strategies.testing._promises import through_a_file
 
 __all__ = ["check_evaluation", "check_gradients", "check_state", "close", "noise", "seeded", "stirred"]
@@ -63,10 +62,10 @@ def check_evaluation(what: str, module: nn.Module, run: Callable[[nn.Module], Ou
         first = {name: x.clone() for name, x in run(module).items()}
         second = run(module)
     for name, x in first.items():
+        assert x.isfinite().all(), f"{what} gives {name} with values that are not finite"
         assert torch.equal(x, second[name]), (
             f"{what} gives {name} differently the second time in evaluation mode: leave out what is random there"
         )
-        assert x.isfinite().all(), f"{what} gives {name} with values that are not finite"
     for name, x in module.state_dict().items():
         assert torch.equal(x, before[name]), (
             f"{what} changes its {name} in evaluation mode: change state in training mode only"
@@ -109,8 +108,7 @@ def check_state(what: str, make: Callable[[], nn.Module], run: Callable[[nn.Modu
     """
     with left_alone(f"the construction of {what}", "random", "numpy.random"):
         first, second = seeded(make), seeded(make)
-    with works(f"torch's seed must fix the weights of {what}"):
-        check_same_state(first.state_dict(), second.state_dict(), "state_dict()")
+    same_state(f"torch's seed must fix the weights of {what}", first.state_dict(), second.state_dict())
     stirred(first).eval()
     other = seeded(make, 1).eval()
     with works(f"the state_dict() of {what} must be saved, and loaded by weights_only and strictly"):

@@ -12,9 +12,10 @@ import torch
 
 from searchspace import InputError, Registry
 from searchspace.calls import call_with_options
+from strategies.testing import check_same_state
 from strategies.testing._promises import global_generators, promised
 
-__all__ = ["found", "left_alone", "maker", "refused", "works"]
+__all__ = ["found", "left_alone", "maker", "refused", "same_state", "works"]
 
 
 def found(registry: Registry[Any], part: Any) -> tuple[str, Any]:
@@ -33,6 +34,14 @@ def maker(registry: Registry[Any], part: Any, options: Mapping[str, Any] | None)
     """What a part is called, and a function that makes it with a user's options, as a config does."""
     name, entry = found(registry, part)
     return name, lambda *own: call_with_options(name, entry, options or {}, *own)
+
+
+def same_state(promise: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    """Two states are equal, bit for bit; the message has the path of the first difference."""
+    try:
+        check_same_state(dict(one), dict(other), "state_dict()")
+    except AssertionError as error:
+        raise AssertionError(f"{promise}, but {str(error).partition(': ')[0]} differs") from error
 
 
 @contextmanager

@@ -12,9 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from atrc.testing._modules import check_evaluation, check_gradients, check_state, close, seeded, stirred
-from atrc.testing._parts import works
+from atrc.testing._parts import same_state, works
 from searchspace import SPACES, Genotype, SearchSpace, Selection, Supernet, Weighted, build_space
-from strategies.testing import check_same_state
 
 __all__ = ["check_supernet", "genotypes_of"]
 
@@ -167,8 +166,7 @@ def _check_derived(name: str, net: Any, genotype: Genotype) -> None:
         derived, again = net.derive(genotype), net.derive(genotype)
     right = isinstance(derived, nn.Module) and derived is not net
     assert right, f"derive() of {name} must give a new torch module"
-    with works(f"derive() of {name} must leave the supernet as it is"):
-        check_same_state(before, dict(net.state_dict()), "state_dict()")
+    same_state(f"derive() of {name} must leave the supernet as it is", before, net.state_dict())
     own = {tensor.data_ptr() for tensor in net.state_dict().values() if tensor.numel()}
     shared = [path for path, tensor in derived.state_dict().items() if tensor.numel() and tensor.data_ptr() in own]
     assert not shared, f"derive() of {name} must share nothing with the supernet, but shares {shared[0]}"

@@ -17,8 +17,7 @@ from torch import Tensor
 from atrc.data.batch import label_tensor
 from atrc.tasks import IGNORE, TASKS, Task
 from atrc.testing._modules import close, noise
-from atrc.testing._parts import left_alone, maker, refused, works
-from strategies.testing import check_same_state
+from atrc.testing._parts import left_alone, maker, refused, same_state, works
 from strategies.testing._promises import through_a_file
 
 __all__ = ["check_task"]
@@ -256,8 +255,7 @@ def _check_fit(name: str, make: Callable[[], Task], label: np.ndarray) -> None:
             task.fit(labels, Path(folder) / "cache" / "one")
             again.fit(labels, Path(folder) / "cache" / "other")
         state = task.state_dict()
-        with works(f"fit() of {name} must learn the same from the same labels"):
-            check_same_state(state, again.state_dict(), "state_dict()")
+        same_state(f"fit() of {name} must learn the same from the same labels", state, again.state_dict())
         with works(f"the state_dict() of {name} must be saved, and loaded by weights_only"):
             other.load_state_dict(through_a_file(state))
         regions, truth = noise(BATCH, task.regions, *label.shape[:2]), _batch(label)
