@@ -20,12 +20,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 """Of those that cannot be built without any."""
 SIZES = {"panels": [PanelLayout(3, 4).size]}
-HEAVY = {"hrnet48"}
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in sorted(BACKBONES)]
-)
+@pytest.mark.parametrize("name", sorted(BACKBONES))
 def test_shipped(name: str) -> None:
     sizes = {"sizes": SIZES[name]} if name in SIZES else {}
     try:
