@@ -162,6 +162,8 @@ def _check_metric(name: str, task: Task, label: np.ndarray) -> None:
     half = task.decode(output.bfloat16()).dtype
     assert half in (torch.float32, torch.int64), f"{expected}, in float32 or int64, but bfloat16 gives {half}"
 
+    assert task.metric() is not task.metric(), f"metric() of {name} must give a fresh metric every time"
+
     def score(*pairs: tuple[Tensor, Tensor]) -> float:
         metric = task.metric()
         for prediction, true in pairs:

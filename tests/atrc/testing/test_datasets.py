@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -193,6 +194,19 @@ class DrawsGlobally(Toy):
         return super().generator(index)
 
 
+class SeedsWhenOpened(Toy):
+    def __init__(self, split: str, tasks: Sequence[str]) -> None:
+        super().__init__(split, tasks)
+        np.random.seed(0)  # noqa: NPY002, what the suite is to catch
+
+
+class KnowsItsProcess(Changed):
+    home = os.getpid()
+
+    def change(self, sample: Sample) -> Sample:
+        return sample if os.getpid() == self.home else replace(sample, image=255 - sample.image)
+
+
 class CountsReads(Toy):
     reads = 0
 
@@ -285,6 +299,8 @@ class ArrivesChanged(Toy):
         (DrawsAnew, "must be the same bytes whenever it is read, in any order"),
         (CountsReads, "must be the same bytes whenever it is read, in any order"),
         (DrawsGlobally, r"reading .* uses the global generator of numpy\.random"),
+        (SeedsWhenOpened, r"opening .* uses the global generator of numpy\.random"),
+        (KnowsItsProcess, "gives other batches in a worker process"),
         (LabelsByCompany, r"gives other samples when only the labels of \['semseg'\] are asked for"),
         (GivesItsOwn, "changes when somebody writes into what was read before"),
         (Wraps, "sample 3 of 3 of .* must be an IndexError, but is there"),

@@ -278,6 +278,12 @@ class AnotherAlone(BranchingSearchNetwork):
         return BranchingSearchNetwork.stand_alone(self._make_backbone, self.tasks, genotype, Decoder(), None)  # type: ignore[arg-type]
 
 
+class PredictsMore(BranchingSearchNetwork):
+    def forward(self, image: Tensor, selection: Selection, valid: Tensor | None = None) -> Predictions:
+        predictions = super().forward(image, selection, valid)
+        return Predictions({task: x + 1 for task, x in predictions.final.items()}, predictions.regions)
+
+
 class DerivesAModule(BranchingSearchNetwork):
     def derive(self, genotype: Genotype) -> Any:
         return nn.Linear(1, 1)
@@ -330,6 +336,7 @@ class ExpectsSomethingElse(BranchingSearchNetwork):
         (WiderPredictions, "the final predictions of .* must be"),
         (HalvesUnderAMask, "predicts semseg differently under a mask that is all valid"),
         (AnotherAlone, r"stand_alone\(\) of .* must have the parameters of what derive\(\) gives"),
+        (PredictsMore, "must predict semseg as the supernet does, with its weights"),
         (DerivesAModule, r"must give an atrc\.network\.MultiTaskNetwork"),
         (UnitOfItsOwn, "must have the unit of their measure, not 'euros'"),
         (PaysForLess, "the costs of .* must be those of its networks"),
@@ -339,8 +346,15 @@ class ExpectsSomethingElse(BranchingSearchNetwork):
 )
 def test_a_broken_promise_of_a_search_network_is_caught(broken: Any, message: str) -> None:
     with pytest.raises(AssertionError, match=message) as caught:
-        check_search_network(broken, BMTASSpace(TASKS))
+        check_search_network(broken, BMTASSpace(TASKS), inherits=True)
     assert "\n" not in str(caught.value)
+
+
+def test_a_search_network_that_another_hides_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SUPERNETS._entries, "abc", PredictsMore)
+    monkeypatch.setattr(SUPERNETS, "_entries", dict(sorted(SUPERNETS._entries.items())))
+    with pytest.raises(AssertionError, match="must be found for its space, but PredictsMore is"):
+        check_search_network("bmtas", BMTASSpace(TASKS))
 
 
 def test_a_search_network_of_another_space_is_named() -> None:

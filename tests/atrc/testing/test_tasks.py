@@ -178,6 +178,13 @@ class MeasuresTheLast(SemSeg):
         return LastOnly(3)
 
 
+class OneMetric(SemSeg):
+    kept = MeanIoU(3)
+
+    def metric(self) -> MeanIoU:
+        return self.kept
+
+
 class AcceptsAnything(SemSeg):
     def check_label(self, label: np.ndarray) -> str | None:
         return None if label.ndim == 2 else "not a map"
@@ -283,6 +290,7 @@ class LoadsAnything(SemSeg):
         (MissesTheBest, r"gives a perfect map .*, but the best score is 100"),
         (MeasuresIgnored, "counts pixels whose label is fill, 255"),
         (MeasuresTheLast, "image by image and .* all at once"),
+        (OneMetric, "must give a fresh metric every time"),
         (AcceptsAnything, r"must refuse a class that does not exist \(254\)"),
         (AcceptsAnyShape, "must refuse a label of shape"),
         (RefusesIgnored, "must accept a label with pixels that are fill, but says: ignored"),
