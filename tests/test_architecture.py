@@ -209,6 +209,24 @@ def test_neither_networks_nor_strategies_know_what_was_planted() -> None:
     assert [str(path) for path in asking if not any(path.is_relative_to(place) for place in KNOWS_ANSWERS)] == []
 
 
+SUITES = {"atrc": ROOT / "atrc" / "testing", "strategies": ROOT / "strategies" / "testing"}
+"""Rooms for the tests of others."""
+
+
+def test_nothing_rests_on_the_suites_and_they_need_no_test_framework() -> None:
+    def inside(path: Path) -> bool:
+        return any(path.is_relative_to(room) for room in SUITES.values())
+
+    found = [(path, one) for path in MODULES for one in imports_of(path)]
+    resting = [
+        f"{path.relative_to(ROOT)}:{one.line} imports {one.name}"
+        for path, one in found
+        if not inside(path) and any(f"{one.name}.".startswith(f"{package}.testing.") for package in SUITES)
+    ]
+    assert resting == []
+    assert [str(path) for path, one in found if inside(path) and one.package == "pytest"] == []
+
+
 def test_every_module_says_what_it_is() -> None:
     # An empty __init__.py has nothing to say.
     silent = [str(p.relative_to(ROOT)) for p in MODULES if tree_of(p).body and not ast.get_docstring(tree_of(p))]

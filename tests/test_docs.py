@@ -121,7 +121,9 @@ def test_every_page_is_in_the_navigation() -> None:
     assert sorted(files(navigation)) == sorted(str(page.relative_to(ROOT / "docs")) for page in PAGES[1:])
 
 
-@pytest.mark.parametrize("package", ["searchspace", "strategies", "atrc", "analysis", "strategies.testing"])
+@pytest.mark.parametrize(
+    "package", ["searchspace", "strategies", "atrc", "analysis", "strategies.testing", "atrc.testing"]
+)
 def test_the_reference_has_every_public_name(package: str) -> None:
     page = ROOT / "docs" / "reference" / f"{package.split('.')[0]}.md"
     shown = set(re.findall(r"^::: (\S+)$", page.read_text(), re.MULTILINE))
@@ -161,7 +163,7 @@ def test_strategies_and_space_of_the_pages(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("\n".join(python_blocks("strategies.md")), monkeypatch)["test_half_random_conforms"]()
-    *parts, space = python_blocks("tutorials/own-parts.md")
+    *parts, space, _ = python_blocks("tutorials/own-parts.md")
     for code in parts:
         run(code, monkeypatch, code.splitlines()[0].removeprefix("# ").removesuffix(".py"))
     sys.modules["test_my_strategy"].test_plain_softmax_conforms()
@@ -180,6 +182,18 @@ def test_parts_of_the_tutorial_work(monkeypatch: pytest.MonkeyPatch) -> None:
     metric.update(window.decode(torch.stack([1.0 - label, 1.0 * label], 1)), label)
     assert metric.compute() == 100
     assert window.loss(torch.zeros(1, 2, 2, 2), label).item() == pytest.approx(math.log(2))
+
+
+@pytest.mark.usefixtures("registries")
+def test_the_tutorial_tests_its_own_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ATRC_CACHE", str(tmp_path))
+    context, task, *_, space, tests = python_blocks("tutorials/own-parts.md")
+    for name, code in (("my_context", context), ("my_task", task), ("my_space", space)):
+        run(code, monkeypatch, name)
+    found = [test for name, test in run(tests, monkeypatch).items() if name.startswith("test_")]
+    assert len(found) == 5
+    for test in found:
+        test()
 
 
 def test_own_network_examples_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,8 +130,10 @@ class Panels(Backbone):
             image: ``(B, 3, H, W)``, of the layout's size.
 
         Raises:
-            InputError: It is of another size.
+            InputError: It is of another shape.
         """
+        if image.ndim != 4 or image.shape[1] != 3:
+            raise InputError(f"the backbone 'panels' takes images (B, 3, H, W), but got {tuple(image.shape)}")
         self._check(image.shape[2:])
         border = self.layout.border
         maps = {}

@@ -12,7 +12,7 @@ from torch import Tensor
 from atrc.data.transforms import View
 from searchspace.errors import InputError
 
-__all__ = ["Batch", "collate", "image_windows"]
+__all__ = ["Batch", "collate", "image_windows", "label_tensor"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def collate(views: Sequence[View]) -> Batch:
         image=torch.from_numpy(
             np.stack([view.image.transpose(2, 0, 1) for view in views]).astype(np.float32, copy=False)
         ),
-        labels={name: _label_tensor([view.labels[name] for view in views]) for name in first.labels},
+        labels={name: label_tensor([view.labels[name] for view in views]) for name in first.labels},
         valid=torch.from_numpy(np.stack([view.valid for view in views]))[:, None],
         ids=[view.id for view in views],
     )
@@ -96,7 +96,7 @@ def _extent(line: np.ndarray) -> slice:
     return slice(int(inside[0]), int(inside[-1]) + 1)
 
 
-def _label_tensor(labels: Sequence[np.ndarray]) -> Tensor:
+def label_tensor(labels: Sequence[np.ndarray]) -> Tensor:
     """Label maps ``(H, W)`` or ``(H, W, C)`` stacked, channels first: whole numbers as int64, others as float32."""
     stacked = np.stack([label if label.ndim == 2 else label.transpose(2, 0, 1) for label in labels])
     dtype = np.float32 if np.issubdtype(stacked.dtype, np.floating) else np.int64

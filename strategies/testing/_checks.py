@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
 import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -23,6 +21,7 @@ from searchspace import Costs, Genotype, InputError, SearchSpace
 from strategies._base import MultiTrialStrategy, NothingNamed, OneShotStrategy, Strategy, Trial
 from strategies._budget import Score
 from strategies.testing._problems import Problem, SparseSpace, supernet_problem, table_problem
+from strategies.testing._promises import global_generators, promised, through_a_file
 
 __all__ = [
     "Start",
@@ -73,7 +72,7 @@ def check_resume(start: Start, events: int, cuts: Sequence[int]) -> None:
         stopped = start()
         stopped.run(cut)
         snapshot = stopped.search.strategy.state_dict()
-        saved = _through_a_file(stopped.search.state_dict())
+        saved = through_a_file(stopped.search.state_dict())
         kept = copy.deepcopy(saved["strategy"])
         stopped.run(events - cut)
         check_same_state(kept, snapshot, f"state_dict() at event {cut}, after the search went on")
@@ -94,11 +93,11 @@ def check_validity(start: Start, events: int) -> None:
     problem = start()
     space = problem.space
     for index in range(events):
-        with _promised(f"proposal of event {index}"):
+        with promised(f"proposal of event {index}"):
             happened = problem.advance()
             if happened is not None and happened[0] == "asked":
                 space.genotype(happened[2])
-        with _promised(f"genotype() after event {index}"):
+        with promised(f"genotype() after event {index}"):
             named = _named(problem)
             if named is not None:
                 space.validate(named)
@@ -124,7 +123,7 @@ def check_report(start: Start, events: int) -> None:
     assert isinstance(strategy, OneShotStrategy), "only a one-shot strategy reports"
     for _ in range(events + 1):
         report = strategy.report()
-        with _promised("report() must hold plain values"):
+        with promised("report() must hold plain values"):
             json.dumps(report)
         probabilities = report["probabilities"]
         assert set(probabilities) == set(strategy.space), f"report has probabilities of {list(probabilities)}"
@@ -182,12 +181,12 @@ def check_global_generators(start: Start, events: int) -> None:
     """Nothing draws from, or seeds, the global generators of Python, NumPy and torch."""
     # Seeding again with the seed of an earlier run would go unseen if nothing had been drawn since.
     random.random(), np.random.random(), torch.rand(())  # noqa: NPY002
-    before = _global_generators()
+    before = global_generators()
     problem = start()
     problem.run(events)
-    problem.load_state_dict(_through_a_file(problem.search.state_dict()))
+    problem.load_state_dict(through_a_file(problem.search.state_dict()))
     _named(problem)
-    for name, state in _global_generators().items():
+    for name, state in global_generators().items():
         assert state == before[name], f"the global generator of {name} was used; draw from one of your own"
 
 
@@ -203,7 +202,7 @@ def check_optimum(start: Callable[[int], Problem], seeds: int = 10, enough: int 
     missed = []
     for seed in range(seeds):
         problem = start(seed)
-        with _promised(f"search with seed {seed}"):
+        with promised(f"search with seed {seed}"):
             named = problem.search.run()
         if named != problem.optimum:
             missed.append(f"seed {seed}: {named} for {problem.optimum}")
@@ -272,7 +271,7 @@ def check_constraints(start: Callable[[SearchSpace], Problem], make: Callable[[S
         _check_refusal(strategy, lambda: start(space))
         return
     problem = start(space)
-    with _promised("a search of a space with constraints between choices"):
+    with promised("a search of a space with constraints between choices"):
         for event in problem.search:
             if event.kind in ("asked", "told"):
                 space.validate(event.trial.genotype)
@@ -398,29 +397,3 @@ def _timeless(problem: Problem) -> dict[str, Any]:
 def _distance_from(cheapest: Genotype, space: SearchSpace) -> Costs:
     """A cost of 1 for every choice that differs from a genotype."""
     return Costs({c: {o: float(o != cheapest[c]) for o in options} for c, options in space.items()})
-
-
-@contextmanager
-def _promised(what: str) -> Iterator[None]:
-    """Turns the refusal of an input into the failure of a check."""
-    try:
-        yield
-    except (InputError, TypeError) as error:
-        raise AssertionError(f"{what}: {error}") from error
-
-
-def _through_a_file(state: dict[str, Any]) -> dict[str, Any]:
-    file = io.BytesIO()
-    torch.save(state, file)
-    file.seek(0)
-    loaded: dict[str, Any] = torch.load(file, weights_only=True)
-    return loaded
-
-
-def _global_generators() -> dict[str, Any]:
-    _, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002, what is watched is the legacy generator
-    return {
-        "random": random.getstate(),
-        "numpy.random": (list(keys), rest),
-        "torch": torch.get_rng_state().tolist(),
-    }

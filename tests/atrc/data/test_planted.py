@@ -17,7 +17,7 @@ from atrc.data.planted import CONTENTS, Scenes
 from atrc.data.planted.picture import COLOURS, draw
 from atrc.data.planted.scene import CLASSES, SHARES, draw_scenes
 from atrc.experiment import create_search
-from searchspace import InputError, UnknownNameError
+from searchspace import InputError
 
 ANSWER = {"a": {"a": "global", "b": {"context": "t_label", "strength": 0.5, "noise": 0.25}}, "b": {"a": "none"}}
 SMALL: dict[str, Any] = {"train": 12, "val": 5, "grid": 6}
@@ -181,21 +181,6 @@ def test_the_same_seed_gives_the_same_bits_and_splits_differ() -> None:
     assert not np.array_equal(one[3].image, other[3].image)
     assert not np.array_equal(one[3].image, planted(split="val")[3].image)
     assert (len(one), len(planted(split="val"))) == (12, 5)
-
-
-def test_samples_are_the_callers_own() -> None:
-    dataset = planted()
-    before = dataset[0].image.copy()
-    dataset[0].image[:] = 0
-    dataset[0].labels["a"][:] = 0
-    np.testing.assert_array_equal(dataset[0].image, before)
-    assert dataset[0].labels["a"].any()
-
-
-@pytest.mark.parametrize(("split", "tasks"), [("test", ["a"]), ("train", ["c"])])
-def test_unknown_splits_and_tasks_are_named(split: str, tasks: list[str]) -> None:
-    with pytest.raises(UnknownNameError):
-        Planted(split, tasks, answer=ANSWER)
 
 
 # -- scenes and pictures --------------------------------------------------------------------------------------------

@@ -292,10 +292,6 @@ def test_samples_are_what_was_rendered() -> None:
             np.testing.assert_allclose((sample.labels[task] ** 2).sum(axis=-1), 1, atol=1e-5)
         else:
             np.testing.assert_array_equal(sample.labels[task], getattr(expected, task))
-    sample.image[:] = 0  # the caller's own copy
-    np.testing.assert_array_equal(rooms[1].image, expected.image)
-    with pytest.raises(IndexError):
-        rooms[2]
 
 
 def test_the_cache_is_rendered_once_and_again_for_a_new_version(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -409,10 +405,6 @@ def test_wrong_options_are_refused(options: dict[str, object], message: str) -> 
         Rooms.describe(**options)
 
 
-def test_unknown_splits_and_tasks_are_refused() -> None:
-    with pytest.raises(UnknownNameError, match="did you mean 'train'"):
-        Rooms("trian", ["semseg"], **SMALL)
-    with pytest.raises(UnknownNameError, match="did you mean 'depth'"):
-        Rooms("train", ["detph"], **SMALL)
+def test_an_unknown_split_is_not_rendered() -> None:
     with pytest.raises(UnknownNameError, match="unknown split"):
         render(0, "test", 0)

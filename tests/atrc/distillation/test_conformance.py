@@ -1,9 +1,8 @@
-"""What every distillation module has to do, and what each computes, against plain forms."""
+"""What each distillation module computes, against plain forms. See tests/atrc/testing for what all promise."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import pytest
 import torch
@@ -53,20 +52,6 @@ def stirred(module: Distillation) -> Distillation:
     return module.eval()
 
 
-@every_module
-@every_task_set
-def test_learns_on_a_grid_of_odd_size(name: str, tasks: tuple[str, ...]) -> None:
-    module = MODULES[name](dict.fromkeys(tasks, 8)).train()
-    features, regions = maps(tasks, 8)
-    leaves = {task: x.requires_grad_() for task, x in features.items()}
-    refined = module(leaves, regions)
-    assert list(refined) == list(tasks)
-    assert all(refined[task].shape == features[task].shape for task in tasks)
-    sum(x.square().sum() for x in refined.values()).backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
-    assert all(x.grad.isfinite().all() and x.grad.abs().sum() > 0 for x in leaves.values())
-
-
 @pytest.mark.slow  # minutes and gigabytes: the size of NYUD-v2
 @every_module
 @every_task_set
@@ -80,30 +65,15 @@ def test_learns_at_full_size(name: str, tasks: tuple[str, ...], width: int) -> N
 
 
 @every_module
-def test_the_order_of_tasks_does_not_matter(name: str) -> None:
-    """Neither that of the maps it is given, nor, for the shapes of its weights, that of its tasks."""
+def test_weights_have_their_shapes_in_any_order_of_tasks(name: str) -> None:
     tasks, other = NYUD, tuple(NYUD[i] for i in (2, 0, 3, 1))
-    module = stirred(MODULES[name](dict.fromkeys(tasks, 8)))
+    module = MODULES[name](dict.fromkeys(tasks, 8))
     features, regions = maps(tasks, 8)
-    expected = module(features, regions)
-    shuffled = module({task: features[task] for task in other}, {task: regions[task] for task in other})
-    assert all(torch.equal(shuffled[task], expected[task]) for task in tasks)
     renamed = MODULES[name](dict.fromkeys(other, 8))
     assert {k: v.shape for k, v in renamed.state_dict().items()} == {
         k: v.shape for k, v in module.state_dict().items()
     }
     assert set(renamed(features, regions)) == set(other)
-
-
-@every_module
-def test_it_is_saved_and_loaded(name: str, tmp_path: Any) -> None:
-    module = stirred(MODULES[name](dict.fromkeys(NYUD, 8)))
-    torch.save(module.state_dict(), tmp_path / "module.pt")
-    other = MODULES[name](dict.fromkeys(NYUD, 8)).eval()
-    other.load_state_dict(torch.load(tmp_path / "module.pt", weights_only=True))
-    inputs = maps(NYUD, 8)
-    for task, refined in module(*inputs).items():
-        assert torch.equal(refined, other(*inputs)[task])
 
 
 @every_module
@@ -114,15 +84,6 @@ def test_it_is_exported(name: str) -> None:
     exported = torch.export.export(module, inputs).module()
     for task, refined in module(*inputs).items():
         torch.testing.assert_close(exported(*inputs)[task], refined)
-
-
-@every_module
-def test_what_is_padded_is_finite(name: str) -> None:
-    features, regions = maps(NYUD, 8)
-    valid = torch.ones(2, 1, 7, 9, dtype=torch.bool)
-    valid[1, :, 5:] = False
-    refined = MODULES[name](dict.fromkeys(NYUD, 8))(features, regions, valid)
-    assert all(x.isfinite().all() for x in refined.values())
 
 
 def test_cross_stitch_is_a_weighted_sum() -> None:

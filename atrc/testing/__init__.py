@@ -1,0 +1,27 @@
+"""Suites for parts of one's own: one line in a test says whether a part keeps what the rest relies on.
+
+Plain functions that raise AssertionError and need no test framework::
+
+    from atrc.testing import check_backbone
+
+    def test_my_backbone() -> None:
+        check_backbone(MyBackbone, {"width": 0.5})
+
+Strategies have suites of their own: `strategies.testing`.
+"""
+
+from atrc.testing._backbones import check_backbone
+from atrc.testing._datasets import check_dataset
+from atrc.testing._distillation import check_distillation
+from atrc.testing._search_networks import check_search_network
+from atrc.testing._supernets import check_supernet
+from atrc.testing._tasks import check_task
+
+__all__ = [
+    "check_backbone",
+    "check_dataset",
+    "check_distillation",
+    "check_search_network",
+    "check_supernet",
+    "check_task",
+]

@@ -1,0 +1,271 @@
+"""The suite of tasks."""
+
+from __future__ import annotations
+
+import io
+import math
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from atrc.data.batch import label_tensor
+from atrc.tasks import IGNORE, TASKS, Task
+from atrc.testing._modules import close, noise
+from atrc.testing._parts import left_alone, maker, refused, same_state, works
+from strategies.testing._promises import through_a_file
+
+__all__ = ["check_task"]
+
+BATCH, SIZE = 2, (12, 16)
+FACTS = ("name", "metric_name", "metric_unit", "higher_is_better", "fill", "channels", "regions", "weight")
+
+
+def check_task(
+    task: str | Callable[..., Task], options: Mapping[str, Any] | None = None, *, label: np.ndarray | None = None
+) -> None:
+    """Everything that a task promises.
+
+    - It states its facts, and its weight is a number > 0.
+    - Both losses are finite numbers >= 0 whose gradient is finite. Pixels that are ``fill`` change neither, and where
+      all are, both are exactly 0 with a gradient of 0. Predictions in bfloat16 are summed in single precision.
+    - ``decode()`` gives a map of the label's form, which the metric takes. The metric is finite and has the task's
+      direction; a perfect map has the best score (100 of a percentage, 0 of an error); pixels that are ``fill`` do
+      not count; batch by batch it is as all at once; two metrics share nothing.
+    - ``check_label()`` accepts what is right, mirrored and empty too, and says in a line what is wrong.
+    - ``flip_label()`` mirrors, and twice is nothing; ``rescale_label()`` by 1 is nothing.
+    - ``draw()`` gives a picture, and ``stored()`` what a file can keep, of labels and of decoded maps.
+    - What ``fit()`` learns is in ``state_dict()``; another state is refused. It writes into its cache alone.
+    - Nothing that it is given is changed, and the global generators are left alone.
+
+    Args:
+        task: A registered name; or a class or function that makes one.
+        options: Its options.
+        label: A right label as a dataset gives it, ``(H, W)`` or ``(H, W, C)``, with no pixel that is ``fill``, and
+            with more than one value. May be left out for class maps.
+
+    Raises:
+        AssertionError: A promise is broken; the message says which.
+
+    Example::
+
+        def test_my_task() -> None:
+            check_task(MyTask, {"weight": 2.0})
+    """
+    name, make = maker(TASKS, task, options)
+    with works(f"{name} must be made with the options {dict(options or {})}"):
+        made = make()
+    assert isinstance(made, Task), f"{name} must be an atrc.tasks.Task, but is {type(made).__name__}"
+    _check_facts(name, made)
+    whole = _class_map(name, made) if label is None else label
+    partial = whole.copy()
+    partial[1:4, 2:6] = made.fill
+    kept = partial.copy()
+    with left_alone(name):
+        _check_label_values(name, made, whole, partial)
+        _check_forms(name, made, partial)
+        for kind, channels in (("loss", made.channels), ("aux_loss", made.regions)):
+            _check_loss(name, getattr(made, kind), kind, channels, _batch(partial), made.fill)
+        _check_metric(name, made, partial)
+        _check_pictures(name, made, partial)
+        _check_fit(name, make, partial)
+    assert _equal(partial, kept), f"{name} changes the label that it is given: work on a copy"
+
+
+def _check_facts(name: str, task: Task) -> None:
+    for fact in FACTS:
+        assert hasattr(task, fact), f"{name} does not state its {fact}: set it in the class or in __init__"
+    for fact in ("channels", "regions"):
+        value = getattr(task, fact)
+        right = isinstance(value, int) and value > 0
+        assert right, f"the {fact} of {name} must be a whole number > 0, not {value!r}"
+    right = math.isfinite(task.weight) and task.weight > 0
+    assert right, f"the weight of {name} must be a finite number > 0, not {task.weight!r}"
+
+
+def _class_map(name: str, task: Task) -> np.ndarray:
+    assert task.fill == IGNORE, f"{name} has labels of its own form: give the suite a label"
+    generator = np.random.default_rng(0)
+    blocks = generator.integers(0, task.regions, (-(-SIZE[0] // 4), -(-SIZE[1] // 4)))
+    blocks.flat[:2] = 0, 1
+    return np.kron(blocks, np.ones((4, 4))).astype(np.uint8)
+
+
+def _batch(label: np.ndarray) -> Tensor:
+    """The label and its mirror image, as the loader gives them."""
+    return label_tensor([label, label[::-1]])
+
+
+def _ignored(label: Tensor, fill: float) -> Tensor:
+    """``(B, H, W)`` bool: where a label is ``fill`` in all channels."""
+    same = label.isnan() if math.isnan(fill) else label == fill
+    return same if label.ndim == 3 else same.all(1)
+
+
+def _equal(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype and bool(((one == other) | (one != one)).all())
+
+
+def _check_loss(
+    name: str, loss: Callable[[Tensor, Tensor], Tensor], kind: str, channels: int, label: Tensor, fill: float
+) -> None:
+    prediction = noise(len(label), channels, *label.shape[-2:]).requires_grad_()
+    kept = prediction.detach().clone(), label.clone()
+    with works(f"{kind} of {name} must take predictions {tuple(prediction.shape)} and labels {tuple(label.shape)}"):
+        found = loss(prediction, label)
+        found.backward()
+    assert found.ndim == 0, f"{kind} of {name} must be one number, but has the shape {tuple(found.shape)}"
+    right = bool(found.isfinite()) and float(found.detach()) >= 0
+    assert right, f"{kind} of {name} must be finite and >= 0, but is {float(found.detach())}"
+    gradient = prediction.grad
+    assert gradient is not None
+    assert gradient.isfinite().all(), f"{kind} of {name} has a gradient that is not finite: mask before dividing"
+    assert gradient.any(), f"{kind} of {name} has no gradient in the prediction: it must be learnt from"
+    untouched = torch.equal(prediction.detach(), kept[0]) and close(label.nan_to_num(7), kept[1].nan_to_num(7))
+    assert untouched, f"{kind} of {name} changes what it is given: work on a copy"
+
+    ignored = _ignored(label, fill)
+    with torch.no_grad():
+        other = loss(torch.where(ignored[:, None], prediction + 3, prediction), label)
+    blind = close(other, found.detach()) and not gradient.movedim(1, -1)[ignored].any()
+    assert blind, f"{kind} of {name} depends on pixels whose label is fill, {fill}: leave them out of the sum"
+
+    empty = torch.full_like(label, fill)
+    prediction = prediction.detach().requires_grad_()
+    nothing = loss(prediction, empty)
+    with works(f"{kind} of {name} must be differentiable where no pixel is valid: multiply by 0, do not return one"):
+        nothing.backward()
+    right = float(nothing.detach()) == 0 and prediction.grad is not None and not prediction.grad.any()
+    assert right, (
+        f"{kind} of {name} must be 0 with a gradient of 0 where no pixel is valid, but is {float(nothing.detach())}: "
+        "divide by the number of valid pixels, at least 1"
+    )
+    half = prediction.detach().bfloat16()
+    with works(f"{kind} of {name} must take predictions in bfloat16"):
+        found = loss(half, label)
+    right = found.dtype == torch.float32 and close(found, loss(half.float(), label))
+    assert right, f"{kind} of {name} loses digits of predictions in bfloat16: call float() on them first"
+
+
+def _check_metric(name: str, task: Task, label: np.ndarray) -> None:
+    truth = _batch(label)
+    output = noise(len(truth), task.channels, *truth.shape[-2:])
+    with works(f"decode() of {name} must take predictions {tuple(output.shape)}"):
+        decoded = task.decode(output)
+    expected = f"decode() of {name} must give a map of the label's form"
+    assert decoded.shape == truth.shape, f"{expected}, {tuple(truth.shape)}, but gives {tuple(decoded.shape)}"
+    half = task.decode(output.bfloat16()).dtype
+    assert half in (torch.float32, torch.int64), f"{expected}, in float32 or int64, but bfloat16 gives {half}"
+
+    assert task.metric() is not task.metric(), f"metric() of {name} must give a fresh metric every time"
+
+    def score(*pairs: tuple[Tensor, Tensor]) -> float:
+        metric = task.metric()
+        for prediction, true in pairs:
+            metric.update(prediction, true)
+        value = metric.compute()
+        assert value.ndim == 0, f"the metric of {name} must compute one number, not {tuple(value.shape)}"
+        return float(value)
+
+    with works(f"the metric of {name} must take decode(prediction) and the label"):
+        found = score((decoded, truth))
+    assert math.isfinite(found), f"the metric of {name} must be finite, but is {found}"
+    direction = task.metric().higher_is_better
+    assert direction is task.higher_is_better, (
+        f"{name} says higher_is_better={task.higher_is_better}, but its metric says {direction}"
+    )
+    ignored = _ignored(truth, task.fill)
+    ignored = ignored if truth.ndim == 3 else ignored[:, None].expand_as(truth)
+    perfect = score((torch.where(ignored, 0, truth).to(decoded.dtype), truth))
+    best = 100.0 if task.higher_is_better and task.metric_unit == "%" else 0.0
+    if best or not task.higher_is_better:
+        right = abs(perfect - best) < 1e-2
+        assert right, f"the metric of {name} gives a perfect map {perfect}, but the best score is {best:g}"
+    better = perfect > found if task.higher_is_better else perfect < found
+    assert better, f"the metric of {name} gives a perfect map {perfect} and a random one {found}: turn its direction"
+    other = score((torch.where(ignored, decoded.flip(-1), decoded), truth))
+    assert math.isclose(other, found, rel_tol=1e-5), (
+        f"the metric of {name} counts pixels whose label is fill, {task.fill}: leave them out"
+    )
+    apart = score(*((decoded[i : i + 1], truth[i : i + 1]) for i in range(len(truth))))
+    assert math.isclose(apart, found, rel_tol=1e-4), (
+        f"the metric of {name} is {apart} image by image and {found} all at once: sum counts, and divide in compute()"
+    )
+
+
+def _check_label_values(name: str, task: Task, whole: np.ndarray, partial: np.ndarray) -> None:
+    right = {"the label": whole, "a label with pixels that are fill": partial}
+    right["a label that is all fill"] = np.full_like(whole, task.fill)
+    right["a mirrored label"] = task.flip_label(partial)
+    for what, label in right.items():
+        with works(f"check_label() of {name} must look at {what}"):
+            said = task.check_label(label)
+        assert said is None, f"check_label() of {name} must accept {what}, but says: {said}"
+    wrong = {f"a label of shape {whole[..., None, None].shape}": whole[..., None, None]}
+    if task.fill == IGNORE:
+        outside = whole.copy()
+        outside[0, 0] = 254
+        wrong["a class that does not exist (254)"] = outside
+    for what, label in wrong.items():
+        with works(f"check_label() of {name} must say what is wrong, not raise, for {what}"):
+            said = task.check_label(label)
+        assert said, f"check_label() of {name} must refuse {what}, but accepts it: return what is wrong with it"
+        assert "\n" not in said, f"check_label() of {name} must say what is wrong in one line, not {said!r}"
+
+
+def _check_forms(name: str, task: Task, label: np.ndarray) -> None:
+    flipped = task.flip_label(label)
+    back = task.flip_label(flipped)
+    assert _equal(back, label), f"flip_label() of {name} twice must be the label again: mirror it from left to right"
+    marked = np.full_like(label, task.fill)
+    marked[:, 0] = label[:, -1]
+    mirrored = _ignored(label_tensor([task.flip_label(marked)]), task.fill)[0, :, :-1]
+    assert mirrored.all(), f"flip_label() of {name} must move the first column to the last: mirror the columns"
+    same = task.rescale_label(label, 1.0)
+    assert _equal(same, label), f"rescale_label() of {name} by 1 must be the label itself"
+
+
+def _check_pictures(name: str, task: Task, label: np.ndarray) -> None:
+    decoded = task.decode(noise(1, task.channels, *label.shape[:2]))[0]
+    decoded = decoded.movedim(0, -1) if decoded.ndim == 3 else decoded
+    for what, shown in (("a label", label), ("a decoded map", decoded.numpy())):
+        kept = shown.copy()
+        with works(f"draw() of {name} must draw {what}"):
+            picture = task.draw(shown)
+        given = isinstance(picture, np.ndarray) and (picture.shape, picture.dtype)
+        right = given == ((*label.shape[:2], 3), np.uint8)
+        assert right, f"draw() of {name} must give an (H, W, 3) uint8 picture of {what}"
+        assert _equal(shown, kept), f"draw() of {name} changes what it is given: work on a copy"
+    with works(f"stored() of {name} must give what a PNG or NPY file keeps"):
+        stored = task.stored(decoded.numpy())
+        if isinstance(stored, Image.Image):
+            stored.save(io.BytesIO(), format="PNG")
+        else:
+            np.save(io.BytesIO(), stored, allow_pickle=False)
+
+
+def _check_fit(name: str, make: Callable[[], Task], label: np.ndarray) -> None:
+    labels = [label, label[::-1], label[:, ::-1].copy()]
+    with tempfile.TemporaryDirectory() as folder:
+        task, again, other = make(), make(), make()
+        with works(f"fit() of {name} must take the labels of the training split"):
+            task.fit(labels, Path(folder) / "cache" / "one")
+            again.fit(labels, Path(folder) / "cache" / "other")
+        state = task.state_dict()
+        same_state(f"fit() of {name} must learn the same from the same labels", state, again.state_dict())
+        with works(f"the state_dict() of {name} must be saved, and loaded by weights_only"):
+            other.load_state_dict(through_a_file(state))
+        regions, truth = noise(BATCH, task.regions, *label.shape[:2]), _batch(label)
+        same = torch.equal(task.aux_loss(regions, truth), other.aux_loss(regions, truth))
+        assert same, f"{name} has another loss after its state_dict() was loaded: put all that fit() learns into it"
+        left = [path.name for path in Path(folder).iterdir() if path.name != "cache"]
+        assert not left, f"fit() of {name} writes {left} beside its cache"
+    refused(
+        f"{name} must refuse a state that is not its own in one line",
+        lambda: make().load_state_dict({"no such state": torch.zeros(1)}),
+    )

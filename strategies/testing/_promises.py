@@ -1,0 +1,51 @@
+"""What suites are made of: refusals as failures, states through a file, the global generators."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from searchspace import InputError
+
+__all__ = ["global_generators", "promised", "through_a_file"]
+
+
+@contextmanager
+def promised(what: str, errors: tuple[type[Exception], ...] = (InputError, TypeError)) -> Iterator[None]:
+    """Turns an error into the failure of a check.
+
+    Args:
+        what: The start of the message.
+        errors: The kinds of error.
+    """
+    try:
+        yield
+    except AssertionError:
+        raise
+    except errors as error:
+        raise AssertionError(f"{what}: {error}") from error
+
+
+def through_a_file(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state after ``torch.save`` and ``torch.load(weights_only=True)``."""
+    file = io.BytesIO()
+    torch.save(dict(state), file)
+    file.seek(0)
+    loaded: dict[str, Any] = torch.load(file, weights_only=True)
+    return loaded
+
+
+def global_generators() -> dict[str, Any]:
+    """The states of the global generators of Python, NumPy and torch."""
+    _, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002, what is watched is the legacy generator
+    return {
+        "random": random.getstate(),
+        "numpy.random": (list(keys), rest),
+        "torch": torch.get_rng_state().tolist(),
+    }
