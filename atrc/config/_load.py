@@ -8,11 +8,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from atrc.config._schema import Config
 from searchspace.errors import InputError, UnknownNameError, did_you_mean
+from searchspace.yaml_text import YAMLError, read_yaml
 
 __all__ = ["config_value", "load_config", "parse_config", "preset_names", "ships", "variant_names", "variant_summary"]
 
@@ -175,8 +175,8 @@ def _override(data: dict[str, Any], override: str) -> None:
 
 def _yaml(text: str, where: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return read_yaml(text)
+    except YAMLError as error:
         raise InputError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
 
 

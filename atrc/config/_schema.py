@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from searchspace.yaml_text import write_yaml
 
 __all__ = [
     "Augmentation",
@@ -288,4 +289,4 @@ class Config(_Strict):
 
     def to_yaml(self) -> str:
         """The resolved config as YAML that `load_config` reads back to the same."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
+        return write_yaml(self.model_dump(mode="json"))

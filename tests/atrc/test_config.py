@@ -91,3 +91,15 @@ def test_overrides_nest_and_turn_lists_of_tasks_into_options() -> None:
 def test_broken_files(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse_config(text, "x.yaml")
+
+
+TEXT = "name: x\ndataset: {name: rooms, size: [32, 48]}\ntasks: [semseg]\n"
+
+
+def test_a_learning_rate_may_be_written_as_people_do() -> None:
+    """In an override, in a file, and in the config that a run keeps; quotes make text."""
+    override = parse_config(TEXT, "x", ["strategy={name: darts, lr: 1e-3}", "dataset.note='1e-3'"])
+    assert override.strategy.options == {"lr": 0.001}
+    assert override.dataset.options["note"] == "1e-3"
+    assert parse_config(override.to_yaml(), "copy") == override
+    assert parse_config(TEXT + "strategy: {name: darts, lr: 2E-3}\n", "x").strategy.options == {"lr": 0.002}
