@@ -84,6 +84,11 @@ class Dataset(ABC):
         """
         return None
 
+    @property
+    def extent(self) -> str:
+        """How many samples there are, in words for messages."""
+        return f"{len(self)} samples of {self.info.name}"
+
     @abstractmethod
     def __len__(self) -> int: ...
 
