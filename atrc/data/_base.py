@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from atrc.data.answer import Answer
+from searchspace.paths import PathOptions
 from searchspace.registry import Registry
 
 __all__ = ["DATASETS", "Dataset", "DatasetInfo", "Sample", "skipped_samples"]
@@ -57,7 +58,7 @@ class DatasetInfo:
     grid: tuple[int, int] | None = None
 
 
-class Dataset(ABC):
+class Dataset(PathOptions, ABC):
     """A split of a dataset; ``dataset[i]`` is a `Sample`.
 
     Subclasses are built as ``Class(split, tasks, **options)``: the split's name (``"train"`` or ``"val"``), the

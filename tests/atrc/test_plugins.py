@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +32,7 @@ class {of}(Distillation):
 """
 
 
-@pytest.fixture(autouse=True)
-def _leave_no_plugin() -> Iterator[None]:
-    """What plugins of a test registered is gone after it."""
-    modules = set(sys.modules)
-    entries = dict(DISTILLATIONS)
-    yield
-    DISTILLATIONS._entries.clear()
-    DISTILLATIONS._entries.update(entries)
-    for name in set(sys.modules) - modules:
-        if "plugin" in name:
-            del sys.modules[name]
+pytestmark = pytest.mark.usefixtures("no_plugin_left")
 
 
 def plugin(path: Path, name: str, *, of: str = "Mine", last: str = "") -> str:
