@@ -26,6 +26,7 @@ from atrc.cli._app import (
     show_skipped,
 )
 from atrc.comparison import baselines, networks, searches
+from atrc.config import import_plugins
 from atrc.experiment import (
     create_retrain,
     create_search,
@@ -175,8 +176,10 @@ def _show_skipped(runs: Sequence[RunDirectory]) -> None:
 
 
 def results_table(runs: Sequence[RunDirectory]) -> Table:
-    """A row per finished run with its metrics."""
-    tasks = list(runs[0].config.tasks)
+    """A row per finished run with its metrics, and a column for every task of one of them."""
+    for run in runs:
+        import_plugins(run.config)
+    tasks = list(dict.fromkeys(task for run in runs for task in run.config.tasks))
     table = Table(box=None, pad_edge=False)
     table.add_column("run", overflow="fold")
     for task in tasks:
