@@ -114,6 +114,8 @@ def create_planned(planned: Iterable[Planned]) -> list[RunDirectory]:
     """
     runs = _each_once(planned)
     for run in runs:
+        if (run.path / "run.json").is_file():
+            _refuse_another(RunDirectory.open(run.path), run)
         refuse_existing(run.path)
     open_data(runs)
     return [_create(run) for run in runs]
@@ -154,11 +156,16 @@ def _create(planned: Planned) -> RunDirectory:
 def _open(planned: Planned) -> RunDirectory:
     """The run that is there, if it was made as planned."""
     run = open_made_with(planned.path, planned.config, genotype=planned.genotype, origin=planned.called)
+    _refuse_another(run, planned)
+    return run
+
+
+def _refuse_another(run: RunDirectory, planned: Planned) -> None:
+    """Refuses a run that is something else than what is planned there, whatever its config."""
     if run.spec.kind != planned.spec.kind:
         raise InputError(f"run {run.path} is a {run.spec.kind}, and in the way of {planned.called}; {_ADVICE}")
-    if run.spec.kind == "train" and planned.genotype is None and run.genotype() is not None:
+    if run.spec.kind == "train" and run.genotype() != planned.genotype:
         _refuse(run, planned.called)
-    return run
 
 
 def _refuse(run: RunDirectory, origin: str) -> NoReturn:

@@ -72,8 +72,8 @@ def evaluate(
         rows.append({"run": str(run.path), "split": split, "metrics": metrics, "skipped": dict(dataset.skipped)})
     if not rows:
         raise without[0]
-    for error in without:
-        typer.echo(f"left out: {error}", err=True)
+    for left_out in without:
+        typer.echo(f"left out: {left_out}", err=True)
     if json_:
         console.print_json(json.dumps(rows))
         return
