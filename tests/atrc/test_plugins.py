@@ -71,7 +71,9 @@ def test_a_module_that_failed_leaves_nothing_either(
 
 def test_two_files_of_one_name_are_two_plugins(config: Config, tmp_path: Path) -> None:
     use(config, plugin(tmp_path / "p1" / "my.py", "first"), plugin(tmp_path / "p2" / "my.py", "second"))
-    assert [DISTILLATIONS[name].where for name in ("first", "second")] == ["p1", "p2"]  # type: ignore[attr-defined]
+    made = [DISTILLATIONS[name] for name in ("first", "second")]
+    assert [one.where for one in made] == ["p1", "p2"]  # type: ignore[attr-defined]
+    assert [pickle.loads(pickle.dumps(one)) for one in made] == made, "each has a module of its own"
 
 
 def test_a_name_that_two_files_register_is_refused(config: Config, tmp_path: Path) -> None:

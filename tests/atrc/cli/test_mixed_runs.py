@@ -43,6 +43,16 @@ def test_resume_shows_the_tasks_of_all_runs(atrc: Command, runs: list[RunDirecto
     assert [task for task in ("depth", "edge", "semseg") if task in head] == ["depth", "edge", "semseg"]
 
 
+def test_a_run_that_cannot_be_continued_stops_no_other(atrc: Command, runs: list[RunDirectory]) -> None:
+    """Its plugin is gone; it is the first of them."""
+    config = runs[2].path / "config.yaml"
+    config.write_text(config.read_text().replace("plugins: []", "plugins: [gone.py]"))
+    said = atrc("resume", "mixed/edge", "mixed/both", "-q")
+    assert said.status == 2
+    assert "1 of 2 runs failed: mixed/both/multi/seed0: plugin file" in said.err
+    assert runs[1].finished
+
+
 def test_evaluate_names_what_has_no_network_and_measures_the_rest(
     atrc: Command, runs: list[RunDirectory], tmp_path: Path
 ) -> None:
