@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from atrc.backbones import BACKBONES, Backbone, BranchedBackbone, LoadReport, load_weights
-from atrc.config import Config
+from atrc.config import Config, import_plugins
 from atrc.data import DATASETS, Dataset, DatasetInfo
 from atrc.data.labelled import refuse_unlabelled
 from atrc.distillation import DISTILLATIONS, Distillation
@@ -61,40 +58,6 @@ MODELS = ("single-TASK", "multi", "all-CONTEXT", "GENOTYPE.json", "a distillatio
 """What a stand-alone network can be, in words for messages."""
 _PLAIN = "none"
 """The distillation of the single-task and the multi-task baseline."""
-
-
-def import_plugins(config: Config) -> None:
-    """Imports the config's plugins, which register what they define.
-
-    Raises:
-        InputError: A file or module that does not exist or fails to import.
-    """
-    for plugin in config.plugins:
-        try:
-            if plugin.endswith(".py"):
-                _import_file(Path(plugin))
-            else:
-                importlib.import_module(plugin)
-        except InputError:
-            raise
-        except Exception as error:  # a plugin is foreign code and may fail in any way
-            raise InputError(f"plugin {plugin!r} cannot be imported: {type(error).__name__}: {error}") from error
-
-
-def _import_file(path: Path) -> None:
-    path = path.expanduser().resolve()
-    name = f"atrc_plugin_{path.stem}"
-    loaded = sys.modules.get(name)
-    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
-        return
-    if not path.is_file():
-        raise InputError(f"plugin file {path} does not exist")
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
 
 
 def describe_dataset(config: Config) -> DatasetInfo:

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import psutil
 import torch
@@ -26,22 +25,38 @@ from atrc.build import (
     build_tasks,
     describe_dataset,
     import_plugins,
-    model_genotype,
-    open_splits,
 )
-from atrc.config import Config, Named, config_value
+from atrc.config import Config
 from atrc.engines import Processes
 from atrc.measures import MEASURES
-from atrc.runs import RunDirectory, RunSpec, refuse_existing
+from atrc.plan import (
+    RETRAIN,
+    SEARCH,
+    Planned,
+    changed_keys,
+    create_missing,
+    create_planned,
+    expand_models,
+    group,
+    open_data,
+    open_made_with,
+    plan_retrain,
+    plan_search,
+    plan_train,
+    run_path,
+)
+from atrc.runs import RunDirectory
 from atrc.trackers import check_trackers
 from atrc.training import Interrupted, execute, pick_device, stop_requests
 from atrc.training.augmentation import training_transform
 from atrc.training.scoring import SCORERS
-from searchspace import Genotype, InputError
+from searchspace import InputError
 from strategies import MultiTrialStrategy, OneShotStrategy, build_strategy
 from strategies._base import refuse_unsupported
 
 __all__ = [
+    "RETRAIN",
+    "SEARCH",
     "Planned",
     "changed_keys",
     "check",
@@ -55,18 +70,10 @@ __all__ = [
     "execute_experiment",
     "execute_path",
     "expand_models",
+    "group",
     "open_made_with",
     "run_path",
 ]
-
-RETRAIN, SEARCH = "retrain", "search"
-
-
-def expand_models(config: Config, models: Iterable[str]) -> list[str]:
-    """Model names with the short forms written out: ``single`` is one per task, ``baselines`` those and ``multi``."""
-    single = [f"single-{task}" for task in config.tasks]
-    short = {"single": single, "baselines": [*single, "multi"]}
-    return list(dict.fromkeys(name for model in models for name in short.get(model, [model])))
 
 
 def check(config: Config) -> None:
@@ -109,7 +116,7 @@ def create_search(config: Config, out: Path | str) -> list[RunDirectory]:
     """New search runs ``out/search/seedK``, one for each of the config's seeds."""
     check(config)
     check_strategy(config)
-    return _create([Planned(Path(out), RunSpec("search", SEARCH, seed), config, None) for seed in config.seeds])
+    return create_planned(plan_search(config, out))
 
 
 def create_train(config: Config, models: Sequence[str], out: Path | str) -> list[RunDirectory]:
@@ -117,22 +124,15 @@ def create_train(config: Config, models: Sequence[str], out: Path | str) -> list
 
     Args:
         config: The config.
-        models: Names as `atrc.build.model_genotype` takes them, or the short forms of `expand_models`.
+        models: Names as `atrc.build.model_genotype` takes them, or the short forms of `expand_models`. The runs of a
+            genotype file have the name of the file.
         out: The experiment's folder.
+
+    Raises:
+        InputError: A run that is there already, or two different ones that would have one folder. None is made then.
     """
     check(config)
-    planned = []
-    for model in expand_models(config, models):
-        genotype = model_genotype(config, model)
-        planned += [
-            Planned(Path(out), RunSpec("train", group(model), seed), config, genotype) for seed in config.seeds
-        ]
-    return _create(planned)
-
-
-def group(model: str) -> str:
-    """The folder of a model's runs, and its name in tables."""
-    return Path(model).stem if model.endswith(".json") else model.replace("-label", "_label")
+    return create_planned(plan_train(config, models, out))
 
 
 def create_retrain(searches: Sequence[RunDirectory], out: Path | str | None = None) -> list[RunDirectory]:
@@ -143,102 +143,10 @@ def create_retrain(searches: Sequence[RunDirectory], out: Path | str | None = No
         out: The experiment's folder; default: that of each search.
 
     Raises:
-        InputError: One is not a search, or not finished.
+        InputError: One is not a search, or not finished; or two of them would be retrained in one folder. No run is
+            made then.
     """
-    planned = []
-    for search in searches:
-        if search.spec.kind != "search":
-            raise InputError(f"run {search.path} is not a search: it trained {search.spec.model!r}")
-        search.result()  # raises where it is not finished
-        folder = search.path.parent.parent if out is None else Path(out)
-        source = os.path.relpath(search.path, run_path(folder, RETRAIN, search.spec.seed))
-        spec = RunSpec("train", RETRAIN, search.spec.seed, source=source)
-        planned.append(Planned(folder, spec, search.config, search.genotype()))
-    return _create(planned)
-
-
-class Planned(NamedTuple):
-    """What `RunDirectory.create` needs of one run."""
-
-    folder: Path
-    spec: RunSpec
-    config: Config
-    genotype: Genotype | None = None
-
-    @property
-    def path(self) -> Path:
-        return run_path(self.folder, self.spec.model, self.spec.seed)
-
-
-def run_path(folder: Path | str, model: str, seed: int) -> Path:
-    """Where a run of an experiment lies."""
-    return Path(folder) / group(model) / f"seed{seed}"
-
-
-def _create(planned: Sequence[Planned]) -> list[RunDirectory]:
-    """All of them or none: one that is in the way is found before the first is made."""
-    for run in planned:
-        refuse_existing(run.path)
-    _open_data(planned)
-    return [RunDirectory.create(run.path, run.spec, run.config, run.genotype) for run in planned]
-
-
-def _open_data(planned: Sequence[Planned]) -> None:
-    """Opens the splits of all runs: files that cannot be used show now, and what a first use prepares serves all.
-
-    It comes last of what is checked, since it may take minutes.
-    """
-    opened: list[tuple[Named, list[str]]] = []
-    for config in (run.config for run in planned):
-        wanted = config.dataset, list(config.tasks)
-        if wanted not in opened:
-            opened.append(wanted)
-            import_plugins(config)
-            open_splits(config, build_tasks(config, describe_dataset(config)))
-
-
-def create_missing(planned: Sequence[Planned]) -> list[RunDirectory]:
-    """The runs that are there, made with the same config, and new ones for the rest, in the order of the plan.
-
-    Raises:
-        InputError: One was made with another config.
-    """
-    there = {run.path: open_made_with(run.path, run.config) for run in planned if run.path.exists()}
-    _open_data([run for run in planned if run.path not in there])
-    return [
-        there.get(run.path) or RunDirectory.create(run.path, run.spec, run.config, run.genotype) for run in planned
-    ]
-
-
-def open_made_with(path: Path | str, config: Config) -> RunDirectory:
-    """An existing run of this config, whichever seeds were asked for.
-
-    Raises:
-        InputError: It was made with another config.
-    """
-    run = RunDirectory.open(path)
-    changed = changed_keys(run, config)
-    if changed:
-        raise InputError(
-            f"run {path} was made with another config ({', '.join(changed)} changed); "
-            "give another --out, or remove it"
-        )
-    return run
-
-
-def changed_keys(run: RunDirectory, config: Config) -> list[str]:
-    """Config keys in which the run differs, whichever seeds were asked for.
-
-    What an earlier version did, and a config could not say then, is no difference.
-    """
-    one, other = run.config.model_dump(), config.model_dump()
-    for key in (said.partition("=")[0] for said in run.upgraded):
-        *path, last = key.split(".")
-        section = other
-        for part in path:
-            section = section[part]
-        section[last] = config_value(run.config, key)
-    return [key for key in one if key != "seeds" and one[key] != other[key]]
+    return create_planned(plan_retrain(searches, out))
 
 
 def execute_experiment(
@@ -261,27 +169,22 @@ def execute_experiment(
         quiet: No progress bars.
 
     Raises:
-        InputError: A run in the folder was made with another config; see also `execute_all`.
+        InputError: A run in the folder was made with another config or of another genotype, or two different ones
+            would have one folder; see also `execute_all`.
         Interrupted: Stopped by a signal; every run that had begun left a checkpoint.
     """
-    folder = Path(folder)
-    searches = _existing_or_new(config, folder, SEARCH)
-    trained = [run for name in expand_models(config, models) for run in _existing_or_new(config, folder, name)]
-    execute_all([*searches, *trained], jobs=jobs, quiet=quiet)
-    missing = [run for run in searches if not run_path(folder, RETRAIN, run.spec.seed).exists()]
-    found = [RunDirectory.open(run_path(folder, RETRAIN, run.spec.seed)) for run in searches if run not in missing]
-    execute_all([*found, *create_retrain(missing)], jobs=jobs, quiet=quiet)
-
-
-def _existing_or_new(config: Config, folder: Path, model: str) -> list[RunDirectory]:
-    """One run per seed: those that are there, made with the same config, and new ones for the rest."""
-    paths = {seed: run_path(folder, model, seed) for seed in config.seeds}
-    runs = [open_made_with(path, config) for path in paths.values() if path.exists()]
-    fresh = [seed for seed, path in paths.items() if not path.exists()]
-    if fresh:
-        rest = config.model_copy(update={"seeds": fresh})
-        runs += create_search(rest, folder) if model == SEARCH else create_train(rest, [model], folder)
-    return runs
+    import_plugins(config)
+    wanted = plan_search(config, folder)
+    searching = len(wanted)
+    wanted += plan_train(config, models, folder)
+    new = [run for run in wanted if not run.path.exists()]
+    if new:
+        check(config)
+    if any(run.spec.kind == "search" for run in new):
+        check_strategy(config)
+    runs = create_missing(wanted)
+    execute_all(runs, jobs=jobs, quiet=quiet)
+    execute_all(create_missing(plan_retrain(runs[:searching])), jobs=jobs, quiet=quiet)
 
 
 PROCESS_MEMORY, PIXEL_MEMORY = 600 * 2**20, 7 * 2**10
@@ -371,7 +274,7 @@ def _execute_in_processes(
 ) -> dict[Path, str]:
     """As `_execute_here`, several runs at a time."""
     with suppress(Exception):  # a run whose data cannot be opened says so itself
-        _open_data([Planned(run.path, run.spec, run.config) for run in runs])
+        open_data([Planned(run.path, run.spec, run.config) for run in runs])
     failed: dict[Path, str] = {}
     with stop_requests(insist=False) as stop, Processes(processes) as engine:
         options = {"slot": None, "jobs": for_trials, "quiet": quiet}

@@ -243,8 +243,11 @@ class RunDirectory:
 def refuse_existing(path: Path) -> None:
     """Raises InputError if there is something where a new run should go."""
     if path.exists():
-        hint = "continue it with: atrc resume" if (path / "run.json").exists() else "it holds no run:"
-        raise InputError(f"run directory {path} already exists; {hint} {path}, or give another --out")
+        if (path / "run.json").exists():
+            hint = f"; continue it with: atrc resume {path}, or give another --out"
+        else:
+            hint = " and is not a run; remove it or choose another --out"
+        raise InputError(f"run directory {path} already exists{hint}")
 
 
 def find_runs(paths: Sequence[Path | str]) -> list[RunDirectory]:

@@ -15,17 +15,22 @@ or, so that it is found without being imported first, with an entry point in its
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 from searchspace.calls import call_with_options
 from searchspace.errors import InputError, UnknownNameError
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "forget"]
 
 T = TypeVar("T")
 S = TypeVar("S")
+
+_REGISTRIES: WeakValueDictionary[int, Registry[Any]] = WeakValueDictionary()
+"""All there are, for `forget`."""
 
 
 class Registry(Mapping[str, T], Generic[T]):
@@ -41,6 +46,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self.group = group
         self._entries: dict[str, T] = {}
         self._entry_points_read = False
+        _REGISTRIES[id(self)] = self
 
     def register(self, name: str) -> Callable[[S], S]:
         """Decorator that files a class or function under ``name``.
@@ -59,7 +65,10 @@ class Registry(Mapping[str, T], Generic[T]):
     def _add(self, name: str, entry: T) -> None:
         known = self._entries.get(name)
         if known is not None and _origin(known) != _origin(entry):
-            raise InputError(f"{self.noun} {name!r} is registered twice: by {_origin(known)} and by {_origin(entry)}")
+            raise InputError(
+                f"{self.noun} {name!r} is registered twice: by {_origin(known)} and by {_origin(entry)}"
+                f"{_files(known, entry)}"
+            )
         self._entries[name] = entry
 
     def _read_entry_points(self) -> None:
@@ -109,6 +118,21 @@ class Registry(Mapping[str, T], Generic[T]):
         return len(self._entries)
 
 
+def forget(module: str) -> None:
+    """Takes what a module registered out of every registry: its import failed, and it may be tried again."""
+    for registry in list(_REGISTRIES.values()):
+        for name, entry in list(registry._entries.items()):
+            if getattr(entry, "__module__", None) == module:
+                del registry._entries[name]
+
+
 def _origin(entry: object) -> str:
     """``module.qualname`` of a class or function."""
     return f"{getattr(entry, '__module__', '?')}.{getattr(entry, '__qualname__', repr(entry))}"
+
+
+def _files(*entries: object) -> str:
+    """``" (FILE and FILE)"``, where entries were defined."""
+    modules = [sys.modules.get(getattr(entry, "__module__", "")) for entry in entries]
+    files = [str(file) for module in modules if (file := getattr(module, "__file__", None)) is not None]
+    return f" ({' and '.join(files)})" if files else ""

@@ -14,6 +14,7 @@ from typing import Any
 
 from searchspace.errors import InputError, UnknownNameError
 from searchspace.genotype import Genotype
+from searchspace.paths import PathOptions
 from searchspace.registry import Registry
 
 __all__ = ["SPACES", "SearchSpace"]
@@ -25,7 +26,7 @@ LISTED = 1_000_000
 """Largest number of combinations of options that is looked through for those that meet the constraints."""
 
 
-class SearchSpace(Mapping[str, tuple[str, ...]]):
+class SearchSpace(Mapping[str, tuple[str, ...]], PathOptions):
     """What can be chosen.
 
     Constraints that concern one choice are expressed by its options (the diagonal blocks of the CP space have

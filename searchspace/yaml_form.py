@@ -13,10 +13,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from searchspace.errors import InputError
 from searchspace.space import SPACES, SearchSpace
+from searchspace.yaml_text import YAMLError, read_yaml, write_yaml
 
 __all__ = ["build_space", "dump_space", "load_space"]
 
@@ -38,10 +37,10 @@ def load_space(path: str | Path) -> SearchSpace:
         InputError: Missing file, broken YAML, or neither of the two forms; the message names the file.
     """
     try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        data = read_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"space file {path} does not exist") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise InputError(f"space file {path} cannot be read: {' '.join(str(error).split())}") from None
     try:
         if isinstance(data, dict) and isinstance(data.get("space"), str):
@@ -59,4 +58,4 @@ def dump_space(space: SearchSpace) -> str:
         data: dict[str, Any] = {"space": space.name, **space.parameters}
     else:
         data = {"name": space.name, "choices": {choice: list(options) for choice, options in space.items()}}
-    return yaml.safe_dump(data, sort_keys=False, default_flow_style=None)
+    return write_yaml(data)

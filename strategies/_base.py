@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from searchspace import CostModel, Genotype, InputError, Registry, SearchSpace, Selection
+from searchspace.paths import PathOptions
 
 if TYPE_CHECKING:
     from strategies._step import Step
@@ -66,7 +67,7 @@ class DataUse(Enum):
         return 1 if self is DataUse.SINGLE_LEVEL else 2
 
 
-class Strategy(ABC):
+class Strategy(PathOptions, ABC):
     """What both kinds share.
 
     Attributes:

@@ -85,12 +85,10 @@ def pair(
 
 
 def _hint(value: object) -> str:
-    """How a number in scientific notation is written so that YAML does not read it as text."""
+    """What to do about a number in scientific notation that is text."""
     if not isinstance(value, str):
         return ""
     mantissa, _, exponent = value.strip().lower().partition("e")
     if not re.fullmatch(r"[-+]?\d+\.?\d*", mantissa) or not re.fullmatch(r"[-+]?\d+", exponent):
         return ""
-    point = "" if "." in mantissa else ".0"
-    sign = "" if exponent.startswith(("+", "-")) else "+"
-    return f"; YAML needs {mantissa}{point}e{sign}{exponent}"
+    return "; this is text: a number stands without quotes"

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from searchspace.errors import InputError
+from searchspace.paths import PathOptions
 from searchspace.registry import Registry
 
 __all__ = [
@@ -79,7 +80,7 @@ def deeper(stage: str) -> Cut:
     return run, (stage,)
 
 
-class Backbone(nn.Module, ABC):
+class Backbone(nn.Module, PathOptions, ABC):
     """A network from an image to four feature maps, the finest at stride 4.
 
     Attributes:

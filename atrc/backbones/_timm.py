@@ -47,6 +47,8 @@ class Timm(Backbone):
             images of any size.
     """
 
+    paths = ("checkpoint_path",)
+
     def __init__(self, model: str, *, pretrained: bool = False, **options: Any) -> None:
         super().__init__()
         timm = _import_timm()

@@ -25,7 +25,7 @@ from atrc.cli._app import (
 from atrc.files import json_text
 from atrc.predict import draw_maps, predict_image, read_image, save_drawings
 from atrc.runs import RunDirectory, find_runs
-from atrc.training import evaluate_split, load_learner, pick_device
+from atrc.training import NoNetwork, evaluate_split, load_learner, pick_device
 from atrc.training.prediction_files import folder_of_each_run
 from searchspace import InputError
 
@@ -52,18 +52,28 @@ def evaluate(
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure trained runs on a split of their dataset."""
+    """Measure trained runs on a split of their dataset. Runs without a network, such as searches by trials, are named
+    and left out."""
     rows: list[dict[str, Any]] = []
+    without: list[NoNetwork] = []
     found = find_runs(runs)
     folders = folder_of_each_run(save_predictions, [run.path for run in found]) if save_predictions else {}
     for run in found:
         config = read_config(str(run.path / "config.yaml"), override, data=data, skip_bad=skip_bad)
         device = pick_device(config.device)
-        learner = load_learner(run, device)
+        try:
+            learner = load_learner(run, device)
+        except NoNetwork as error:
+            without.append(error)
+            continue
         dataset = build_dataset(config, split, learner.tasks)
         folder = folders.get(run.path)
         metrics = evaluate_split(config, learner, dataset, device, save_predictions=folder, quiet=quiet)
         rows.append({"run": str(run.path), "split": split, "metrics": metrics, "skipped": dict(dataset.skipped)})
+    if not rows:
+        raise without[0]
+    for left_out in without:
+        typer.echo(f"left out: {left_out}", err=True)
     if json_:
         console.print_json(json_text(rows))
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -26,6 +27,7 @@ from atrc.cli._app import (
     show_skipped,
 )
 from atrc.comparison import baselines, networks, searches
+from atrc.config import import_plugins
 from atrc.experiment import (
     create_retrain,
     create_search,
@@ -165,9 +167,18 @@ def resume(runs: RunsArgument, jobs: Jobs = None, quiet: Quiet = False) -> None:
 
 
 def _execute(runs: Sequence[RunDirectory], jobs: int | None, quiet: bool) -> None:
-    execute_all(runs, jobs=jobs or default_jobs(runs[0].config), quiet=quiet)
+    execute_all(runs, jobs=jobs or _jobs_for_all(runs), quiet=quiet)
     console.print(results_table(runs))
     _show_skipped(runs)
+
+
+def _jobs_for_all(runs: Sequence[RunDirectory]) -> int:
+    """As many as the run that takes most allows; one that cannot be executed says so by itself, later."""
+    found = []
+    for run in runs:
+        with suppress(InputError):
+            found.append(default_jobs(run.config))
+    return min(found, default=1)
 
 
 def _show_skipped(runs: Sequence[RunDirectory]) -> None:
@@ -175,8 +186,10 @@ def _show_skipped(runs: Sequence[RunDirectory]) -> None:
 
 
 def results_table(runs: Sequence[RunDirectory]) -> Table:
-    """A row per finished run with its metrics."""
-    tasks = list(runs[0].config.tasks)
+    """A row per finished run with its metrics, and a column for every task of one of them."""
+    for run in runs:
+        import_plugins(run.config)
+    tasks = list(dict.fromkeys(task for run in runs for task in run.config.tasks))
     table = Table(box=None, pad_edge=False)
     table.add_column("run", overflow="fold")
     for task in tasks:

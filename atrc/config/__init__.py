@@ -12,6 +12,7 @@ from atrc.config._load import (
     variant_names,
     variant_summary,
 )
+from atrc.config._plugins import import_plugins
 from atrc.config._schema import (
     Augmentation,
     Compare,
@@ -36,6 +37,7 @@ __all__ = [
     "Training",
     "Trials",
     "config_value",
+    "import_plugins",
     "load_config",
     "parse_config",
     "preset_names",

@@ -8,9 +8,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from atrc.config._overrides import apply_overrides, yaml_value
 from atrc.config._schema import Config
 from searchspace.errors import InputError, UnknownNameError, did_you_mean
 
@@ -96,7 +96,7 @@ def parse_config(
 
 
 def _mapping(text: str, where: str) -> dict[str, Any]:
-    data = _yaml(text, where)
+    data = yaml_value(text, where)
     if not isinstance(data, dict):
         raise InputError(f"{where} must hold a mapping of keys, got {type(data).__name__}")
     return data
@@ -113,8 +113,7 @@ def _change(data: dict[str, Any], changes: Mapping[str, Any]) -> None:
 
 
 def _validated(data: dict[str, Any], where: str, overrides: Sequence[str]) -> Config:
-    for override in overrides:
-        _override(data, override)
+    apply_overrides(data, overrides)
     try:
         return Config.model_validate(data)
     except ValidationError as error:
@@ -157,27 +156,6 @@ def _keys_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
             return []
         model = field.annotation
     return list(model.model_fields)
-
-
-def _override(data: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
-    if not equals or not key:
-        raise InputError(f"override {override!r} is not of the form key=value, e.g. train.steps=100")
-    *path, last = key.split(".")
-    for part in path:
-        if not isinstance(data.get(part), dict):
-            # ``tasks`` may be a list of names in the file; anything else is replaced by what the person asks for
-            names = data.get(part) if isinstance(data.get(part), list) else []
-            data[part] = {name: {} for name in names or []}
-        data = data[part]
-    data[last] = _yaml(value, f"override {override!r}")
-
-
-def _yaml(text: str, where: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
 
 
 def _read_shipped(*parts: str) -> str:

@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from searchspace.yaml_text import write_yaml
 
 __all__ = [
     "Augmentation",
@@ -28,11 +29,20 @@ class _Strict(BaseModel):
 
 
 class Named(BaseModel):
-    """A registered name with its options: ``{name: rooms, size: [96, 128]}``."""
+    """A registered name with its options: ``{name: rooms, size: [96, 128]}``; or the name alone: ``rooms``."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return {"name": given}
+        if not isinstance(given, Mapping | Named):
+            raise ValueError("a name, or a mapping of 'name' and its options, is needed")
+        return given
 
     @property
     def options(self) -> dict[str, Any]:
@@ -288,4 +298,4 @@ class Config(_Strict):
 
     def to_yaml(self) -> str:
         """The resolved config as YAML that `load_config` reads back to the same."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
+        return write_yaml(self.model_dump(mode="json"))

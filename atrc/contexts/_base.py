@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from atrc.contexts.attention import region_prototypes
 from searchspace import Registry
+from searchspace.paths import PathOptions
 
 __all__ = ["CONTEXTS", "Context", "LabelSpace", "conv_bn_relu"]
 
@@ -22,7 +23,7 @@ class LabelSpace(Enum):
     SOURCE = "source"
 
 
-class Context(nn.Module):
+class Context(nn.Module, PathOptions):
     """Attention with its projections (Eq. 1); subclasses say how it attends, and over pixels or label regions.
 
     A subclass overrides `attend`; or `forward`, and then runs as it is, without what contexts share.

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from atrc.data.answer import Answer
+from searchspace.paths import PathOptions
 from searchspace.registry import Registry
 
 __all__ = ["DATASETS", "Dataset", "DatasetInfo", "Sample", "skipped_samples"]
@@ -57,7 +58,7 @@ class DatasetInfo:
     grid: tuple[int, int] | None = None
 
 
-class Dataset(ABC):
+class Dataset(PathOptions, ABC):
     """A split of a dataset; ``dataset[i]`` is a `Sample`.
 
     Subclasses are built as ``Class(split, tasks, **options)``: the split's name (``"train"`` or ``"val"``), the
@@ -87,6 +88,11 @@ class Dataset(ABC):
     def remarks(self, index: int) -> Sequence[str]:
         """What is allowed in the files of sample ``index`` but may not be meant; `atrc.data.check` shows it."""
         return ()
+
+    @property
+    def extent(self) -> str:
+        """How many samples there are, in words for messages."""
+        return f"{len(self)} samples of {self.info.name}"
 
     @abstractmethod
     def __len__(self) -> int: ...

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from searchspace import NONE, InputError, UnknownNameError
+from searchspace.yaml_text import YAMLError, read_yaml
 
 __all__ = ["Answer", "Need"]
 
@@ -101,10 +100,10 @@ class Answer(Mapping[Pair, Need]):
 
 def _content(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; an answer is a YAML file, or stands in the config") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise InputError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from None
 
 

@@ -60,6 +60,8 @@ class Folder(Dataset):
             names the file.
     """
 
+    paths = ("spec", "root")
+
     def __init__(
         self,
         split: str,
@@ -89,6 +91,12 @@ class Folder(Dataset):
         if skip_bad:
             self._skip_bad()
         self._arrays = self._cached_arrays() if cached else None
+
+    @classmethod
+    def with_full_paths(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """As of any dataset, but for the name of a shipped spec, and a root below ``$ATRC_DATA``."""
+        found = rooted(super().with_full_paths(options), options)
+        return {**found, "spec": options["spec"]} if _shipped(options.get("spec")) else found
 
     @classmethod
     def describe(
@@ -222,9 +230,20 @@ def _load(spec: str | Path | Mapping[str, Any] | None, unknown: Mapping[str, Any
     return load_spec(spec)
 
 
+def _shipped(spec: Any) -> bool:
+    """Whether a spec is given by the name of one that comes with the package; a file here goes first."""
+    return isinstance(spec, str) and spec in shipped_specs() and not Path(spec).is_file()
+
+
 def locate(root: str | Path) -> Path:
     """Where a dataset's folder is: a relative path starts at ``$ATRC_DATA``, or else where the process stands."""
     return Path(os.environ.get("ATRC_DATA", "")).expanduser() / Path(root).expanduser()
+
+
+def rooted(full: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options in full, but with their own ``root`` where this lies below ``$ATRC_DATA``."""
+    below = "root" in options and os.environ.get("ATRC_DATA")
+    return {**full, "root": options["root"]} if below else dict(full)
 
 
 def _info(spec: FolderSpec, root: str | Path | None, size: Sequence[int] | None) -> DatasetInfo:

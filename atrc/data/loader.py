@@ -60,7 +60,7 @@ class BatchLoader:
         if not 0 < batch_size <= len(dataset):
             raise InputError(
                 f"batch_size must be from 1 to the number of training samples, "
-                f"but got batch_size={batch_size} for {len(dataset)} samples of {dataset.info.name}"
+                f"but got batch_size={batch_size} for {dataset.extent}"
             )
         if seed < 0:
             raise InputError(f"seed must not be negative, got {seed}")

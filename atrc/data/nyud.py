@@ -11,6 +11,8 @@ from atrc.data.folder import Folder
 
 __all__ = ["NYUD"]
 
+ROOT = "NYUD_MT"
+"""The folder of the files, if no other is given."""
 _Spec = str | Path | Mapping[str, Any]
 
 
@@ -35,7 +37,7 @@ class NYUD(Folder):
         split: str,
         tasks: Iterable[str],
         *,
-        root: str | Path | None = "NYUD_MT",
+        root: str | Path | None = ROOT,
         spec: _Spec | None = "nyud",
         size: Sequence[int] | None = None,
         cached: bool = True,
@@ -45,10 +47,15 @@ class NYUD(Folder):
         super().__init__(split, tasks, root=root, spec=spec, size=size, cached=cached, skip_bad=skip_bad, **unknown)
 
     @classmethod
+    def with_full_paths(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """As of a folder, which has a name if the options give none."""
+        return super().with_full_paths({"root": ROOT, **options})
+
+    @classmethod
     def describe(
         cls,
         *,
-        root: str | Path | None = "NYUD_MT",
+        root: str | Path | None = ROOT,
         spec: _Spec | None = "nyud",
         size: Sequence[int] | None = None,
         **options: Any,

@@ -14,7 +14,7 @@ from atrc.data.cache import fingerprint, hashed, kept_map
 from atrc.data.complaints import check_label, expect_size, named, no_root, times
 from atrc.data.decode import image_size, read_image, read_label, read_matlab
 from atrc.data.derive import class_map
-from atrc.data.folder import locate
+from atrc.data.folder import locate, rooted
 from atrc.data.pascal_labels import CLASSES, PARTS, class_boundaries, human_parts, known_normals, salient
 from atrc.data.reader import read_ids
 from atrc.data.sift import IMAGE, sift
@@ -24,6 +24,8 @@ from searchspace.errors import InputError, UnknownNameError
 
 __all__ = ["PascalContext"]
 
+ROOT = "PASCAL_MT"
+"""The folder of the files, if no other is given."""
 _NAME = "PASCAL-Context"
 _SIZE = (512, 512)
 _TASKS: Mapping[str, Mapping[str, Any]] = {
@@ -64,12 +66,14 @@ class PascalContext(Dataset):
             the file.
     """
 
+    paths = ("root",)
+
     def __init__(
         self,
         split: str,
         tasks: Iterable[str],
         *,
-        root: str | Path = "PASCAL_MT",
+        root: str | Path = ROOT,
         cached: bool = True,
         skip_bad: bool = False,
     ) -> None:
@@ -90,8 +94,14 @@ class PascalContext(Dataset):
             self.ids = [entry for entry in self.ids if entry not in self.skipped]
 
     @classmethod
+    def with_full_paths(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """As of a folder, which has a name if the options give none."""
+        options = {"root": ROOT, **options}
+        return rooted(super().with_full_paths(options), options)
+
+    @classmethod
     def describe(  # type: ignore[override] # other options than these are refused
-        cls, *, root: str | Path = "PASCAL_MT", cached: bool = True, skip_bad: bool = False
+        cls, *, root: str | Path = ROOT, cached: bool = True, skip_bad: bool = False
     ) -> DatasetInfo:
         folder = cache_root() / "pascal_context" / hashed(str(locate(root).resolve()))
         return DatasetInfo(_NAME, {task: dict(facts) for task, facts in _TASKS.items()}, _SIZE, folder)

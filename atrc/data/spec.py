@@ -36,11 +36,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, field_validator, model_validator
 
 from atrc.tasks import IGNORE, TASKS
 from searchspace.errors import InputError, UnknownNameError, did_you_mean
+from searchspace.yaml_text import YAMLError, read_yaml
 
 __all__ = ["FolderSpec", "InJson", "LabelSpec", "load_spec", "shipped_specs"]
 
@@ -238,8 +238,8 @@ def load_spec(spec: str | Path | Mapping[str, Any]) -> FolderSpec:
             raise UnknownNameError("dataset spec", str(spec), shipped)
         path = shipped[str(spec)]
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = read_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise InputError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a mapping with the keys {', '.join(FolderSpec.model_fields)}")

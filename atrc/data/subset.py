@@ -19,17 +19,23 @@ class Subset(Dataset):
     Args:
         dataset: The whole.
         indices: Which samples, in which order.
+        note: What messages say of the part after its number of samples.
     """
 
-    def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:
+    def __init__(self, dataset: Dataset, indices: Sequence[int], note: str = "") -> None:
         self.dataset = dataset
         self.info = dataset.info
         self.skipped = dataset.skipped
         self._indices = list(indices)
+        self._note = note
 
     @classmethod
     def describe(cls, **options: Any) -> DatasetInfo:
         raise NotImplementedError("a subset is made of an open dataset")
+
+    @property
+    def extent(self) -> str:
+        return super().extent + self._note
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -53,4 +59,5 @@ def hold_out(dataset: Dataset, share: float) -> tuple[Subset, Subset]:
         raise InputError(f"nothing can be held out of {count} training samples of {dataset.info.name}")
     order = np.random.default_rng(0).permutation(count).tolist()
     held = min(max(1, round(share * count)), count - 1)
-    return Subset(dataset, sorted(order[held:])), Subset(dataset, sorted(order[:held]))
+    note = f" ({held} of {count} training images are held out; held_out={share:g})"
+    return Subset(dataset, sorted(order[held:]), note), Subset(dataset, sorted(order[:held]), note)

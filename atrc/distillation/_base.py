@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from searchspace import InputError, Registry
+from searchspace.paths import PathOptions
 
 __all__ = ["DISTILLATIONS", "Distillation", "Features"]
 
@@ -15,7 +16,7 @@ Features = Mapping[str, Tensor]
 """Task name -> ``(B, C, H, W)``."""
 
 
-class Distillation(nn.Module, ABC):
+class Distillation(nn.Module, PathOptions, ABC):
     """Refines task features; every task's output has the shape of its input.
 
     Subclasses are built as ``Class(channels, **options)`` with ``channels`` a mapping task -> C.

@@ -7,11 +7,12 @@ from abc import ABC, abstractmethod
 from torch import nn
 
 from searchspace import Registry
+from searchspace.paths import PathOptions
 
 __all__ = ["HEADS", "Heads"]
 
 
-class Heads(ABC):
+class Heads(PathOptions, ABC):
     """Builds the heads of a network, which has one of each for every task.
 
     Subclasses are built as ``Class(scales, **options)`` with ``scales`` the channels of the maps, finest first.

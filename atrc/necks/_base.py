@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from atrc.backbones import Pyramid
 from searchspace import Registry
+from searchspace.paths import PathOptions
 
 __all__ = ["NECKS", "Neck", "Necked"]
 
@@ -26,7 +27,7 @@ class Necked(NamedTuple):
     initial: Mapping[str, tuple[Tensor, ...]]
 
 
-class Neck(nn.Module, ABC):
+class Neck(nn.Module, PathOptions, ABC):
     """Refines the maps of every task; each keeps its shape.
 
     Subclasses are built as ``Class(scales, outputs, **options)`` with ``scales`` the channels of the maps, finest

@@ -21,6 +21,7 @@ from torchmetrics import Metric
 
 from atrc.tasks._pictures import index_picture
 from searchspace.errors import InputError
+from searchspace.paths import PathOptions
 from searchspace.registry import Registry
 
 __all__ = ["IGNORE", "TASKS", "Task"]
@@ -31,7 +32,7 @@ IGNORE = 255
 TASKS: Registry[type[Task]] = Registry("task", "atrc.tasks")
 
 
-class Task(ABC):
+class Task(PathOptions, ABC):
     """One dense-prediction task on one dataset.
 
     Subclasses take dataset facts (classes, units, weights) as keyword arguments with the paper's values as
@@ -147,7 +148,7 @@ class Task(ABC):
         """
         return None
 
-    def fit(self, labels: Iterable[np.ndarray], cache: Path) -> None:  # noqa: B027 - optional on purpose
+    def fit(self, labels: Iterable[np.ndarray], cache: Path) -> None:
         """Learns what the task takes from the training split (normals: the k-means centroids).
 
         Called once before training, evaluation or prediction. Most tasks learn nothing.

@@ -2,7 +2,7 @@
 
 from atrc.machine.stopping import Interrupted, stop_requests
 from atrc.training._execute import execute
-from atrc.training._open import evaluate_split, load_learner, pick_device
+from atrc.training._open import NoNetwork, evaluate_split, load_learner, pick_device
 from atrc.training.checkpoint import load_checkpoint, save_checkpoint
 from atrc.training.evaluation import as_label, decode_predictions, evaluate, measure
 from atrc.training.learner import Learner, SearchLearner, WeightLearner, learning_rate
@@ -10,6 +10,7 @@ from atrc.training.learner import Learner, SearchLearner, WeightLearner, learnin
 __all__ = [
     "Interrupted",
     "Learner",
+    "NoNetwork",
     "SearchLearner",
     "WeightLearner",
     "as_label",

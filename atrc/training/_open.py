@@ -31,6 +31,7 @@ from searchspace import InputError
 from strategies import STRATEGIES, MultiTrialStrategy, OneShotStrategy, build_strategy
 
 __all__ = [
+    "NoNetwork",
     "build_run_strategy",
     "build_search_learner",
     "build_weight_learner",
@@ -39,6 +40,10 @@ __all__ = [
     "load_learner",
     "pick_device",
 ]
+
+
+class NoNetwork(InputError):
+    """A run that has no trained network: a search by trials, or one without a checkpoint yet."""
 
 
 def pick_device(name: str) -> torch.device:
@@ -96,15 +101,16 @@ def load_learner(run: RunDirectory, device: torch.device) -> Learner:
     """The trained network of a run, in evaluation mode.
 
     Raises:
-        InputError: The run has no checkpoint yet, or a damaged one.
+        NoNetwork: The run is a search by trials, or has no checkpoint yet.
+        InputError: Its checkpoint is damaged.
     """
     import_plugins(run.config)
     strategy = build_run_strategy(run)
     if isinstance(strategy, MultiTrialStrategy):
-        raise InputError(f"run {run.path} is a search by trials, which keeps no network: train what it found")
+        raise NoNetwork(f"run {run.path} is a search by trials, which keeps no network: train what it found")
     checkpoint = latest(run.checkpoints)
     if checkpoint is None:
-        raise InputError(f"run {run.path} has no checkpoint yet; start it with: atrc resume {run.path}")
+        raise NoNetwork(f"run {run.path} has no checkpoint yet; start it with: atrc resume {run.path}")
     saved = load_checkpoint(checkpoint)
     learner: Learner
     if strategy is None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -37,6 +39,8 @@ CANDIDATES = 64
 """Legal genotypes among which the nearest to a proposal is its repair."""
 DESCRIPTION = "atrc"
 """The user attribute of a study that says what it is about."""
+_SQLITE = re.compile(r"^(sqlite(?:\+\w+)?:///)(?!/|file:|:memory:)([^?]+)")
+"""The start of a URL that names a file relative to the folder where the process stands."""
 VERSION = 1
 """Version of that attribute."""
 
@@ -107,6 +111,14 @@ class OptunaStrategy(MultiTrialStrategy):
         self._study: optuna.Study | None = None
         self._loaded: Mapping[str, Any] | None = None
         self._numbers: list[int] = []
+
+    @classmethod
+    def with_full_paths(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """As of any strategy, and an SQLite file in the URL of the storage."""
+        found = super().with_full_paths(options)
+        if isinstance(found.get("storage"), str):
+            found["storage"] = _SQLITE.sub(lambda url: url[1] + str(Path(url[2]).absolute()), found["storage"])
+        return found
 
     @property
     def study(self) -> optuna.Study:

@@ -52,11 +52,18 @@ class Fixed(OneShotStrategy):
     paper = "Table 1 of Bruggemann et al., ICCV 2021"
     active_paths = "one"
     meets_constraints = True
+    paths = ("genotype",)
 
     def __init__(self, space: SearchSpace, *, genotype: str | Genotype, seed: int = 0) -> None:
         super().__init__(space, seed=seed)
         given = genotype if isinstance(genotype, Genotype) else resolve_genotype(genotype, space)
         self._genotype = space.validate(given)
+
+    @classmethod
+    def with_full_paths(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """As of any strategy, but for a genotype that is given by rule."""
+        by_rule = str(options.get("genotype", "")).startswith(UNIFORM)
+        return dict(options) if by_rule else super().with_full_paths(options)
 
     def anneal(self, progress: float) -> None:
         pass

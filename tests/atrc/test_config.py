@@ -91,3 +91,78 @@ def test_overrides_nest_and_turn_lists_of_tasks_into_options() -> None:
 def test_broken_files(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse_config(text, "x.yaml")
+
+
+TEXT = "name: x\ndataset: {name: rooms, size: [32, 48]}\ntasks: [semseg]\n"
+
+
+def test_a_learning_rate_may_be_written_as_people_do() -> None:
+    """In an override, in a file, and in the config that a run keeps; quotes make text."""
+    override = parse_config(TEXT, "x", ["strategy={name: darts, lr: 1e-3}", "dataset.note='1e-3'"])
+    assert override.strategy.options == {"lr": 0.001}
+    assert override.dataset.options["note"] == "1e-3"
+    assert parse_config(override.to_yaml(), "copy") == override
+    assert parse_config(TEXT + "strategy: {name: darts, lr: 2E-3}\n", "x").strategy.options == {"lr": 0.002}
+
+
+PRESET_STRATEGY = {"lr": 0.2, "freeze": "entropy"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "name", "options"),
+    [
+        (["strategy.name=darts"], "darts", {}),
+        (["strategy=darts"], "darts", {}),
+        (["strategy.name=darts", "strategy.lr=0.5"], "darts", {"lr": 0.5}),
+        (["strategy.lr=0.5", "strategy.name=darts"], "darts", {"lr": 0.5}),
+        (["strategy.lr=0.5", "strategy=darts"], "darts", {"lr": 0.5}),
+        (["strategy=darts", "strategy.lr=0.5"], "darts", {"lr": 0.5}),
+        (["strategy.lr=0.5", "strategy.name=darts", "strategy.name=snas"], "snas", {"lr": 0.5}),
+        (["strategy.name=gumbel_entropy"], "gumbel_entropy", PRESET_STRATEGY),
+        (["strategy={name: gumbel_entropy}"], "gumbel_entropy", {}),
+        (["strategy={name: darts, betas: [0, 0]}", "strategy.name=snas"], "snas", {}),
+        (["strategy.name=darts", "strategy={name: snas, lr: 1}"], "snas", {"lr": 1}),
+    ],
+)
+def test_another_name_drops_the_options_of_the_old_one(
+    overrides: list[str], name: str, options: dict[str, object]
+) -> None:
+    text = TEXT + "strategy: {name: gumbel_entropy, lr: 0.2, freeze: entropy}\n"
+    strategy = parse_config(text, "x", overrides).strategy
+    assert (strategy.name, strategy.options) == (name, options)
+
+
+def test_a_name_alone_is_enough() -> None:
+    text = "name: x\ndataset: rooms\ntasks: [semseg]\nstrategy: darts\n"
+    text += "model: {neck: fpm, head: fcn}\ntrials: {scorer: train}\n"
+    config = parse_config(text, "x", ["backbone=tiny", "strategy.lr=0.5"])
+    assert (config.dataset.name, config.backbone.name, config.model.head.name) == ("rooms", "tiny", "fcn")
+    assert config.model.neck is not None
+    assert (config.model.neck.name, config.trials.scorer.name) == ("fpm", "train")
+    assert (config.strategy.name, config.strategy.options) == ("darts", {"lr": 0.5})
+    assert parse_config(config.to_yaml(), "copy") == config
+    with pytest.raises(
+        InputError, match="x: strategy: a name, or a mapping of 'name' and its options, is needed, got 5"
+    ):
+        parse_config(text, "x", ["strategy=5"])
+
+
+def test_an_option_without_a_name_is_one_of_the_default() -> None:
+    config = parse_config(TEXT, "x", ["strategy.lr=0.5", "model.head.skip=4", "trials.scorer.run=a"])
+    assert (config.strategy.name, config.strategy.options) == ("gumbel_entropy", {"lr": 0.5})
+    assert (config.model.head.name, config.trials.scorer.name) == ("shallow", "train")
+    compare = "compare={samples: 9, strategies: [darts, snas]}"
+    found = parse_config(TEXT, "x", [compare, "compare.strategies.darts.lr=1", "compare.strategies.snas.name=gdas"])
+    assert found.compare is not None
+    assert {label: (one.name, one.options) for label, one in found.compare.strategies.items()} == {
+        "darts": ("darts", {"lr": 1}),
+        "snas": ("gdas", {}),
+    }
+
+
+def test_a_name_that_is_no_part_drops_nothing() -> None:
+    """Neither the config's own name, nor that of a spec that stands in the config."""
+    text = TEXT.replace("{name: rooms, size: [32, 48]}", "{name: folder, spec: {name: a, images: 'x/{id}.jpg'}}")
+    config = parse_config(text, "x", ["name=other", "dataset.spec.name=b"])
+    assert config.name == "other"
+    assert config.dataset.options["spec"] == {"name": "b", "images": "x/{id}.jpg"}

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import pytest
-import yaml
 
 from searchspace import InputError, ToySpace
 from strategies import build_strategy
@@ -19,7 +18,7 @@ WITH_ADAM = ["darts", "darts_second", "dsnas", "fair_darts", "gdas", "mtl_nas", 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     *((name, {"lr": 0}, "lr must be a number > 0, got 0") for name in [*WITH_ADAM, "gumbel_entropy", "enas"]),
     *((name, {"lr": math.nan}, "lr must be a number > 0, got nan") for name in ("reinforce", "drnas", "proxyless")),
-    *((name, {"lr": "1e-3"}, "got '1e-3'; YAML needs 1.0e-3") for name in [*WITH_ADAM, "reinforce", "enas"]),
+    *((name, {"lr": "1e-3"}, "got '1e-3'; this is text") for name in [*WITH_ADAM, "reinforce", "enas"]),
     *((name, {"weight_decay": -1e-3}, "weight_decay must be a number >= 0, got -0.001") for name in WITH_ADAM),
     *((name, {"betas": [0.5, 1.0]}, r"betas\[1\] must be a number >= 0 and < 1, got 1.0") for name in WITH_ADAM),
     *((name, {"betas": 0.5}, "betas needs two numbers, got 0.5") for name in [*WITH_ADAM, "drnas", "proxyless"]),
@@ -28,7 +27,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("drnas", {"anchor": -5.0}, "anchor must be a number >= 0, got -5.0"),
     ("fair_darts", {"zero_one": -1}, "zero_one must be a number >= 0, got -1"),
     ("gdas", {"temperature": [10.0, 0.0]}, r"temperature\[1\] must be a number > 0, got 0.0"),
-    ("snas", {"temperature": ["1e0", 0.1]}, r"temperature\[0\] .* got '1e0'; YAML needs 1.0e\+0"),
+    ("snas", {"temperature": ["1e0", 0.1]}, r"temperature\[0\] .* got '1e0'; this is text"),
     ("mtl_nas", {"entropy_weight": [0.0]}, r"entropy_weight needs two numbers, got \[0.0\]"),
     ("mtl_nas", {"entropy_weight": [0.0, math.inf]}, r"entropy_weight\[1\] must be a finite number, got inf"),
     ("gumbel_entropy", {"freeze_threshold": 1.5}, "freeze_threshold must be a number >= 0 and <= 1, got 1.5"),
@@ -55,7 +54,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("successive_halving", {"start": 0}, "start must be a whole number >= 1, got 0"),
     ("successive_halving", {"start": -3}, "start must be a whole number >= 1, got -3"),
     ("hyperband", {"eta": 1}, "eta must be a whole number >= 2, got 1"),
-    ("asha", {"min_budget": "1e-2"}, "min_budget must be a number > 0 and < 1, got '1e-2'; YAML needs 1.0e-2"),
+    ("asha", {"min_budget": "1e-2"}, "min_budget must be a number > 0 and < 1, got '1e-2'; this is text"),
     ("nni_evolution", {"population": 0}, "population must be a whole number >= 1, got 0"),
     ("nni_regularized_evolution", {"mutation": 2}, "mutation must be a number > 0 and <= 1, got 2"),
     ("nni_regularized_evolution", {"dedup": 1}, "dedup must be true or false, got 1"),
@@ -70,18 +69,16 @@ def test_a_knob_out_of_its_range_is_one_line(name: str, knobs: dict[str, Any], m
 
 
 @pytest.mark.parametrize("text", ["1e-3", "1E5", "-2.5e4", "3.5e2", "1e+7"])
-def test_the_spelling_that_is_suggested_is_a_number_to_yaml(text: str) -> None:
-    assert isinstance(yaml.safe_load(text), str)
-    with pytest.raises(InputError, match="YAML needs ") as error:
+def test_a_number_in_quotes_is_refused_as_text(text: str) -> None:
+    with pytest.raises(InputError, match="a number stands without quotes"):
         number("lr", text, above=0)
-    assert yaml.safe_load(str(error.value).rpartition("YAML needs ")[2]) == float(text)
 
 
 @pytest.mark.parametrize("value", ["", "fast", "nan", None, True, [1.0], math.nan, math.inf, -1.0])
 def test_what_is_no_positive_number(value: object) -> None:
     with pytest.raises(InputError, match="lr must be a number > 0, got") as error:
         number("lr", value, above=0)
-    assert "YAML" not in str(error.value)
+    assert "quotes" not in str(error.value)
 
 
 def test_what_is_within_bounds_is_taken() -> None:

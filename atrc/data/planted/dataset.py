@@ -112,6 +112,8 @@ class Planted(Dataset):
         InputError: An option's value is out of range.
     """
 
+    paths = ("answer",)
+
     def __init__(self, split: str, tasks: Iterable[str], **options: Any) -> None:
         self._options = _Options.read(options)
         self._answer = self._options.read_answer()

@@ -17,6 +17,7 @@ from atrc.machine.stopping import Interrupted, Stop
 from atrc.network import Predictions, multi_task_loss
 from atrc.tasks import Task
 from searchspace import Registry
+from searchspace.paths import PathOptions
 from strategies import Score, Trial
 from strategies._base import spawn_seed
 
@@ -126,7 +127,7 @@ def _single_images(predictions: Predictions, batch: Batch) -> Iterator[tuple[Pre
         )
 
 
-class Scorer(ABC):
+class Scorer(PathOptions, ABC):
     """Scores genotypes. Built from a `Setting` and the options of the config's ``trials.scorer``.
 
     A scorer can be called, so that it is a ``score`` of `strategies.Search`.

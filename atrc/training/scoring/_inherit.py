@@ -105,6 +105,8 @@ class InheritScorer(InheritedScorer):
         InputError: The run has no supernet, or one of other tasks, choices or options.
     """
 
+    paths = ("run",)
+
     def __init__(self, setting: Setting, run: str | Path) -> None:
         from atrc.training import load_learner  # which runs scorers
 

@@ -26,6 +26,8 @@ class TableScorer(Scorer):
         file: Path of the table.
     """
 
+    paths = ("file",)
+
     def __init__(self, setting: Setting, file: str | Path) -> None:
         super().__init__(setting)
         self._file = file

@@ -165,7 +165,9 @@ def test_fill_searches_a_tree_before_what_is_branched_by_it(table: Command) -> N
     assert said.status == 0, said.err
     assert "missing" not in said.out
     branched = RunDirectory.open(Path(f"runs/{base}+branched/retrain/seed0"))
-    assert branched.config.backbone.options["branches"] == f"runs/{base}+bmtas/search/seed0/genotype.json"
+    assert branched.config.backbone.options["branches"] == str(
+        Path(f"runs/{base}+bmtas/search/seed0/genotype.json").absolute()
+    )
     genotype = branched.genotype()
     assert genotype is not None
     assert genotype.space == "cp"

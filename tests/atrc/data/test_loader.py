@@ -18,6 +18,7 @@ from atrc.data import (
     View,
     collate,
     eval_transform,
+    hold_out,
     image_windows,
     train_transform,
 )
@@ -152,6 +153,15 @@ def test_a_bad_file_is_one_line_from_a_worker_too(workers: int, tasks: Mapping[s
     with pytest.raises(InputError) as caught:
         list(loader(tasks, workers, broken=5).iterate(0, 8))
     assert str(caught.value) == "images/5.jpg: not readable"
+
+
+def test_a_batch_larger_than_what_is_left_says_what_is_held_out(tasks: Mapping[str, Task]) -> None:
+    for part in hold_out(Noise(length=16), 0.5):
+        with pytest.raises(InputError) as caught:
+            BatchLoader(part, tasks, train_transform(SIZE), batch_size=10, seed=0)
+        assert str(caught.value).endswith(
+            "batch_size=10 for 8 samples of noise (8 of 16 training images are held out; held_out=0.5)"
+        )
 
 
 def test_wrong_arguments(tasks: Mapping[str, Task]) -> None:

@@ -1,0 +1,76 @@
+"""A config's plugins: modules and files that register parts, imported before anything is looked up."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+
+from atrc.config._schema import Config
+from searchspace.errors import InputError
+from searchspace.registry import forget
+
+__all__ = ["import_plugins", "is_file"]
+
+
+def import_plugins(config: Config) -> None:
+    """Imports the config's plugins, which register what they define.
+
+    A plugin is imported once. One that fails leaves nothing behind, so that it can be mended and imported again. Two
+    files are two plugins, whatever they are called.
+
+    Raises:
+        InputError: A file or module that does not exist or fails to import, or a name that is registered twice.
+    """
+    for plugin in config.plugins:
+        try:
+            if is_file(plugin):
+                _import_file(Path(plugin))
+            else:
+                _import_module(plugin)
+        except InputError:
+            raise
+        except Exception as error:  # a plugin is foreign code and may fail in any way
+            raise InputError(f"plugin {plugin!r} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def is_file(plugin: str) -> bool:
+    """Whether a plugin is given by its file and not by a module's name."""
+    return plugin.endswith(".py")
+
+
+def _import_module(name: str) -> None:
+    if name in sys.modules:
+        return
+    try:
+        importlib.import_module(name)
+    except BaseException:
+        forget(name)
+        raise
+
+
+def _import_file(path: Path) -> None:
+    path = path.expanduser().resolve()
+    name = _module_name(path)
+    if name in sys.modules:
+        return
+    if not path.is_file():
+        raise InputError(f"plugin file {path} does not exist")
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # first: a dataclass of the plugin looks for its module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        forget(name)
+        raise
+
+
+def _module_name(path: Path) -> str:
+    """The same in every process, and another one for every file."""
+    return f"atrc_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
