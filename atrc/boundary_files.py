@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from atrc.data.decode import read_label, read_matlab
+from atrc.data.decode import has_palette, read_label, read_matlab
 from atrc.metrics import BoundaryCounts, BoundaryF
 from searchspace import InputError
 
@@ -98,9 +97,8 @@ def read_prediction(path: Path) -> np.ndarray:
     """
     values = _one_channel(path, read_label(path))
     if path.suffix.lower() == ".png":
-        with Image.open(path) as image:
-            if image.mode == "P":
-                raise InputError(f"{path} is a palette image, whose indices are no probabilities: expected grey")
+        if has_palette(path):
+            raise InputError(f"{path} is a palette image, whose indices are no probabilities: expected grey")
         # Older versions of Pillow give 16 bits as int32.
         most = {"b": 1, "u": 8 * values.itemsize, "i": 16}[values.dtype.kind]
         return values.astype(np.float32) / np.float32(2**most - 1)

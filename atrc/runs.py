@@ -36,6 +36,7 @@ from atrc.data.cache import atomic_folder
 from atrc.files import json_text, write_json, write_text
 from searchspace import Genotype, InputError, load_genotype
 from searchspace.calls import call_with_options
+from searchspace.text import read_text
 
 __all__ = ["Result", "RunDirectory", "RunSpec", "find_runs", "refuse_existing"]
 
@@ -226,7 +227,7 @@ class RunDirectory:
         """Lines of a JSONL file; one that a killed process left half-written ends it."""
         path = self.path / name
         if path.exists():
-            for text in path.read_text(encoding="utf-8").splitlines():
+            for text in read_text(path).splitlines():
                 try:
                     yield json.loads(text)
                 except json.JSONDecodeError:
@@ -277,16 +278,16 @@ def _read_run_config(run: Path) -> tuple[Config, list[str]]:
         return data
 
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"config {path} cannot be read: {error.strerror}") from None
+        text = read_text(path)
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"config {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     return parse_config(text, str(path), upgrade=upgrade), said
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        data = json.loads(read_text(path))
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON: {error}") from None
     if not isinstance(data, dict):
         raise InputError(f"{path} must hold a JSON object")

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from searchspace.errors import InputError
+from searchspace.text import read_text
 
 __all__ = ["FORMAT", "Genotype"]
 
@@ -122,9 +123,9 @@ class Genotype(Mapping[str, str]):
             InputError: Missing, not JSON, or not a genotype; the message names the file.
         """
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            data = json.loads(read_text(path))
         except FileNotFoundError:
             raise InputError(f"genotype file {path} does not exist") from None
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise InputError(f"genotype file {path} cannot be read as JSON: {error}") from None
         return cls.from_json(data, where=str(path))

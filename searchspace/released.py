@@ -14,6 +14,7 @@ from typing import Any
 from searchspace.cp import CONTEXTS, CPSpace
 from searchspace.errors import InputError
 from searchspace.genotype import Genotype
+from searchspace.text import read_text
 
 __all__ = ["RELEASED", "from_codes", "load_genotype", "parse_released"]
 
@@ -69,7 +70,7 @@ def load_genotype(path: str | Path) -> Genotype:
         InputError: Missing, not JSON, or neither of the two; the message names the file.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = json.loads(read_text(path))
     except (OSError, ValueError):
         return Genotype.load(path)  # raises the proper message
     if isinstance(data, dict) and "data" in data and "format" not in data:

@@ -15,6 +15,7 @@ from typing import Any
 
 from searchspace.errors import InputError
 from searchspace.space import SPACES, SearchSpace
+from searchspace.text import read_text
 from searchspace.yaml_text import YAMLError, read_yaml, write_yaml
 
 __all__ = ["build_space", "dump_space", "load_space"]
@@ -37,10 +38,10 @@ def load_space(path: str | Path) -> SearchSpace:
         InputError: Missing file, broken YAML, or neither of the two forms; the message names the file.
     """
     try:
-        data = read_yaml(Path(path).read_text(encoding="utf-8"))
+        data = read_yaml(read_text(path))
     except FileNotFoundError:
         raise InputError(f"space file {path} does not exist") from None
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+    except (OSError, UnicodeError, YAMLError) as error:
         raise InputError(f"space file {path} cannot be read: {' '.join(str(error).split())}") from None
     try:
         if isinstance(data, dict) and isinstance(data.get("space"), str):

@@ -194,6 +194,43 @@ KNOWS_ANSWERS = {ROOT / "atrc" / "data", ROOT / "analysis"}
 """What was planted is known to datasets, and to those who count what was found."""
 
 
+READERS = {
+    "Image.open": {
+        "atrc/data/decode.py": "the reader of photographs and labels",
+        "atrc/data/cache.py": "maps that it wrote itself",
+    },
+    ".read_text": {
+        "atrc/config/_load.py": "presets of the package",
+        "analysis/paper/published.py": "tables of the package",
+        "atrc/data/sift.py": "verdicts that it wrote itself",
+        "atrc/kernels.py": "sources of the package, and the processor's name",
+        "atrc/runs.py": "the processor's name",
+        "atrc/training/memory.py": "the process's memory",
+        "atrc/bench/_measure.py": "the process's memory",
+    },
+}
+"""A way to read a file -> who may, and for what: guards stand in `atrc.data.decode` and `searchspace.text` alone."""
+
+
+def readings(tree: ast.AST) -> set[str]:
+    """Which of `READERS` a module calls."""
+    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    return {way for way in READERS for call in calls if call.endswith(way)}
+
+
+def test_one_reader_of_images_and_one_of_text() -> None:
+    found = {way: set[str]() for way in READERS}
+    for path in MODULES:
+        for way in readings(tree_of(path)):
+            found[way].add(str(path.relative_to(ROOT)))
+    assert found == {way: set(of) for way, of in READERS.items()}
+
+
+def test_the_reader_of_readings_sees_what_it_must() -> None:
+    assert readings(ast.parse("Image.open(a)\nPath(file).read_text()")) == {"Image.open", ".read_text"}
+    assert readings(ast.parse("text = read_text(path)\nImage.fromarray(a)")) == set()
+
+
 def asks_for_an_answer(tree: ast.AST) -> bool:
     """Whether a module imports `Answer`, or calls a dataset's ``answer``."""
     return any(

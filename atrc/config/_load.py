@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from atrc.config._overrides import apply_overrides, yaml_value
 from atrc.config._schema import Config
 from searchspace.errors import InputError, UnknownNameError, did_you_mean
+from searchspace.text import read_text
 
 __all__ = ["config_value", "load_config", "parse_config", "preset_names", "ships", "variant_names", "variant_summary"]
 
@@ -165,11 +166,11 @@ def _read_shipped(*parts: str) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except FileNotFoundError:
         raise InputError(
             f"config file {path} does not exist{did_you_mean(path.stem, preset_names())}; "
             f"presets: {', '.join(preset_names())}"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeError) as error:
         raise InputError(f"config file {path} cannot be read: {error}") from None

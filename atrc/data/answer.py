@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from searchspace import NONE, InputError, UnknownNameError
+from searchspace.text import read_text
 from searchspace.yaml_text import YAMLError, read_yaml
 
 __all__ = ["Answer", "Need"]
@@ -100,10 +101,10 @@ class Answer(Mapping[Pair, Need]):
 
 def _content(path: Path) -> Any:
     try:
-        return read_yaml(path.read_text(encoding="utf-8"))
+        return read_yaml(read_text(path))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; an answer is a YAML file, or stands in the config") from None
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+    except (OSError, UnicodeError, YAMLError) as error:
         raise InputError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from None
 
 

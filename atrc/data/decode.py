@@ -14,6 +14,7 @@ from searchspace.errors import InputError
 __all__ = [
     "LABEL_SUFFIXES",
     "UNREADABLE",
+    "has_palette",
     "image_size",
     "orientation",
     "read_image",
@@ -62,6 +63,16 @@ def image_size(path: Path) -> tuple[int, int]:
     def read() -> tuple[int, int]:
         with Image.open(path) as image:
             return image.height, image.width
+
+    return _guarded(path, "image", read)
+
+
+def has_palette(path: Path) -> bool:
+    """Whether the pixels of an image file are indices into colours."""
+
+    def read() -> bool:
+        with Image.open(path) as image:
+            return image.mode == "P"
 
     return _guarded(path, "image", read)
 

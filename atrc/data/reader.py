@@ -18,6 +18,7 @@ from atrc.data.sift import IMAGE
 from atrc.data.spec import RESIZE_OF_TASK, FolderSpec, InJson, LabelSpec, as_lookup
 from atrc.tasks import IGNORE, TASKS, Task
 from searchspace.errors import InputError
+from searchspace.text import read_text
 
 __all__ = ["FolderReader", "LabelRule", "read_ids", "task_options"]
 
@@ -49,10 +50,10 @@ def read_ids(path: Path, split: str, exclude: Collection[str] = ()) -> list[str]
         InputError: The file is missing, lists nothing (that is not excluded), or lists an id twice.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; it should list the ids of split {split!r}, one per line") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeError) as error:
         raise InputError(f"{path}: not readable as a list of ids ({error})") from None
     ids = [line.strip() for line in lines if line.strip()]
     if not ids:

@@ -40,6 +40,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, f
 
 from atrc.tasks import IGNORE, TASKS
 from searchspace.errors import InputError, UnknownNameError, did_you_mean
+from searchspace.text import read_text
 from searchspace.yaml_text import YAMLError, read_yaml
 
 __all__ = ["FolderSpec", "InJson", "LabelSpec", "load_spec", "shipped_specs"]
@@ -76,7 +77,7 @@ class InJson(_Model):
             raise InputError(f"{self.json_file} holds {self.key!r}: give the dataset's root folder")
         path = root / self.json_file
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(read_text(path))
         except FileNotFoundError:
             raise InputError(f"{path}: no such file (the dataset's spec reads {self.key!r} from it)") from None
         except (OSError, ValueError) as error:
@@ -238,8 +239,8 @@ def load_spec(spec: str | Path | Mapping[str, Any]) -> FolderSpec:
             raise UnknownNameError("dataset spec", str(spec), shipped)
         path = shipped[str(spec)]
     try:
-        content = read_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        content = read_yaml(read_text(path))
+    except (OSError, UnicodeError, YAMLError) as error:
         raise InputError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a mapping with the keys {', '.join(FolderSpec.model_fields)}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 from atrc.build import build_space
 from atrc.training.scoring._base import SCORERS, Score, Scorer, Setting
 from searchspace import Genotype, InputError
+from searchspace.text import read_text
 from strategies import Trial
 
 __all__ = ["TableScorer"]
@@ -35,9 +37,8 @@ class TableScorer(Scorer):
         space = build_space(setting.config)
         full = setting.config.trials.steps * setting.config.search.batch_size
         try:
-            with Path(file).open(newline="", encoding="utf-8") as lines:
-                rows = list(csv.DictReader(lines))
-        except (OSError, UnicodeDecodeError) as error:
+            rows = list(csv.DictReader(io.StringIO(read_text(file))))
+        except (OSError, UnicodeError) as error:
             raise InputError(f"table {file} cannot be read: {error}") from None
         missing = [column for column in (*space, "score") if not rows or column not in rows[0]]
         if missing:
