@@ -123,7 +123,8 @@ class Blocks:
             features, regions, _ = self.network.encode(batch.image)
             valid = on_grid(batch.valid, features)
             reads = module.reads(target, source)
-            density = spatial_softmax(regions[reads], valid) if reads is not None else None
+            counted = valid if self._module.mask_padding else None
+            density = spatial_softmax(regions[reads], counted) if reads is not None else None
             query, key, value = module.project(features[target], features[source], density)
         value.requires_grad_()
         images = torch.arange(len(pixels), device=value.device)

@@ -10,6 +10,7 @@ from analysis.load import SINGLE, Runs
 from analysis.multitask import missing_baselines, missing_seeds
 from analysis.recipes import differing, of_any_model
 from analysis.spaces import space_found
+from atrc.build import lacks_weights
 from atrc.runs import RunDirectory
 from searchspace import BMTASSpace, CPSpace
 from strategies import STRATEGIES, MultiTrialStrategy
@@ -26,9 +27,8 @@ def notes(runs: Runs, *, paired: bool = False) -> list[str]:
     """Everything that a reader of the tables should know before trusting them, most serious first."""
     found = [*_unfinished(runs.unfinished), *missing_baselines(runs, paired=paired)]
     for experiment in runs.experiments:
-        found += [*_missing_metrics(runs, experiment), *_unlike(runs, experiment), *_budgets(runs, experiment)]
-        found += [*_missing_seeds(runs, experiment), *_seeds(runs, experiment)]
-        found += [*_searches(runs, experiment), *_question(runs, experiment)]
+        for remarks in _OF_EXPERIMENTS:
+            found += remarks(runs, experiment)
     return found
 
 
@@ -37,6 +37,16 @@ def _unfinished(paths: tuple[Path, ...]) -> list[str]:
         return []
     named = ", ".join(map(str, paths[:NAMED])) + (f" and {len(paths) - NAMED} more" if len(paths) > NAMED else "")
     return [f"{_count(len(paths), 'unfinished run')} left out: {named}; continue one with: atrc resume {paths[0]}"]
+
+
+def _random_weights(runs: Runs, experiment: str) -> list[str]:
+    paths = runs.frame[runs.frame["experiment"] == experiment]["path"]
+    if not any(lacks_weights(runs.directories[path].config) for path in paths):
+        return []
+    return [
+        f"{experiment}: backbones began with random weights, those of the paper with ImageNet's; "
+        "give them with -s backbone.weights=FILE"
+    ]
 
 
 def _missing_metrics(runs: Runs, experiment: str) -> list[str]:
@@ -162,3 +172,16 @@ def _question(runs: Runs, experiment: str) -> list[str]:
 
 def _count(n: int, noun: str) -> str:
     return f"{n} {noun}{'s' if n != 1 else ''}"
+
+
+_OF_EXPERIMENTS = (
+    _random_weights,
+    _missing_metrics,
+    _unlike,
+    _budgets,
+    _missing_seeds,
+    _seeds,
+    _searches,
+    _question,
+)
+"""What can be said of one experiment, most serious first."""

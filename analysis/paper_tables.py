@@ -20,7 +20,7 @@ from analysis.load import SINGLE, TaskInfo
 from analysis.multitask import spread
 from analysis.paper.missing import DEFAULT_RUNS, Gap, Origin, commands, options
 from analysis.paper.published import PublishedRow, PublishedTable, published_table
-from atrc.build import import_plugins
+from atrc.build import import_plugins, lacks_weights
 from atrc.config import load_config
 from atrc.experiment import SEARCH, changed_keys, expand_models, group, run_path
 from atrc.metrics.delta_m import delta_m
@@ -78,7 +78,8 @@ class PaperTable:
             (seeds of the config that lack one), ``params_M`` and ``madds_G`` (millions and billions, means over
             runs), ``TASK_mean`` and ``TASK_std`` in the task's unit, ``delta_m_mean`` and ``delta_m_std`` in percent;
             of the paper ``paper_params_M``, ``paper_madds_G``, ``paper_TASK_mean``, ``paper_TASK_std``,
-            ``paper_delta_m``. Every ``_std`` is the sample standard deviation over runs. What is not there is NaN.
+            ``paper_delta_m``; and ``scratch`` (whether our backbones begin with random weights where the paper's were
+            pretrained). Every ``_std`` is the sample standard deviation over runs. What is not there is NaN.
         gaps: Which runs are missing.
         commands: What makes them, one command after the other.
         fill: One command that makes all of them.
@@ -222,7 +223,13 @@ def _cells(
 ) -> dict[str, object]:
     """A row of `PaperTable.frame`."""
     marks = {mark: mark in row.published.marks for mark in published.marks}
-    return {"label": row.published.label, **marks, **_ours(row, tasks, base), **_theirs(published, row.published)}
+    return {
+        "label": row.published.label,
+        **marks,
+        **_ours(row, tasks, base),
+        **_theirs(published, row.published),
+        "scratch": lacks_weights(row.origin.config),
+    }
 
 
 def _ours(row: _Row, tasks: Mapping[str, TaskInfo], base: Mapping[str, float]) -> dict[str, object]:

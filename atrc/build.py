@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from atrc.backbones import BACKBONES, Backbone, BranchedBackbone, LoadReport, load_weights
 from atrc.config import Config, import_plugins
-from atrc.data import DATASETS, Dataset, DatasetInfo
+from atrc.data import DATASETS, Dataset, DatasetInfo, RandomCrop
 from atrc.data.labelled import refuse_unlabelled
 from atrc.distillation import DISTILLATIONS, Distillation
 from atrc.heads import HEADS
@@ -49,8 +50,10 @@ __all__ = [
     "describe_dataset",
     "fit_tasks",
     "import_plugins",
+    "lacks_weights",
     "model_genotype",
     "open_splits",
+    "open_train",
     "supernet_of",
 ]
 
@@ -73,14 +76,40 @@ def build_dataset(config: Config, split: str, tasks: Iterable[str] | None = None
     return dataset
 
 
+def open_train(config: Config, tasks: Mapping[str, Task]) -> Dataset:
+    """The training split with the labels of tasks, and with what crops are drawn by, which the crop leaves out again.
+
+    Raises:
+        InputError: It cannot be read, or has no valid pixel of a task.
+    """
+    ruling = [name for name in _drawn_by(config) if name not in tasks]
+    try:
+        train = build_dataset(config, "train", [*tasks, *ruling])
+    except InputError as error:
+        if not ruling or ruling[0] in config.tasks:
+            raise
+        train = build_dataset(config, "train", tasks)
+        print(f"crops are not drawn by {ruling[0]}, which cannot be read: {error}", file=sys.stderr)
+    refuse_unlabelled(train, tasks, "train")
+    return train
+
+
+def _drawn_by(config: Config) -> list[str]:
+    """The class map that crops are drawn by, where the dataset has one and there are crops."""
+    augmentation, label = config.augmentation, RandomCrop.label
+    cropped = augmentation.scale is not None and augmentation.crop_dominance < 1
+    if not cropped or augmentation.crop_by == "tasks" or label not in describe_dataset(config).tasks:
+        return []
+    return [label]
+
+
 def open_splits(config: Config, tasks: Mapping[str, Task]) -> tuple[Dataset, Dataset]:
-    """The training and the validation split, both, so that one that cannot be used shows before the training.
+    """`open_train`, and the validation split: both, so that one that cannot be used shows before the training.
 
     Raises:
         InputError: A split cannot be read, or has no valid pixel of a task.
     """
-    train, validation = (build_dataset(config, split, tasks) for split in ("train", "val"))
-    refuse_unlabelled(train, tasks, "train")
+    train, validation = open_train(config, tasks), build_dataset(config, "val", tasks)
     refuse_unlabelled(validation, tasks, "val")
     return train, validation
 
@@ -187,6 +216,12 @@ def build_backbone(
         if report:
             report(loaded)
     return backbone
+
+
+def lacks_weights(config: Config) -> bool:
+    """Whether the config asks for pretrained weights of its backbone (by a key that is empty) and has none."""
+    options = config.backbone.options
+    return "weights" in options and options["weights"] is None
 
 
 def build_encoder(config: Config, *, pretrained: bool = True) -> Backbone | BranchedBackbone:

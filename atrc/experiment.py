@@ -25,6 +25,7 @@ from atrc.build import (
     build_tasks,
     describe_dataset,
     import_plugins,
+    lacks_weights,
 )
 from atrc.config import Config
 from atrc.engines import Processes
@@ -86,6 +87,12 @@ def check(config: Config) -> None:
     training_transform(config.augmentation, info)
     backbone = build_backbone(config, report=lambda loaded: print(loaded.summary(), file=sys.stderr))
     backbone.grid(info.size)  # says so where it takes no images of this size
+    if lacks_weights(config):
+        print(
+            f"config {config.name}: the backbone {config.backbone.name} begins with random weights, the paper's with "
+            "ImageNet's; give them with -s backbone.weights=FILE",
+            file=sys.stderr,
+        )
     with torch.device("meta"):
         build_search_network(config, tasks, pretrained=False)
 

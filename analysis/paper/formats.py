@@ -109,6 +109,9 @@ def to_latex(table: PaperTable) -> str:
     return "\n".join(lines) + "\n"
 
 
+SCRATCH = (
+    " *: the backbone begins with random weights, the paper's with ImageNet's; -s backbone.weights=FILE gives those."
+)
 FORMATS: Mapping[str, Callable[[PaperTable], str]] = {"markdown": to_markdown, "csv": to_csv, "latex": to_latex}
 """Name -> what writes it."""
 _SUFFIXES = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
@@ -133,7 +136,8 @@ def _names(table: PaperTable) -> list[_Column]:
     frame = table.frame
     runs = [_count(have, missing) for have, missing in zip(frame["runs"], frame["missing"], strict=True)]
     marks = [_Column(mark, [TICK if ticked else "" for ticked in frame[mark]]) for mark in table.published.marks]
-    return [_Column("model", list(frame["label"])), *marks, _Column("runs", runs)]
+    labels = [label + "*" * scratch for label, scratch in zip(frame["label"], frame["scratch"], strict=True)]
+    return [_Column("model", labels), *marks, _Column("runs", runs)]
 
 
 def _count(have: int, missing: int) -> str:
@@ -179,6 +183,7 @@ def _caption(table: PaperTable) -> str:
         "Here: mean ± sample standard deviation over runs; beside it the paper's mean of five runs. "
         f"Metrics: {metrics}. Δm: against the single-task runs of {table.source}"
         f"{'' if set(table.tasks) == set(table.published.tasks) else other}."
+        f"{SCRATCH if table.frame['scratch'].any() else ''}"
     )
 
 

@@ -62,6 +62,7 @@ class Model(_Strict):
         distillations: Options per distillation module that networks are trained with, e.g. ``{pap: {steps: 4}}``.
         fused: Whether contexts share what they have in common; faster, and the same function.
         checkpoint: Whether the backward pass computes every block again; slower, in less memory, the same function.
+        mask_padding: Whether padded pixels get no say in label regions. In the paper's released code they have one.
     """
 
     neck: Named | None = None
@@ -72,6 +73,7 @@ class Model(_Strict):
     distillations: dict[str, dict[str, Any]] = {}
     fused: bool = True
     checkpoint: bool = False
+    mask_padding: bool = True
 
     @field_validator("head", mode="before")
     @classmethod
@@ -129,13 +131,19 @@ class Augmentation(_Strict):
 
     Attributes:
         scale: Range of the random scale, or None.
-        crop_dominance: A crop is drawn again while one class covers this share of it.
+        crop_dominance: A crop is drawn again while one class of ``semseg`` covers this share of it.
+        crop_by: Whose ``semseg`` that is: of the ``dataset``, whether it is learnt or not, so that single-task
+            networks see the crops that the others see, as in the paper's released code; or of the run's ``tasks``.
+        crop_labels: Whether a task may say what a crop does to its label: of human parts, one without a person is
+            ignored, as in the paper's released code.
         flip: Probability of a horizontal flip.
         photometric: Whether brightness, contrast, saturation and hue vary.
     """
 
     scale: tuple[float, float] | None = (0.5, 2.0)
     crop_dominance: float = Field(0.75, gt=0, le=1)
+    crop_by: Literal["dataset", "tasks"] = "dataset"
+    crop_labels: bool = True
     flip: float = Field(0.5, ge=0, le=1)
     photometric: bool = True
 

@@ -40,7 +40,8 @@ def spatial_softmax(regions_BRHW: Tensor, valid_B1HW: Tensor | None = None) -> T
 
     Args:
         regions_BRHW: Auxiliary map, logits.
-        valid_B1HW: Bool; padded pixels get no say. None: all count.
+        valid_B1HW: Bool; padded pixels get no say. None: all count, as in the paper's released code, whose mask
+            looks for pixels of value 255 after images were normalised, and finds none.
 
     Returns:
         ``(B, R, H, W)``, summing to 1 over the pixels.

@@ -115,9 +115,8 @@ def rescale(view: View, tasks: Mapping[str, Task], scale: float) -> View:
     """The view with both sides ``scale`` times as long (rounded to whole pixels), see `RandomScale`."""
     size = scaled_size(view, scale)
     image = np.asarray(Image.fromarray(view.image).resize(size[::-1], Image.Resampling.BILINEAR))
-    labels = {
-        name: tasks[name].rescale_label(resize_nearest(label, size), scale) for name, label in view.labels.items()
-    }
+    labels = {name: resize_nearest(label, size) for name, label in view.labels.items()}
+    labels |= {name: tasks[name].rescale_label(label, scale) for name, label in labels.items() if name in tasks}
     return replace(view, image=image, labels=labels, valid=resize_nearest(view.valid, size))
 
 
@@ -138,7 +137,8 @@ class RandomCrop:
     """Cuts out a window at a random place; a side that is already short enough stays whole.
 
     The window is drawn again, up to ``retries`` times, until no class covers ``dominance`` or more of its labelled
-    pixels; after that the last window is taken as it is.
+    pixels; after that the last window is taken as it is. Labels of tasks that are not asked for have a say in that,
+    and are then left out.
 
     Attributes:
         height: Rows of the window.
@@ -146,6 +146,7 @@ class RandomCrop:
         label: The class map that is looked at; a sample without it takes the first window.
         dominance: Share of the labelled pixels that one class must stay below.
         retries: How often to draw again.
+        relabel: Whether tasks say what a crop does to their labels, see `atrc.tasks.Task.crop_label`.
     """
 
     height: int
@@ -153,15 +154,21 @@ class RandomCrop:
     label: str = "semseg"
     dominance: float = 0.75
     retries: int = 10
+    relabel: bool = True
 
     def __call__(self, view: View, tasks: Mapping[str, Task], generator: np.random.Generator) -> View:
         window = self.window(view.image.shape[:2], view.labels.get(self.label), generator)
+        labels = {name: label[window] for name, label in view.labels.items() if name in tasks}
         return replace(
             view,
             image=view.image[window],
-            labels={name: label[window] for name, label in view.labels.items()},
+            labels=self.relabelled(labels, tasks),
             valid=view.valid[window],
         )
+
+    def relabelled(self, labels: Mapping[str, np.ndarray], tasks: Mapping[str, Task]) -> dict[str, np.ndarray]:
+        """Labels of a window, as their tasks want them in training."""
+        return {name: tasks[name].crop_label(label) if self.relabel else label for name, label in labels.items()}
 
     def window(
         self, size: tuple[int, int], label: np.ndarray | None, generator: np.random.Generator
@@ -202,7 +209,7 @@ class ScaledCrop:
         factor = generator.uniform(self.scale.minimum, self.scale.maximum)
         old, new = view.image.shape[:2], scaled_size(view, factor)
         if new[0] <= self.crop.height and new[1] <= self.crop.width:
-            return rescale(view, tasks, factor)
+            return self.crop(rescale(view, tasks, factor), tasks, generator)  # which takes the whole of it
         ruling = view.labels.get(self.crop.label)
         window = self.crop.window(new, None if ruling is None else resize_nearest(ruling, new), generator)
         (top, bottom), (left, right) = ((part.start, min(part.stop, n)) for part, n in zip(window, new, strict=True))
@@ -213,14 +220,15 @@ class ScaledCrop:
             box=(left * ratio[1], top * ratio[0], right * ratio[1], bottom * ratio[0]),
         )
         pixels = nearest_pixels(old, new)[window]
-
+        labels = {
+            name: tasks[name].rescale_label(take_pixels(label, pixels), factor)
+            for name, label in view.labels.items()
+            if name in tasks
+        }
         return replace(
             view,
             image=np.asarray(image),
-            labels={
-                name: tasks[name].rescale_label(take_pixels(label, pixels), factor)
-                for name, label in view.labels.items()
-            },
+            labels=self.crop.relabelled(labels, tasks),
             valid=take_pixels(view.valid, pixels),
         )
 
@@ -366,6 +374,7 @@ def train_transform(
     scale: RandomScale | None = RandomScale(),
     crop_dominance: float = 0.75,
     crop_retries: int = 10,
+    crop_labels: bool = True,
     flip: float = 0.5,
     photometric: Photometric | None = Photometric(),
     mean: tuple[float, float, float] = IMAGENET_MEAN,
@@ -378,13 +387,14 @@ def train_transform(
         scale: Range of the random resizing; None leaves it out.
         crop_dominance: See `RandomCrop`; 1 or more switches the rule off.
         crop_retries: See `RandomCrop`.
+        crop_labels: ``relabel`` of `RandomCrop`.
         flip: Probability of a horizontal flip.
         photometric: Ranges of the colour changes; None leaves them out.
         mean: See `Normalize`.
         std: See `Normalize`.
     """
     height, width = size
-    crop = RandomCrop(height, width, dominance=crop_dominance, retries=crop_retries)
+    crop = RandomCrop(height, width, dominance=crop_dominance, retries=crop_retries, relabel=crop_labels)
     steps: list[Transform | None] = [
         ScaledCrop(scale, crop) if scale is not None else crop,
         Flip(flip) if flip else None,

@@ -91,6 +91,7 @@ class ATRC(Distillation):
         contexts: Options per context type, e.g. ``{"local": {"border": "zero"}}``.
         fused: Whether what the contexts share is computed once (see `_pooling`); the function is the same.
         checkpoint: Whether the backward pass computes every block again, for less memory; the function is the same.
+        mask_padding: Whether padded pixels get no say in label regions; see `spatial_softmax`.
 
     Raises:
         InputError: The genotype is of another space, one of its tasks has no channels, or a context type is
@@ -107,6 +108,7 @@ class ATRC(Distillation):
         contexts: Mapping[str, Mapping[str, Any]] | None = None,
         fused: bool = True,
         checkpoint: bool = False,
+        mask_padding: bool = True,
     ) -> None:
         super().__init__()
         space = build_space(genotype.space, **genotype.parameters)
@@ -126,6 +128,7 @@ class ATRC(Distillation):
         self._calls: dict[str, list[Call]] = {}
         self.fused = fused
         self.checkpoint = checkpoint
+        self.mask_padding = mask_padding
         for target in self.space.tasks:
             width = row_hidden(channels, target, hidden)
             row: dict[str, Context] = {}
@@ -148,7 +151,7 @@ class ATRC(Distillation):
         self, features: Features, regions: Features, valid: Tensor | None = None
     ) -> dict[str, dict[str, Tensor]]:
         """Target -> source -> what their block passes on, ``(B, d, H, W)``; blocks that are cut are left out."""
-        density = densities(regions, self.region_tasks, valid)
+        density = densities(regions, self.region_tasks, valid if self.mask_padding else None)
         calls = [one for row in self._calls.values() for one in row]
 
         def blocks(*calls: Call) -> list[Tensor]:

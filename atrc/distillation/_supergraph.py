@@ -79,6 +79,7 @@ class Supergraph(nn.Module):
         contexts: Options per context type.
         fused: Whether what the contexts share is computed once (see `_pooling`); the function is the same.
         checkpoint: Whether the backward pass computes every block again, for less memory; the function is the same.
+        mask_padding: Whether padded pixels get no say in label regions; see `spatial_softmax`.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Supergraph(nn.Module):
         contexts: Mapping[str, Mapping[str, Any]] | None = None,
         fused: bool = True,
         checkpoint: bool = False,
+        mask_padding: bool = True,
     ) -> None:
         super().__init__()
         self.space = space
@@ -99,6 +101,7 @@ class Supergraph(nn.Module):
         self._hidden: dict[str, int] = {}
         self.fused = fused
         self.checkpoint = checkpoint
+        self.mask_padding = mask_padding
         for target in space.tasks:
             width = row_hidden(channels, target, hidden)
             row = {
@@ -131,7 +134,7 @@ class Supergraph(nn.Module):
         """Target -> source -> what their block passes on under a selection, ``(B, d, H, W)``; zeros of one cut."""
         active = {pair: self._grid[pair].active(selection[block(*pair)]) for pair in self.space.pairs()}
         reads = frozenset(one.reads for row in active.values() for one in row if one.reads)
-        density = densities(regions, reads, valid)
+        density = densities(regions, reads, valid if self.mask_padding else None)
 
         def blocks(*pairs: tuple[str, str]) -> list[Tensor | None]:
             """The outputs of some blocks, computed together."""

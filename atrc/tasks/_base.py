@@ -122,6 +122,10 @@ class Task(PathOptions, ABC):
         """The label's values after the image grew by ``scale`` (depth shrinks; most tasks do not change)."""
         return label
 
+    def crop_label(self, label: np.ndarray) -> np.ndarray:
+        """The label of a training crop, given the part of the image's label that is inside."""
+        return label
+
     def flip_label(self, label: np.ndarray) -> np.ndarray:
         """The label after a horizontal flip: ``(H, W)`` or ``(H, W, C)``."""
         return label[:, ::-1]

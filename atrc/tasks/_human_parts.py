@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from atrc.metrics.mean_iou import AbsentClasses
-from atrc.tasks._base import TASKS
+from atrc.tasks._base import IGNORE, TASKS
 from atrc.tasks._class_map import ClassMapTask
 
 __all__ = ["HumanParts"]
@@ -15,7 +17,11 @@ _PARTS = ("background", "head", "torso", "upper arms", "lower arms", "upper legs
 
 @TASKS.register("human_parts")
 class HumanParts(ClassMapTask):
-    """Human parts; see `ClassMapTask` for labels, losses and metric. Images without a person are all ignored."""
+    """Human parts; see `ClassMapTask` for labels, losses and metric.
+
+    Images without a person are all ignored, and so are training crops, as in the paper's released code: the many
+    that a large scale gives would teach little but background.
+    """
 
     name = "human_parts"
 
@@ -26,3 +32,8 @@ class HumanParts(ClassMapTask):
         absent: AbsentClasses = "skip",
     ) -> None:
         super().__init__(classes, weight, absent)
+
+    def crop_label(self, label: np.ndarray) -> np.ndarray:
+        """The crop itself where it shows a part (any class but 0), else all ignored."""
+        shows_a_person = ((label != 0) & (label != IGNORE)).any()
+        return label if shows_a_person else np.full_like(label, IGNORE)

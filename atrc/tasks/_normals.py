@@ -18,6 +18,7 @@ from atrc.tasks._labels import check_weight, first_bad_pixel
 from atrc.tasks._losses import cross_entropy, expect_shape, full_precision, mean_over
 from atrc.tasks._spherical_kmeans import fibonacci_hemisphere, spherical_kmeans
 from searchspace.errors import InputError
+from searchspace.text import read_text
 
 __all__ = ["Normals"]
 
@@ -35,16 +36,20 @@ class Normals(Task):
 
     Args:
         weight: Weight in the total loss.
-        centroids: R, how many directions the auxiliary map tells apart.
-        seed: Of the k-means in `fit`.
+        centroids: R, how many directions the auxiliary map tells apart; or a file that holds them, one a line or
+            row, ``(R, 3)``: NPY, or text (``.txt``, ``.csv``), as the paper's authors released theirs.
+        seed: Of the k-means in `fit`, which a file makes needless.
 
     Attributes:
         centroids: ``(R, 3)`` float32 unit vectors. Until `fit` or `load_state_dict` they are spread evenly over the
             half sphere that faces the camera, which is enough to build models and count their resources.
 
     Raises:
-        InputError: A weight is not > 0, or there are fewer than 2 or more than 255 centroids.
+        InputError: A weight is not > 0, there are fewer than 2 or more than 255 centroids, or a file does not hold
+            directions.
     """
+
+    paths = ("centroids",)
 
     name = "normals"
     metric_name = "mErr"
@@ -55,13 +60,15 @@ class Normals(Task):
 
     centroids: Tensor
 
-    def __init__(self, weight: float = 10.0, centroids: int = 40, seed: int = 0) -> None:
+    def __init__(self, weight: float = 10.0, centroids: int | str | Path = 40, seed: int = 0) -> None:
         self.weight = check_weight("weight", weight)
-        if not 2 <= centroids <= IGNORE:
-            raise InputError(f"centroids must be 2..{IGNORE}, got {centroids}")
-        self.regions = centroids
+        self._given = isinstance(centroids, str | Path)
+        found = _read_directions(Path(centroids)) if isinstance(centroids, str | Path) else None
+        self.regions = centroids if isinstance(centroids, int) else len(found if found is not None else ())
+        if not 2 <= self.regions <= IGNORE:
+            raise InputError(f"centroids must be 2..{IGNORE}, got {self.regions}")
         self.seed = seed
-        self.centroids = torch.from_numpy(fibonacci_hemisphere(centroids)).float()
+        self.centroids = torch.from_numpy(fibonacci_hemisphere(self.regions) if found is None else found).float()
 
     def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
         expect_shape(prediction, label)
@@ -108,7 +115,7 @@ class Normals(Task):
         return f"norm {norm[at]:.4g} at row {at[0]}, column {at[1]}, must be 1 or (invalid) 0"
 
     def fit(self, labels: Iterable[np.ndarray], cache: Path) -> None:
-        """Sets `centroids` by spherical k-means over a sample of the training normals (Sec. 3.2.3).
+        """Sets `centroids`, unless a file did, by spherical k-means over a sample of the normals (Sec. 3.2.3).
 
         The sample is up to 400 pixels of every label read. Of a `Sequence` at most 256 evenly spaced labels are
         read, of any other iterable all. The result is kept in ``cache`` under a key of the sample itself, k and
@@ -121,6 +128,8 @@ class Normals(Task):
         Raises:
             InputError: No label has a valid normal.
         """
+        if self._given:
+            return
         sample = _sample_normals(labels, self.seed)
         if len(sample) == 0:
             raise InputError("the training labels have no valid surface normal to compute centroids from")
@@ -144,6 +153,30 @@ class Normals(Task):
         if shapes != {"centroids": (self.regions, 3)}:
             raise InputError(f"normals keep centroids of shape {(self.regions, 3)}, but the state has {shapes}")
         self.centroids = state["centroids"].detach().clone().to("cpu", torch.float32)
+
+
+def _read_directions(path: Path) -> np.ndarray:
+    """``(R, 3)`` float64 unit vectors of a file.
+
+    Raises:
+        InputError: It is missing, not readable, or holds something else.
+    """
+    try:
+        if path.suffix.lower() == ".npy":
+            found = np.load(path, allow_pickle=False)
+        else:
+            lines = read_text(path).replace(",", " ").splitlines()
+            found = np.array([[float(word) for word in line.split()] for line in lines if line.strip()])
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; centroids are a number, or a file of directions") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable as directions ({' '.join(str(error).split())})") from None
+    if found.ndim != 2 or found.shape[1] != 3 or found.dtype.kind not in "fiu":
+        raise InputError(f"{path}: expected directions, R x 3 numbers, got {found.dtype} {found.shape}")
+    length = np.linalg.norm(found, axis=1, keepdims=True)
+    if not np.isfinite(length).all() or not length.all():
+        raise InputError(f"{path}: a direction must be finite, and not of length 0")
+    return np.asarray(found / length, np.float64)
 
 
 def _valid(label: Tensor) -> Tensor:

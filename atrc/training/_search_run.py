@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from atrc.build import build_dataset, build_network, build_tasks, describe_dataset, fit_tasks, open_splits
+from atrc.build import build_network, build_tasks, describe_dataset, fit_tasks, open_splits, open_train
 from atrc.config import Config
 from atrc.costs import network_costs
 from atrc.data import Batch, BatchLoader, Dataset, content_hashes, hold_out, skipped_samples
@@ -354,7 +354,7 @@ class _TrialsRun(_SearchRun):
             parameters=count_parameters(network),
             multiply_adds=count_multiply_adds(network, self.train.info.size),
             peak_memory=peak_memory(self.device),
-            data={"train": content_hashes(build_dataset(self.config, "train", self.tasks))},
+            data={"train": content_hashes(open_train(self.config, self.tasks))},
             skipped=skipped_samples(train=self.train),
             **_spent(search),
         )
@@ -364,7 +364,7 @@ def trial_setting(run: RunDirectory, device: torch.device, stop: Stop, tick: Any
     """What the scorers of a search by trials may use."""
     config = run.config
     tasks = build_tasks(config, describe_dataset(config))
-    whole = build_dataset(config, "train", tasks)
+    whole = open_train(config, tasks)
     fit_tasks(tasks, whole)
     train, held_out = _held_out(config, whole, tasks)
     return Setting(config, run.spec.seed, device, tasks, train, held_out, stop, tick)

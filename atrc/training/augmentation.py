@@ -24,6 +24,7 @@ def training_transform(augmentation: Augmentation, info: DatasetInfo) -> Compose
         info.size,
         scale=RandomScale(*augmentation.scale) if augmentation.scale else None,
         crop_dominance=augmentation.crop_dominance,
+        crop_labels=augmentation.crop_labels,
         flip=augmentation.flip,
         photometric=Photometric() if augmentation.photometric else None,
     )

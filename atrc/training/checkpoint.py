@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from atrc.config import Config
+from atrc.config._upgrade import upgrade_run_config
 from atrc.files import sync, writing
 from searchspace import InputError
 
@@ -54,7 +55,8 @@ def decisive(config: Config) -> dict[str, Any]:
 
 def refuse_other_config(saved: Mapping[str, Any], config: Config, run: Path) -> None:
     """Raises InputError if a checkpoint was made with another config than the run has now."""
-    now, then = decisive(config), saved.get("config", decisive(config))  # an earlier version kept none
+    now = decisive(config)
+    then, _ = upgrade_run_config(saved.get("config", now), {})  # an earlier version kept none, or fewer keys
     for section in sorted(now):
         one, other = then.get(section), now[section]
         if one == other:

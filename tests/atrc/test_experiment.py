@@ -14,10 +14,11 @@ import psutil
 import pytest
 import torch
 
-from atrc.config import Config
+from atrc.config import Config, load_config
 from atrc.data import DATASETS
 from atrc.experiment import (
     PIXEL_MEMORY,
+    check,
     create_search,
     create_train,
     default_jobs,
@@ -195,3 +196,14 @@ class TestDefaultJobs:
         assert len(found) > 100
         shares = [run.result().peak_memory / run_memory(run.config) for run in found]
         assert 0.9 < max(shares) <= 1
+
+
+@pytest.mark.parametrize(("overrides", "said"), [([], True), (["backbone={name: hrnet18}"], False)])
+def test_a_backbone_that_should_have_weights_and_has_none_is_named(
+    overrides: list[str], said: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, before the first step; a config that asks for none needs no word."""
+    check(load_config("nyud_hrnet18", overrides))
+    lines = [line for line in capsys.readouterr().err.splitlines() if "random weights" in line]
+    assert len(lines) == said
+    assert all("-s backbone.weights=FILE" in line for line in lines)

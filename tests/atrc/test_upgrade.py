@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from atrc.config import Config, config_value, upgrade_run_config
-from atrc.experiment import Planned, changed_keys, create_missing, create_search, execute_all
+from atrc.experiment import Planned, changed_keys, create_missing, create_search, create_train, execute_all
 from atrc.runs import RunDirectory, RunSpec, find_runs
+from atrc.training.checkpoint import decisive, refuse_other_config
 from searchspace import InputError
 
 PUBLISHED = Path(__file__).parents[2] / "runs" / "published"
@@ -40,6 +41,25 @@ def test_a_run_of_before(config: Config, tmp_path: Path) -> None:
     run = made_before(created.path)
     assert list(run.upgraded) == FILLED_IN
     assert values(run.config, "threads", "search.clip", "trials.repeat") == [2, "weights", True]
+
+
+def test_crops_of_before(config: Config, tmp_path: Path) -> None:
+    """They were drawn by the run's own tasks, and a checkpoint of then fits the run of now."""
+    (run,) = create_train(config, ["single-depth"], tmp_path)
+    data = yaml.safe_load((run.path / "config.yaml").read_text())
+    checkpoint = {"config": {"augmentation": dict(data["augmentation"]), "model": dict(data["model"])}}
+    for section in (data["augmentation"], checkpoint["config"]["augmentation"]):
+        del section["crop_by"], section["crop_labels"]
+    for section in (data["model"], checkpoint["config"]["model"]):
+        del section["mask_padding"]
+    (run.path / "config.yaml").write_text(yaml.safe_dump(data))
+    run = RunDirectory.open(run.path)
+    assert list(run.upgraded) == ["augmentation.crop_by=tasks", "augmentation.crop_labels=false"]
+    assert run.config.model.mask_padding
+    assert changed_keys(run, config) == []
+    with pytest.raises(InputError, match=r"augmentation\.crop_by was 'tasks' and is 'dataset'"):
+        refuse_other_config({"config": {**decisive(run.config), **checkpoint["config"]}}, config, run.path)
+    refuse_other_config({"config": {**decisive(run.config), **checkpoint["config"]}}, run.config, run.path)
 
 
 def test_a_run_is_created_on_the_threads_of_its_config(config: Config, tmp_path: Path) -> None:

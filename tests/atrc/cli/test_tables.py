@@ -74,6 +74,18 @@ def test_the_default_place_is_the_papers(table: Command) -> None:
     assert table("1").out.startswith("Table 1 on nyud (nyud_hrnet18); in the paper: Controlled distillation module")
 
 
+def test_rows_of_random_weights_are_marked(table: Command, tmp_path: Path) -> None:
+    """The paper's networks begin with ImageNet's; a backbone that has none to load needs no mark."""
+    said = table("1").out
+    assert "| ATRC (ours)* " in said
+    assert "*: the backbone begins with random weights" in said
+    assert "*" not in table("1", "--on", "rooms").out
+    weights = table("1", "-s", "backbone.weights=imagenet.pth").out
+    assert "| ATRC (ours) " in weights
+    assert "random weights" not in weights
+    assert r"ATRC (ours)* &" in table("1", "--format", "latex").out
+
+
 def test_csv_is_alone_on_stdout(table: Command) -> None:
     said = table("1", "--format", "csv")
     frame = pd.read_csv(io.StringIO(said.out))

@@ -158,6 +158,55 @@ def test_crop_avoids_a_dominant_class_when_it_can(tasks: Mapping[str, Task]) -> 
     assert all(a == b for a, b in zip(shares, free, strict=True) if b < 0.75)
 
 
+def test_a_task_sees_the_crops_that_a_map_which_it_does_not_learn_rules(tasks: Mapping[str, Task]) -> None:
+    """As in the paper's released code, which reads semseg for every network."""
+    sample = coordinates()
+    sample.labels["semseg"][...] = np.arange(WIDTH) // 15
+    sample.labels["semseg"][:, :40] = 0
+    alone = {"depth": tasks["depth"]}
+    for steps in ((ScaledCrop(RandomScale(), RandomCrop(20, 30)),), (RandomScale(), RandomCrop(20, 30))):
+        for seed in range(20):
+            every, one, blind = (
+                Compose(steps)(of, used, np.random.default_rng(seed))
+                for of, used in (
+                    (sample, tasks),
+                    (sample, alone),
+                    (Sample("", sample.image, {"depth": sample.labels["depth"]}), alone),
+                )
+            )
+            assert set(one.labels) == {"depth"}
+            np.testing.assert_array_equal(one.image, every.image)
+            np.testing.assert_array_equal(one.labels["depth"], every.labels["depth"])
+            if blind.image.tobytes() != one.image.tobytes():
+                break
+        else:
+            raise AssertionError("the rule never drew again, so that this test saw nothing")
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+def test_a_crop_without_a_person_is_ignored_by_human_parts(scaled: bool) -> None:
+    label = np.zeros((40, 40), np.uint8)
+    label[:, 30:] = 2
+    sample = Sample("", np.zeros((40, 40, 3), np.uint8), {"human_parts": label})
+    parts = {"human_parts": TASKS["human_parts"]()}
+
+    def crops(**options: bool) -> list[np.ndarray]:
+        crop = RandomCrop(10, 10, **options)
+        steps = (ScaledCrop(RandomScale(1, 2), crop),) if scaled else (crop,)
+        views = [Compose(steps)(sample, parts, np.random.default_rng(seed)) for seed in range(40)]
+        return [view.labels["human_parts"] for view in views]
+
+    plain = crops(relabel=False)
+    empty = [not (cut == 2).any() for cut in plain]
+    assert 5 < sum(empty) < 35
+    for cut, before, nobody in zip(crops(), plain, empty, strict=True):
+        np.testing.assert_array_equal(cut, np.full_like(before, 255) if nobody else before)
+    whole = View.of(sample)
+    np.testing.assert_array_equal(
+        RandomCrop(40, 40)(whole, parts, np.random.default_rng(0)).labels["human_parts"], label
+    )
+
+
 @pytest.mark.parametrize("size", [(45, 61), (30, 61), (20, 33), (90, 20)])
 def test_scaling_and_cropping_at_once_equals_one_after_the_other(
     size: tuple[int, int], tasks: Mapping[str, Task]

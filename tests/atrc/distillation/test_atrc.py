@@ -119,6 +119,27 @@ def test_soft_selection_is_the_weighted_sum_of_the_candidates(inputs) -> None:
     torch.testing.assert_close(mixed, expected)
 
 
+def test_padding_has_a_say_in_label_regions_where_the_released_rule_is_asked_for(inputs) -> None:
+    features, regions = inputs
+    valid = torch.ones(len(features["semseg"]), 1, *features["semseg"].shape[2:], dtype=torch.bool)
+    valid[..., -2:] = False
+    selection = Selection.of(MIXED)
+    for masks in (True, False):
+        torch.manual_seed(1)
+        derived = ATRC(CHANNELS, MIXED, mask_padding=masks).eval()
+        supergraph = Supergraph(CHANNELS, SPACE, mask_padding=masks).eval()
+        for row in (*derived.rows.values(), *supergraph.rows.values()):
+            if row.out is not None:
+                nn.init.uniform_(row.out[1].weight, 0.5, 1.5)
+        pairs = (
+            (derived(features, regions, valid), derived(features, regions)),
+            (supergraph(features, regions, selection, valid), supergraph(features, regions, selection)),
+        )
+        for padded, whole in pairs:
+            same = [torch.equal(padded[task], whole[task]) for task in TASKS]
+            assert all(same) is not masks
+
+
 def test_inactive_candidates_do_not_run(inputs) -> None:
     supergraph = Supergraph(CHANNELS, SPACE)
     ran: list[str] = []

@@ -115,3 +115,41 @@ def test_state_goes_to_a_new_object(tmp_path: Path) -> None:
     for wrong in ({}, {"centroids": torch.zeros(40, 3)}, {"other": torch.zeros(5, 3)}):
         with pytest.raises(InputError, match="normals keep centroids"):
             fresh.load_state_dict(wrong)
+
+
+@pytest.mark.parametrize("name", ["directions.npy", "directions.txt", "directions.csv"])
+def test_a_file_of_directions_is_used_as_it_is(name: str, tmp_path: Path) -> None:
+    """Such as the 40 x 3 that the paper's authors released; nothing is fitted then."""
+    directions = unit(np.random.default_rng(0).normal((0, 0, 3), 1, (40, 3)))
+    path = tmp_path / name
+    if name.endswith(".npy"):
+        np.save(path, directions)
+    else:
+        np.savetxt(path, directions, delimiter="," if name.endswith(".csv") else " ")
+    task = Normals(centroids=str(path))
+    assert task.regions == 40
+    task.fit(scenes(2), tmp_path / "cache")
+    np.testing.assert_allclose(task.centroids.numpy(), directions, atol=1e-6)
+    assert not (tmp_path / "cache").exists()
+    label = torch.from_numpy(directions.T.reshape(1, 3, 8, 5).astype(np.float32))
+    assert task.nearest_centroid(label).flatten().tolist() == list(range(40))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1 0 0\n0 1\n", "not readable as directions"),
+        ("1 0\n0 1\n", r"expected directions, R x 3 numbers, got float64 \(2, 2\)"),
+        ("1 0 0\n0 0 0\n", "not of length 0"),
+        ("1 0 0\n0 nan 0\n", "must be finite"),
+        ("one two three\n", "not readable as directions"),
+        ("1 0 0\n", r"centroids must be 2\.\.255, got 1"),
+    ],
+)
+def test_a_file_that_holds_no_directions(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "directions.txt"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        Normals(centroids=path)
+    with pytest.raises(InputError, match="no such file; centroids are a number, or a file of directions"):
+        Normals(centroids=tmp_path / "none.npy")
