@@ -2,8 +2,10 @@
 
 ::
 
-    runs/recovery/matrix/planted-PLANTED/USED/seed0     a network that uses one context, where another was planted
-    runs/recovery/PRESET/search/seed0                   a search on a planted problem
+    runs/recovery/CODE/matrix/planted-PLANTED/USED/seed0    a network that uses one context, where another was planted
+    runs/recovery/CODE/PRESET/search/seed0                  a search on a planted problem
+
+Code that was changed (`code_hash`) has a folder of its own, since what the code of before made would prove nothing.
 
 The networks of the matrix have two tasks, which both need one context of the first: `a` of itself, on the diagonal,
 and `b` of another task, off it. Only these two blocks are on.
@@ -11,21 +13,44 @@ and `b` of another task, off it. Only these two blocks are on.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import torch
+
+import atrc
+import searchspace
+import strategies
 from atrc.build import cp_space
 from atrc.config import Config, Named, load_config
 from atrc.experiment import SEARCH, Planned, check, create_missing
 from atrc.runs import RunDirectory, RunSpec
 from searchspace import NONE, CPSpace, Genotype
 
-__all__ = ["MATRIX", "SEARCHED", "matrix_runs", "searched_runs"]
+__all__ = ["MATRIX", "SEARCHED", "code_hash", "matrix_runs", "searched_runs"]
 
 MATRIX = "matrix"
 """The folder of the networks."""
+SOURCES = {".py", ".c", ".h", ".yaml"}
+"""What code is made of."""
 SEARCHED = ("planted2", "planted2-labels", "planted4")
 """The presets that are searched."""
+
+
+def code_hash(folders: Sequence[Path] | None = None) -> str:
+    """Ten characters that change with the code that numbers come from, and with the version of torch.
+
+    Args:
+        folders: Packages; by default all that a run uses.
+    """
+    packages = [Path(package.__path__[0]) for package in (searchspace, strategies, atrc)]
+    found = hashlib.sha256(torch.__version__.encode())
+    for folder in packages if folders is None else folders:
+        for file in sorted(folder.rglob("*")):
+            if file.suffix in SOURCES:
+                found.update(f"{file.relative_to(folder.parent)}\0".encode() + file.read_bytes())
+    return found.hexdigest()[:10]
 
 
 def matrix_runs(folder: Path, seeds: Sequence[int]) -> list[RunDirectory]:

@@ -11,7 +11,7 @@ from rich.text import Text
 from atrc.cli._app import Jobs, Quiet, app, console
 from atrc.config import load_config
 from atrc.experiment import default_jobs, execute_all
-from atrc.recovery import matrix_runs, searched_runs
+from atrc.recovery import code_hash, matrix_runs, searched_runs
 
 __all__: list[str] = []
 
@@ -19,7 +19,12 @@ __all__: list[str] = []
 @app.command(rich_help_panel="Use")
 def recovery(
     seeds: Annotated[int, typer.Option(min=2, help="How many seeds of everything.")] = 3,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the runs.")] = Path("runs/recovery"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Folder of the runs; default: runs/recovery/CODE, which other code has not."
+        ),
+    ] = None,
     kept: Annotated[
         Path | None, typer.Option(help="Folder with the tables of an earlier time, which are shown beside.")
     ] = None,
@@ -29,10 +34,11 @@ def recovery(
     """Train networks and searches on planted problems: does everything still find what is there?
 
     Every context is trained where every other one was planted, and three problems are searched. Stopped or killed,
-    the same command goes on where it was; remove the folder to train anew.
+    the same command goes on where it was.
     """
     from analysis.recovery_report import recovery_report
 
+    out = Path("runs/recovery") / code_hash() if out is None else out
     numbers = list(range(seeds))
     networks, searches = matrix_runs(out, numbers), searched_runs(out, numbers)
     at_once = jobs or default_jobs(load_config("planted2"))

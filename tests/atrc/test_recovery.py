@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from atrc.data import Planted
-from atrc.recovery import SEARCHED, matrix_runs, searched_runs
+from atrc.recovery import SEARCHED, code_hash, matrix_runs, searched_runs
 from searchspace import CONTEXTS
 
 
@@ -36,3 +36,21 @@ def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
 def test_the_presets_are_searched(tmp_path: Path) -> None:
     runs = searched_runs(tmp_path, [0, 1])
     assert [run.path.relative_to(tmp_path).parts[0] for run in runs] == [name for name in SEARCHED for _ in (0, 1)]
+
+
+def test_changed_code_makes_everything_anew(tmp_path: Path) -> None:
+    """What the code of before made would prove nothing of this."""
+    package = tmp_path / "package"
+    package.mkdir()
+    for name in ("part.py", "kernel.c", "preset.yaml", "notes.md"):
+        (package / name).write_text("1")
+    hashes = [code_hash([package])]
+    for name in ("part.py", "kernel.c", "preset.yaml"):
+        (package / name).write_text("2")
+        hashes.append(code_hash([package]))
+    (package / "part.py").rename(package / "other.py")
+    hashes.append(code_hash([package]))
+    assert len(set(hashes)) == 5
+    (package / "notes.md").write_text("2")
+    assert code_hash([package]) == hashes[-1]
+    assert code_hash() == code_hash()
