@@ -20,8 +20,6 @@ __all__ = ["Consensus", "Probabilities", "Vote", "find_consensus"]
 Probabilities = Mapping[str, Mapping[str, float]]
 """Choice -> option -> how probable a search holds it; an option that is not named has probability 0."""
 
-BY_ORDER = "the order of the space"
-
 
 @dataclass(frozen=True)
 class Vote:
@@ -110,7 +108,9 @@ def find_consensus(
         votes = tuple(_vote(space, choice, option, counts[choice], by) for choice, (option, by) in broken.items())
         return Consensus(genotype, votes, note if renamed else "")
     genotype, note = _most_votes(space, found, counts)
-    votes = tuple(_vote(space, choice, genotype[choice], counts[choice], "the constraint") for choice in space)
+    votes = tuple(
+        _vote(space, choice, genotype[choice], counts[choice], "the constraint between choices") for choice in space
+    )
     return Consensus(genotype, votes, f"the most frequent options together are no genotype: {violation}; {note}")
 
 
@@ -123,16 +123,20 @@ def _break_tie(
     if len(tied) == 1:
         return tied[0], ""
     if not known:
-        return tied[0], f"{BY_ORDER}: no search has probabilities"
+        return tied[0], f"{_first_of(tied)}: no search has probabilities"
     means = {option: _mean_log([one[choice].get(option, 0.0) for one in known]) for option in tied}
     best = max(means.values())
     leading = [option for option in tied if means[option] == best]
-    of = f", of {len(known)} of {genotypes} searches" if len(known) < genotypes else ""
-    if len(leading) == len(tied):
-        return tied[0], f"{BY_ORDER}: mean log probabilities are equal, {best:.3g}{of}"
-    others = ", ".join(f"{means[option]:.3g} ({option})" for option in tied if option != leading[0])
-    then = f", then {BY_ORDER}" if len(leading) > 1 else ""
-    return leading[0], f"mean log probability: {best:.3g} against {others}{of}{then}"
+    listed = ", ".join(
+        f"{option} {means[option]:.3g}" for option in sorted(tied, key=means.__getitem__, reverse=True)
+    )
+    of = f" (of {len(known)} of {genotypes} searches)" if len(known) < genotypes else ""
+    then = f"; {_first_of(leading)}" if len(leading) > 1 else ""
+    return leading[0], f"mean log probability{of}: {listed}{then}"
+
+
+def _first_of(options: Sequence[str]) -> str:
+    return f"first in the space of {', '.join(options)}"
 
 
 def _mean_log(probabilities: Sequence[float]) -> float:
@@ -150,7 +154,7 @@ def _most_votes(
     several = sum(total == most for total in votes.values())
     note = f"taken is the one of those found whose options have the largest total share, {most} of "
     note += f"{len(found) * len(space)} votes"
-    return first, note + (f" (the first of {several} such in {BY_ORDER})" if several > 1 else "")
+    return first, note + (f" (the first of {several} such in the order of the space)" if several > 1 else "")
 
 
 def _vote(space: SearchSpace, choice: str, option: str, counts: Counter[str], broken_by: str) -> Vote:
