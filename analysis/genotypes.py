@@ -5,7 +5,6 @@ All functions but `conditions` take genotypes of one context-pooling space (`sea
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,7 +14,9 @@ from analysis.bootstrap import bootstrap_mean
 from analysis.load import Runs
 from analysis.spaces import space_of_kind
 from atrc.config import config_value
-from searchspace import CPSpace, Genotype, block
+from atrc.consensus import last_probabilities
+from searchspace import CPSpace, Genotype, block, find_consensus
+from searchspace.consensus import Probabilities
 
 __all__ = [
     "PARTS",
@@ -129,13 +130,24 @@ def distances(genotypes: Mapping[str, Genotype]) -> pd.DataFrame:
     return pd.DataFrame(np.asarray(apart, dtype=int), index=list(genotypes), columns=list(genotypes))
 
 
-def consensus(genotypes: Sequence[Genotype]) -> Genotype:
-    """The context that most runs picked, block by block; of equally frequent ones the first in the space's order."""
-    space = context_space(genotypes)
-    counts = {choice: Counter(genotype[choice] for genotype in genotypes) for choice in space}
-    return space.genotype({choice: max(options, key=counts[choice].__getitem__) for choice, options in space.items()})
+def consensus(genotypes: Sequence[Genotype], probabilities: Sequence[Probabilities | None] | None = None) -> Genotype:
+    """The context that most runs picked, block by block; see `searchspace.find_consensus`.
+
+    Of equally frequent ones it is the most probable, by the mean logarithm, where ``probabilities`` are given, else
+    the first in the space's order.
+    """
+    return find_consensus(context_space(genotypes), genotypes, probabilities).genotype
 
 
-def with_consensus(found: Mapping[str, Genotype]) -> dict[str, Genotype]:
-    """The genotypes and, of several, their `consensus` under that name."""
-    return dict(found) | ({"consensus": consensus(list(found.values()))} if len(found) > 1 else {})
+def with_consensus(runs: Runs, experiment: str) -> dict[str, Genotype]:
+    """What an experiment's searches found and, of several, under that name their `consensus`.
+
+    It is that of ``atrc consensus``: ties are broken by what the searches say.
+    """
+    found = runs.found(experiment)
+    if len(found) < 2:
+        return found
+    genotypes = list(found.values())
+    searches = (runs.directories[path] for path in runs.searches(experiment)["path"])
+    said = [last_probabilities(run, context_space(genotypes)) for run in searches]
+    return {**found, "consensus": consensus(genotypes, said)}

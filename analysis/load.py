@@ -30,7 +30,7 @@ COSTS = ("steps", "samples", "seconds", "parameters", "multiply_adds")
 SINGLE = "single-"
 """Prefix of the single-task baselines' names."""
 
-_RANKS = {"multi": 1, "search": 4, "retrain": 5}
+_RANKS = {"multi": 1, "search": 4, "retrain": 5, "consensus": 6}
 _PREFIX_RANKS = {SINGLE: 0, "all-": 2}
 
 
@@ -70,7 +70,8 @@ class Runs:
         frame: One row per finished run: ``experiment``, ``kind``, ``model``, ``seed``, ``path``, one column per task
             with its validation metric in the task's unit (missing where a run has none, as single-task runs do),
             ``steps``, ``samples``, ``seconds``, ``parameters``, ``multiply_adds``. Sorted by experiment, model
-            (single-task in the tasks' order, multi-task, uniform contexts, others, search, retrain) and seed.
+            (single-task in the tasks' order, multi-task, uniform contexts, others, search, retrain, consensus) and
+            seed.
         tasks: Task name -> what is known of it, in the config's order.
         genotypes: ``path`` -> genotype, for the runs that have one.
         directories: ``path`` -> run directory.

@@ -244,7 +244,7 @@ def _genotypes(part: _Part) -> Agreement | None:
     """What was chosen, beside what was planted, and how reliably; the agreement of several searches."""
     found = part.runs.found(part.experiment)
     genotypes = list(found.values())
-    tiles = matrices(with_planted(part.runs, part.experiment, with_consensus(found)))
+    tiles = matrices(with_planted(part.runs, part.experiment, with_consensus(part.runs, part.experiment)))
     space = context_space(genotypes)
     part.figure("genotypes", tiles, lambda: draw_genotypes(tiles, space.contexts))
     if len(genotypes) < 2:

@@ -18,7 +18,7 @@ from rich.tree import Tree
 from analysis.agreement import agreement
 from analysis.comparison import answers, compare
 from analysis.figures.style import MANY, context_colours, context_titles, short_labels, text_colour
-from analysis.genotypes import consensus, context_space
+from analysis.genotypes import context_space, with_consensus
 from analysis.load import Runs
 from analysis.multitask import summarize
 from analysis.notes import notes
@@ -71,7 +71,8 @@ def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
                 said = recovery_sentences(recovery(known)) + importance_sentences(important_blocks(runs, experiment))
                 parts.append(_section("What was found of what was planted?", said))
             found = runs.found(experiment)
-            parts += _genotypes(found, with_planted(runs, experiment, found))
+            shown = with_planted(runs, experiment, found)
+            parts += _genotypes(found, shown, with_consensus(runs, experiment).get("consensus"))
         if isinstance(space, BMTASSpace):
             parts += _trees(runs.found(experiment), space)
     remarks = notes(runs, paired=paired)
@@ -123,15 +124,17 @@ def _table(title: str, caption: str) -> Table:
     return table
 
 
-def _genotypes(found: dict[str, Genotype], shown: dict[str, Genotype]) -> list[RenderableType]:
+def _genotypes(
+    found: dict[str, Genotype], shown: dict[str, Genotype], consensus: Genotype | None
+) -> list[RenderableType]:
     genotypes = list(found.values())
     contexts = context_space(genotypes).contexts
     titles, short = context_titles(contexts), short_labels(contexts)
     legend = ", ".join(f"{short[context]} {titles[context]}" for context in contexts)
     parts: list[RenderableType] = [Text(f"\nGenotypes (rows: target, columns: source; {legend})", style="bold")]
     panels = [_matrix(run, genotype) for run, genotype in list(shown.items())[:MANY]]
-    if len(genotypes) > 1:
-        panels.append(_matrix("consensus", consensus(genotypes)))
+    if consensus is not None:
+        panels.append(_matrix("consensus", consensus))
     parts.append(Columns(panels, padding=(0, 3)))
     if len(shown) > MANY:
         parts.append(Text(f"and {len(shown) - MANY} more, which genotypes.csv of the analysis holds"))

@@ -57,7 +57,7 @@ __all__ = [
     "supernet_of",
 ]
 
-MODELS = ("single-TASK", "multi", "all-CONTEXT", "GENOTYPE.json", "a distillation module")
+MODELS = ("single-TASK", "multi", "consensus", "all-CONTEXT", "GENOTYPE.json", "a distillation module")
 """What a stand-alone network can be, in words for messages."""
 _PLAIN = "none"
 """The distillation of the single-task and the multi-task baseline."""
@@ -294,7 +294,7 @@ def model_genotype(config: Config, model: str) -> Genotype | None:
         return None
     if not model.startswith("all-") and not model.endswith(".json"):
         modules = sorted(DISTILLATIONS)
-        near = did_you_mean(model, ["multi", *modules])
+        near = did_you_mean(model, ["multi", "consensus", *modules])
         raise InputError(f"model {model!r} is none of {', '.join(MODELS)} ({', '.join(modules)}){near}")
     return resolve_genotype(model, build_space(config))
 

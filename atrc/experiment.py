@@ -3,6 +3,8 @@
 A full experiment is the searches, the found networks trained from scratch, and the baselines, with the same seeds::
 
     runs/NAME/search/seed0      runs/NAME/retrain/seed0      runs/NAME/multi/seed0      runs/NAME/single-TASK/seed0
+
+On demand there is ``runs/NAME/consensus/seed0`` as well: what most searches found, block by block.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from atrc.config import Config
 from atrc.engines import Processes
 from atrc.measures import MEASURES
 from atrc.plan import (
+    CONSENSUS,
     RETRAIN,
     SEARCH,
     Planned,
@@ -41,6 +44,7 @@ from atrc.plan import (
     group,
     open_data,
     open_made_with,
+    plan_consensus,
     plan_retrain,
     plan_search,
     plan_train,
@@ -56,6 +60,7 @@ from strategies import MultiTrialStrategy, OneShotStrategy, build_strategy
 from strategies._base import refuse_unsupported
 
 __all__ = [
+    "CONSENSUS",
     "RETRAIN",
     "SEARCH",
     "Planned",
@@ -131,8 +136,8 @@ def create_train(config: Config, models: Sequence[str], out: Path | str) -> list
 
     Args:
         config: The config.
-        models: Names as `atrc.build.model_genotype` takes them, or the short forms of `expand_models`. The runs of a
-            genotype file have the name of the file.
+        models: Names as `atrc.build.model_genotype` takes them, the short forms of `expand_models`, or ``consensus``
+            for what the finished searches in ``out`` agree on. The runs of a genotype file have the name of the file.
         out: The experiment's folder.
 
     Raises:
@@ -171,19 +176,21 @@ def execute_experiment(
     Args:
         config: The config.
         folder: Where the runs go.
-        models: See `create_train`.
+        models: See `create_train`. The ``consensus`` is that of all finished searches in the folder, once those of
+            the config's seeds are done.
         jobs: Number of processes, see `execute_all`.
         quiet: No progress bars.
 
     Raises:
-        InputError: A run in the folder was made with another config or of another genotype, or two different ones
-            would have one folder; see also `execute_all`.
+        InputError: A run in the folder was made with another config or of another genotype (one of the consensus:
+            of what is none any more), or two different ones would have one folder; see also `execute_all`.
         Interrupted: Stopped by a signal; every run that had begun left a checkpoint.
     """
     import_plugins(config)
     wanted = plan_search(config, folder)
     searching = len(wanted)
-    wanted += plan_train(config, models, folder)
+    names = expand_models(config, models)
+    wanted += plan_train(config, [model for model in names if model != CONSENSUS], folder)
     new = [run for run in wanted if not run.path.exists()]
     if new:
         check(config)
@@ -191,7 +198,10 @@ def execute_experiment(
         check_strategy(config)
     runs = create_missing(wanted)
     execute_all(runs, jobs=jobs, quiet=quiet)
-    execute_all(create_missing(plan_retrain(runs[:searching])), jobs=jobs, quiet=quiet)
+    found = plan_retrain(runs[:searching])
+    if CONSENSUS in names:
+        found += plan_consensus(config, folder)
+    execute_all(create_missing(found), jobs=jobs, quiet=quiet)
 
 
 PROCESS_MEMORY, PIXEL_MEMORY = 600 * 2**20, 7 * 2**10

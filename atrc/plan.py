@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from atrc.build import build_tasks, describe_dataset, model_genotype, open_splits
+from atrc.build import build_space, build_tasks, describe_dataset, model_genotype, open_splits
 from atrc.config import Config, Named, config_value, import_plugins
+from atrc.consensus import consensus_of_searches
 from atrc.paths import absolute_paths
 from atrc.runs import RunDirectory, RunSpec, refuse_existing
 from searchspace import Genotype, InputError
 
 __all__ = [
+    "CONSENSUS",
     "RETRAIN",
     "SEARCH",
     "Planned",
@@ -24,13 +27,14 @@ __all__ = [
     "group",
     "open_data",
     "open_made_with",
+    "plan_consensus",
     "plan_retrain",
     "plan_search",
     "plan_train",
     "run_path",
 ]
 
-RETRAIN, SEARCH = "retrain", "search"
+CONSENSUS, RETRAIN, SEARCH = "consensus", "retrain", "search"
 _ADVICE = "name a genotype's file after what it is, or give another --out"
 
 
@@ -55,6 +59,7 @@ class Planned(NamedTuple):
         config: Its config; paths in it may be relative.
         genotype: What it trains.
         origin: What messages call it: the file of its genotype, or its search.
+        advice: What to do where a run of another genotype is in its place.
     """
 
     folder: Path
@@ -62,6 +67,7 @@ class Planned(NamedTuple):
     config: Config
     genotype: Genotype | None = None
     origin: str = ""
+    advice: str = _ADVICE
 
     @property
     def path(self) -> Path:
@@ -86,9 +92,45 @@ def plan_train(config: Config, models: Iterable[str], out: Path | str) -> list[P
     """Training runs ``out/MODEL/seedK`` of stand-alone networks; see `atrc.experiment.create_train`."""
     planned = []
     for model in expand_models(config, models):
+        if model == CONSENSUS:
+            planned += plan_consensus(config, out)
+            continue
         genotype = model_genotype(config, model)
         for seed in config.seeds:
             planned.append(Planned(Path(out), RunSpec("train", group(model), seed), config, genotype, model))
+    return planned
+
+
+def plan_consensus(config: Config, out: Path | str) -> list[Planned]:
+    """Training runs ``out/consensus/seedK`` of what the finished searches ``out/search/seed*`` agree on, one for each
+    of the config's seeds. What a user should know of the searches is said on stderr.
+
+    Raises:
+        InputError: There is no finished search, or they are of another space than the config's.
+    """
+    folder, searched = Path(out), Path(out) / SEARCH
+    runs = [RunDirectory.open(file.parent) for file in searched.glob("seed*/run.json")]
+    if not any(run.finished for run in runs):
+        begun = f"continue one with: atrc resume {searched}" if runs else "make some with: atrc search"
+        raise InputError(f"model {CONSENSUS!r} needs a finished search in {searched}, and there is none; {begun}")
+    agreed = consensus_of_searches(sorted(runs, key=lambda run: run.spec.seed))
+    try:
+        genotype = build_space(config).validate(agreed.genotype)
+    except InputError as error:
+        raise InputError(f"the searches in {searched} do not fit config {config.name!r}: {error}") from None
+    first, *others = agreed.searches
+    unlike = dict.fromkeys(key for run in others for key in changed_keys(run, first.config))
+    differ = [f"the searches in {searched} differ in {', '.join(unlike)}"] if unlike else []
+    for said in [*agreed.remarks(), *differ]:
+        print(f"{CONSENSUS}: {said}", file=sys.stderr)
+    origin = f"the consensus of the {len(agreed.searches)} finished searches in {searched}"
+    advice = f"remove {folder / CONSENSUS}, or give another --out"
+    planned = []
+    for seed in config.seeds:
+        place = run_path(folder, CONSENSUS, seed)
+        source = tuple(os.path.relpath(run.path, place) for run in agreed.searches)
+        spec = RunSpec("train", CONSENSUS, seed, source=source)
+        planned.append(Planned(folder, spec, config, genotype, origin, advice))
     return planned
 
 
@@ -155,7 +197,9 @@ def _create(planned: Planned) -> RunDirectory:
 
 def _open(planned: Planned) -> RunDirectory:
     """The run that is there, if it was made as planned."""
-    run = open_made_with(planned.path, planned.config, genotype=planned.genotype, origin=planned.called)
+    run = open_made_with(
+        planned.path, planned.config, genotype=planned.genotype, origin=planned.called, advice=planned.advice
+    )
     _refuse_another(run, planned)
     return run
 
@@ -163,18 +207,23 @@ def _open(planned: Planned) -> RunDirectory:
 def _refuse_another(run: RunDirectory, planned: Planned) -> None:
     """Refuses a run that is something else than what is planned there, whatever its config."""
     if run.spec.kind != planned.spec.kind:
-        raise InputError(f"run {run.path} is a {run.spec.kind}, and in the way of {planned.called}; {_ADVICE}")
+        raise InputError(f"run {run.path} is a {run.spec.kind}, and in the way of {planned.called}; {planned.advice}")
     if run.spec.kind == "train" and run.genotype() != planned.genotype:
-        _refuse(run, planned.called)
+        _refuse(run, planned.called, planned.advice)
 
 
-def _refuse(run: RunDirectory, origin: str) -> NoReturn:
+def _refuse(run: RunDirectory, origin: str, advice: str) -> NoReturn:
     trained = run.path / "genotype.json"
-    raise InputError(f"run {run.path} trained another genotype ({trained}) than {origin}; {_ADVICE}")
+    raise InputError(f"run {run.path} trained another genotype ({trained}) than {origin}; {advice}")
 
 
 def open_made_with(
-    path: Path | str, config: Config, *, genotype: Genotype | None = None, origin: str = "this genotype"
+    path: Path | str,
+    config: Config,
+    *,
+    genotype: Genotype | None = None,
+    origin: str = "this genotype",
+    advice: str = _ADVICE,
 ) -> RunDirectory:
     """An existing run of this config, whichever seeds were asked for.
 
@@ -183,13 +232,14 @@ def open_made_with(
         config: What it should have been made with.
         genotype: What it should have trained, if that is a genotype.
         origin: What messages call the genotype.
+        advice: What messages say to do where another was trained.
 
     Raises:
         InputError: It was made with another config, or of another genotype.
     """
     run = RunDirectory.open(path)
     if genotype is not None and run.spec.kind == "train" and run.genotype() != genotype:
-        _refuse(run, origin)
+        _refuse(run, origin, advice)
     changed = changed_keys(run, config)
     if changed:
         raise InputError(

@@ -52,15 +52,19 @@ class RunSpec:
 
     Attributes:
         kind: ``search`` trains a supernet, ``train`` a stand-alone network.
-        model: What tables call it: ``search``, ``retrain``, ``multi``, ``single-TASK``, ``all-CONTEXT``, ...
+        model: What tables call it: ``search``, ``retrain``, ``consensus``, ``multi``, ``single-TASK``, ...
         seed: Seeds initialisation, data order, augmentation and strategy.
-        source: For a retrained genotype: the run that found it.
+        source: For a retrained genotype: the run that found it; for a consensus: the searches that it is of.
     """
 
     kind: Kind
     model: str
     seed: int
-    source: str | None = None
+    source: str | tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.source, list):  # as JSON has it
+            object.__setattr__(self, "source", tuple(self.source))
 
 
 @dataclass(frozen=True)

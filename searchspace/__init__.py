@@ -1,6 +1,7 @@
 """What can be chosen: spaces, genotypes, selections. Knows no network, no data, no strategy."""
 
 from searchspace.bmtas import BMTASSpace
+from searchspace.consensus import Consensus, Vote, find_consensus
 from searchspace.costs import CostModel, Costs
 from searchspace.cp import CONTEXTS, NONE, CPSpace, block
 from searchspace.errors import InputError, UnknownNameError
@@ -20,6 +21,7 @@ __all__ = [
     "SPACES",
     "BMTASSpace",
     "CPSpace",
+    "Consensus",
     "CostModel",
     "Costs",
     "Genotype",
@@ -30,10 +32,12 @@ __all__ = [
     "Supernet",
     "ToySpace",
     "UnknownNameError",
+    "Vote",
     "Weighted",
     "block",
     "build_space",
     "dump_space",
+    "find_consensus",
     "from_codes",
     "load_genotype",
     "load_space",

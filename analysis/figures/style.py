@@ -62,8 +62,9 @@ _TASKS = {
 TASKS = tuple(_TASKS)
 """Known tasks, in the order of legends."""
 
-# A tint for what is sampled from a supergraph, the full colour for the same architecture retrained.
-_MODELS = {"single": MUTED, "multi": "#56B4E9", "search": "#F3B48B", "retrain": "#D55E00"}
+# A tint for what is sampled from a supergraph, the full colour for the same architecture retrained, a shade for the
+# one network of all searches.
+_MODELS = {"single": MUTED, "multi": "#56B4E9", "search": "#F3B48B", "retrain": "#D55E00", "consensus": "#7A3600"}
 
 
 def paper_style() -> AbstractContextManager[None]:

@@ -181,7 +181,7 @@ def _matrices(runs: Runs, experiment: str) -> dict[str, Any] | None:
     space = space_found(runs, experiment)
     if not isinstance(space, CPSpace):
         return None
-    found = with_planted(runs, experiment, with_consensus(runs.found(experiment)))
+    found = with_planted(runs, experiment, with_consensus(runs, experiment))
     colours, short, titles = (of(space.contexts) for of in (context_colours, short_labels, context_titles))
     return {
         "tasks": [runs.tasks[task].title if task in runs.tasks else task for task in space.tasks],

@@ -9,14 +9,38 @@ import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
-from atrc.cli import _analysis, _bench, _boundaries, _data, _lists, _models, _recovery, _resources, _runs, _tables
+from atrc.cli import (
+    _analysis,
+    _bench,
+    _boundaries,
+    _consensus,
+    _data,
+    _lists,
+    _models,
+    _recovery,
+    _resources,
+    _runs,
+    _tables,
+)
 from atrc.cli._app import app
 from atrc.training import Interrupted
 from searchspace import InputError
 
 __all__ = ["app", "main"]
 
-_COMMANDS = (_runs, _models, _boundaries, _resources, _data, _analysis, _tables, _lists, _recovery, _bench)
+_COMMANDS = (
+    _runs,
+    _consensus,
+    _models,
+    _boundaries,
+    _resources,
+    _data,
+    _analysis,
+    _tables,
+    _lists,
+    _recovery,
+    _bench,
+)
 """Importing a module adds its commands; the order is that of ``atrc --help``."""
 
 

@@ -54,7 +54,8 @@ Models = Annotated[
             "[cyan]all-global[/cyan], [cyan]all-local[/cyan], [cyan]all-t_label[/cyan], [cyan]all-s_label[/cyan], "
             "[cyan]all-none[/cyan], [cyan]single-TASK[/cyan], a distillation module ([cyan]cross_stitch[/cyan], "
             "[cyan]pap[/cyan], [cyan]psd[/cyan], [cyan]pad_a[/cyan], [cyan]pad_b[/cyan], [cyan]pad_c[/cyan]), "
-            "or a genotype file. Repeat for several."
+            "a genotype file, or [cyan]consensus[/cyan] (what most finished searches of the experiment found, block "
+            "by block). Repeat for several."
         ),
     ),
 ]
@@ -142,7 +143,7 @@ def train(
     jobs: Jobs = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train stand-alone networks: baselines, one context everywhere, or a genotype file."""
+    """Train stand-alone networks: baselines, one context everywhere, a genotype file, what searches agree on."""
     settings = read_config(config, override, seeds, data, skip_bad)
     _execute(create_train(settings, model or ["baselines"], experiment_folder(settings, out)), jobs, quiet)
 

@@ -1,0 +1,118 @@
+"""The command that makes one genotype of what several searches found: consensus."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from atrc.cli._app import Json, RunsArgument, app, console
+from atrc.config import load_config, ships
+from atrc.consensus import SearchConsensus, consensus_of_searches
+from atrc.files import json_text, naming_what_cannot_be_written, write_json
+from atrc.plan import SEARCH, changed_keys, run_path
+from atrc.runs import RunDirectory, find_runs
+from searchspace import InputError
+
+__all__: list[str] = []
+
+
+@app.command(rich_help_panel="Train")
+def consensus(
+    runs: RunsArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="GENOTYPE.json", help="Where to write the genotype; name it after what it is."
+        ),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """One genotype out of several searches: the option that most of them found, block by block.
+
+    Ties are broken by the mean logit of the tied options, where searches have logits. Unfinished ones are left out.
+    """
+    if out is not None and out.suffix != ".json":
+        raise InputError(f"--out {out} must end in .json, by which atrc train -m knows a genotype's file")
+    found = find_runs(runs)
+    if not any(run.spec.kind == "search" for run in found):
+        raise InputError(f"no search among the runs in {', '.join(map(str, runs))}; make one with: atrc search")
+    agreed = consensus_of_searches(found)
+    unlike = _differences(agreed.searches)
+    for remark in [*agreed.remarks(), *unlike]:
+        typer.echo(f"consensus: {remark}", err=True)
+    if out is not None:
+        with naming_what_cannot_be_written(out):
+            write_json(out, agreed.genotype.to_json())
+    if json_:
+        console.print_json(json_text(_plain(agreed, unlike)))
+        return
+    console.print(_table(agreed))
+    for line in _next(agreed, runs, out):
+        console.print(Text(line), soft_wrap=True)
+
+
+def _differences(searches: Sequence[RunDirectory]) -> list[str]:
+    """Keys of the configs, and data, that are not the same in all searches. A folder of like ones is named as one."""
+    from analysis.recipes import differing, differing_keys, recipe  # deferred: other commands start without it
+
+    recipes = {run.path: recipe(run) for run in searches}
+    folders: dict[Path, list[Path]] = {}
+    for path in recipes:
+        folders.setdefault(path.parent, []).append(path)
+    alike = {folder for folder, paths in folders.items() if not differing_keys(recipes[path] for path in paths)}
+    named = [(str(path.parent if path.parent in alike else path), recipes[path]) for path in recipes]
+    return [f"the searches are not alike: {phrase}" for phrase in differing(named)]
+
+
+def _table(agreed: SearchConsensus) -> Table:
+    grid = Table(box=None, pad_edge=False)
+    for head in ("block", "option", "found by", "margin", "tie broken by"):
+        grid.add_column(
+            head, justify="right" if head in ("found by", "margin") else "left", no_wrap=head != "tie broken by"
+        )
+    for vote in agreed.found.votes:
+        cells = vote.choice, vote.option, f"{vote.votes} of {vote.genotypes}", f"{vote.margin:.2f}", vote.broken_by
+        grid.add_row(*map(Text, cells))
+    return grid
+
+
+def _plain(agreed: SearchConsensus, unlike: Sequence[str]) -> dict[str, Any]:
+    return {
+        "genotype": agreed.genotype.to_json(),
+        "searches": [str(run.path) for run in agreed.searches],
+        "unfinished": [str(run.path) for run in agreed.unfinished],
+        "remarks": [*agreed.remarks(), *unlike],
+        "blocks": [{**asdict(vote), "share": vote.share} for vote in agreed.found.votes],
+    }
+
+
+def _next(agreed: SearchConsensus, runs: Sequence[Path], out: Path | None) -> list[str]:
+    """The commands that come next: to write the genotype, if it was not, and to train it."""
+    first = agreed.searches[0]
+    file = out or Path(f"{first.config.name}_consensus.json")
+    train = ["atrc", "train", _config(first), "-m", str(file), *_folder(agreed.searches)]
+    write = ["atrc", "consensus", *map(str, runs), "-o", str(file)]
+    keep = [] if out is not None else [f"Keep it:   {shlex.join(write)}"]
+    written = [] if out is None else [f"genotype in {out}"]
+    return [*written, *keep, f"Train it:  {shlex.join(train)}"]
+
+
+def _config(run: RunDirectory) -> str:
+    """What a command takes for the run's config: the preset, if it is that unchanged, else the file in the run."""
+    name = run.config.name
+    return name if ships(name) and not changed_keys(run, load_config(name)) else str(run.path / "config.yaml")
+
+
+def _folder(searches: Sequence[RunDirectory]) -> list[str]:
+    """The option that names the experiment of all searches, where it is one, in another folder than the default."""
+    folders = {run.path.parent.parent for run in searches}
+    places = all(run.path == run_path(run.path.parent.parent, SEARCH, run.spec.seed) for run in searches)
+    default = Path("runs") / searches[0].config.name
+    return ["-o", str(*folders)] if len(folders) == 1 and places and folders != {default} else []

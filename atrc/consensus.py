@@ -1,0 +1,137 @@
+"""What several searches found, as one genotype: read from their folders, voted block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from atrc.build import build_space, import_plugins
+from atrc.runs import RunDirectory
+from searchspace import Consensus, Genotype, InputError, SearchSpace, find_consensus
+from searchspace.consensus import Probabilities
+
+__all__ = ["SearchConsensus", "consensus_of_searches", "last_probabilities"]
+
+
+@dataclass(frozen=True)
+class SearchConsensus:
+    """What searches agree on.
+
+    Attributes:
+        found: Genotype and votes; see `searchspace.find_consensus`.
+        searches: The finished searches, whose genotypes were counted.
+        unfinished: Those that were left out.
+    """
+
+    found: Consensus
+    searches: tuple[RunDirectory, ...]
+    unfinished: tuple[RunDirectory, ...]
+
+    @property
+    def genotype(self) -> Genotype:
+        """What most searches found, block by block."""
+        return self.found.genotype
+
+    def remarks(self) -> list[str]:
+        """What a reader should know beside the votes, one line each."""
+        said = [
+            f"left out: search {run.path} is not finished; continue it with: atrc resume {run.path}"
+            for run in self.unfinished
+        ]
+        if len(self.searches) == 1:
+            said.append(f"one search only, so this is what {self.searches[0].path} found")
+        return [*said, *([self.found.note] if self.found.note else [])]
+
+
+def consensus_of_searches(runs: Iterable[RunDirectory]) -> SearchConsensus:
+    """The consensus of the finished searches among the runs.
+
+    Ties are broken by what the searches themselves say; see `last_probabilities`.
+
+    Args:
+        runs: Runs of any kind; one that is there twice counts once.
+
+    Raises:
+        InputError: No search, or no finished one; searches of different tasks, or of different spaces.
+    """
+    every: dict[Path, RunDirectory] = {}
+    for run in runs:
+        if run.spec.kind == "search":
+            every.setdefault(run.path.resolve(), run)
+    searches = [run for run in every.values() if run.finished]
+    unfinished = tuple(run for run in every.values() if not run.finished)
+    if not searches:
+        raise InputError(_none_finished(unfinished))
+    space = _common_space(searches)
+    genotypes = [_genotype(run, space) for run in searches]
+    found = find_consensus(space, genotypes, [last_probabilities(run, space) for run in searches])
+    return SearchConsensus(found, tuple(searches), unfinished)
+
+
+def last_probabilities(run: RunDirectory, space: SearchSpace) -> Probabilities | None:
+    """How probable a search held every option, by the last line of its ``architecture.jsonl`` that says so.
+
+    Args:
+        run: A search.
+        space: Its space.
+
+    Returns:
+        None where it says nothing, as a search by trials does. None as well where the options that it holds most
+        probable are not the canonical form of their network: votes are counted in that form, in which other names may
+        stand for the same options.
+    """
+    last = None
+    for line in run.lines("architecture.jsonl"):
+        last = line.get("probabilities", last)
+    if last is None or set(last) != set(space):
+        return None
+    if any(p is None for options in last.values() for p in options.values()):  # it was not finite
+        return None
+    leading = {choice: max(options, key=lambda o: last[choice].get(o, 0.0)) for choice, options in space.items()}
+    renamed = space.violation(leading) is None and dict(space.canonical(leading)) != leading
+    return None if renamed else last
+
+
+def _none_finished(unfinished: Sequence[RunDirectory]) -> str:
+    if not unfinished:
+        return "no search among these runs; make one with: atrc search"
+    first = unfinished[0].path
+    if len(unfinished) == 1:
+        return f"search {first} is not finished; continue it with: atrc resume {first}"
+    return f"none of the {len(unfinished)} searches is finished; continue the first with: atrc resume {first}"
+
+
+def _common_space(searches: Sequence[RunDirectory]) -> SearchSpace:
+    first, *others = searches
+    import_plugins(first.config)
+    space = build_space(first.config)
+    for run in others:
+        if set(run.config.tasks) != set(first.config.tasks):
+            raise InputError(
+                f"searches of different tasks have no consensus: {first.path} has {', '.join(first.config.tasks)}; "
+                f"{run.path} has {', '.join(run.config.tasks)}"
+            )
+        import_plugins(run.config)
+        other = build_space(run.config)
+        if other != space:
+            raise InputError(
+                f"searches of different spaces have no consensus: {first.path} is of {_described(space)}; "
+                f"{run.path} is of {_described(other)}"
+            )
+    return space
+
+
+def _described(space: SearchSpace) -> str:
+    return f"{space.name} {space.parameters}" if space.parameters else repr(space)
+
+
+def _genotype(run: RunDirectory, space: SearchSpace) -> Genotype:
+    path = run.path / "genotype.json"
+    genotype = run.genotype()
+    if genotype is None:
+        raise InputError(f"{path} does not exist, although the search is finished")
+    try:
+        return space.validate(genotype)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
