@@ -12,7 +12,7 @@ from typing import Any
 
 from atrc.runs import RunDirectory
 
-__all__ = ["Recipe", "differing", "differing_keys", "of_any_model", "recipe"]
+__all__ = ["Recipe", "differing", "differing_keys", "of_any_model", "recipe", "seen_data"]
 
 _TRAINED = ("dataset", "tasks", "backbone", "model", "train", "augmentation", "precision")
 """Sections of a config that a trained network depends on."""
@@ -39,9 +39,16 @@ def recipe(run: RunDirectory) -> dict[str, str]:
     sections = _TRAINED + (_SEARCHED if run.spec.kind == "search" else ())
     config = run.config.model_dump(mode="json", include=set(sections))
     found = {key: json.dumps(value) for key, value in _flat(config) if key not in _ALIKE}
-    for split, parts in run.result().data.items():
-        found |= {f"{_DATA}{split}.{part}": json.dumps(hashed) for part, hashed in parts.items()}
-    return found
+    return found | seen_data(run)
+
+
+def seen_data(run: RunDirectory) -> dict[str, str]:
+    """The part of `recipe` that says what data a finished run saw."""
+    return {
+        f"{_DATA}{split}.{part}": json.dumps(hashed)
+        for split, parts in run.result().data.items()
+        for part, hashed in parts.items()
+    }
 
 
 def of_any_model(recipe: Recipe) -> dict[str, str]:

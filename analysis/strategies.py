@@ -30,6 +30,7 @@ from analysis.figures import (
 from analysis.multitask import spread
 from analysis.pareto import hypervolumes, trial_outcomes
 from analysis.power import power_of_differences
+from analysis.recipes import differing, seen_data
 from analysis.recovery import confusion, recovery
 from analysis.significance import LEVEL, differences, holm, hopeless, pairwise_tests
 from analysis.spaces import common_space
@@ -122,7 +123,7 @@ def compare_strategies(
     folder, out = Path(folder), Path(out)
     points = strategy_points(config, folder)
     found = points[points["fraction"] == 1.0]
-    notes = _budget_notes(found, unequal) + _missing(found)
+    notes = _budget_notes(found, unequal) + _missing(found) + _unlike(folder)
     table, tests = strategy_table(points), pairwise_tests(found)
     table["agreement"] = table["strategy"].map(genotype_agreement(config, folder))
     notes += _signed_ranks(tests)
@@ -163,6 +164,18 @@ def _missing(found: pd.DataFrame) -> list[str]:
     return [f"A metric is missing of the networks of {listed}: pairs are of the other seeds."]
 
 
+def _unlike(folder: Path) -> list[str]:
+    """Runs that saw other data than the others: a dataset was changed in its place. (Configs are compared before.)"""
+    seen = []
+    for path in sorted(
+        (*folder.glob(f"{SEARCH}*/seed*"), *folder.glob("single-*/seed*"), *folder.glob("multi/seed*"))
+    ):
+        if (run := RunDirectory.open(path)).finished:
+            seen.append((run.spec.model, seen_data(run)))
+    phrases = differing(seen)
+    return [f"Runs that are compared saw other data: {'; '.join(phrases[:6])}"] if phrases else []
+
+
 def _signed_ranks(tests: pd.DataFrame) -> list[str]:
     tested = tests[tests["p"].notna()]
     if len(tests) and tested.empty:
@@ -178,7 +191,8 @@ def _permutations(found: Recovery) -> list[str]:
         return 2 / math.comb(2 * n, n)
 
     runs = dict(zip(found.table["condition"], found.table["runs"], strict=True))
-    pairs = [min(runs[row["one"]], runs[row["other"]]) for row in found.tests.to_dict("records")]
+    tested = found.tests[found.tests["p"].notna()]
+    pairs = [min(runs[row["one"]], runs[row["other"]]) for row in tested.to_dict("records")]
     enough = next(n for n in count(2) if smallest(n) * max(1, len(pairs)) <= LEVEL)
     return hopeless("permutation test of what was found", [smallest(n) for n in pairs], enough)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -64,15 +65,17 @@ def recovery_tests(found: Mapping[str, Sequence[Found]]) -> pd.DataFrame:
         found: Strategy -> what its searches found.
 
     Returns:
-        ``one``, ``other``, ``difference`` (of the mean shares, one minus other), ``p`` (two-sided).
+        ``one``, ``other``, ``difference`` (of the mean shares, one minus other), ``p`` (two-sided; missing where a
+        side has one run only, which tests nothing).
     """
     shares = {label: np.array([one.hits / len(one.planted) for one in of]) for label, of in found.items()}
     rows = []
     for one, other in combinations(shares, 2):
-        outcome = stats.permutation_test(
-            (shares[one], shares[other]), _difference, n_resamples=200_000, vectorized=True, rng=0
-        )
-        rows.append((one, other, float(outcome.statistic), float(outcome.pvalue)))
+        sides = shares[one], shares[other]
+        p = math.nan
+        if min(map(len, sides)) > 1:
+            p = float(stats.permutation_test(sides, _difference, n_resamples=200_000, vectorized=True, rng=0).pvalue)
+        rows.append((one, other, float(_difference(*sides, axis=0)), p))
     return pd.DataFrame(rows, columns=["one", "other", "difference", "p"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.style import PAGE, model_colours, new_figure, paper_style
+from analysis.figures.style import MOST_PATHS, PAGE, model_colours, new_figure, paper_style
 from analysis.pareto import pareto_front
 
 __all__ = ["draw_pareto"]
@@ -25,7 +25,8 @@ def draw_pareto(outcomes: pd.DataFrame, unit: str) -> Figure:
         ax = figure.subplots()
         for label in labels:
             of = outcomes[outcomes["strategy"] == label]
-            ax.scatter(of["cost"], of["score"], s=9, color=colours[label], alpha=0.45, lw=0)
+            many = len(outcomes) > MOST_PATHS
+            ax.scatter(of["cost"], of["score"], s=9, color=colours[label], alpha=0.45, lw=0, rasterized=many)
             front = pareto_front(zip(of["score"], of["cost"], strict=True))
             steps = [*front, (front[-1][0], float(outcomes["cost"].max()))]
             ax.step(

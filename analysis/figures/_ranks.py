@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 
@@ -37,6 +38,7 @@ def draw_ranks(results: pd.DataFrame, kinds: Mapping[str, str], warning: str | N
             ranks, p, ax=ax, color_palette=colours, label_fmt_left="{label}  {rank:.1f}",
             label_fmt_right="{rank:.1f}  {label}", text_h_margin=0.02,
         )  # fmt: skip
-        text = f"mean rank over {len(results)} seeds, 1 is best; Friedman's test: p = {friedman:.2g}"
+        said = f"p = {friedman:.2g}" if math.isfinite(friedman) else "no difference to test"
+        text = f"mean rank over {len(results)} seeds, 1 is best; Friedman's test: {said}"
         ax.set_title(f"{warning}\n{text}" if warning else text, size=8.5)
     return figure

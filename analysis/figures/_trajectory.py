@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from analysis.figures.style import (
     INK,
     MANY,
+    MOST_PATHS,
     PAGE,
     legend_columns,
     letter_axes,
@@ -23,8 +24,6 @@ from analysis.figures.words import BLOCKS, Words
 
 __all__ = ["draw_trajectory"]
 
-MOST_PATHS = 1000
-"""Lines beyond which they become one image: a vector graphic would grow with the number of searches."""
 # Runs differ by line style, so that colour stays free for options.
 _STYLES = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.4, 1.2, 1.4)), (0, (3, 3)))
 

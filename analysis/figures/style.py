@@ -21,6 +21,7 @@ __all__ = [
     "COLUMN",
     "INK",
     "MANY",
+    "MOST_PATHS",
     "PAGE",
     "TASKS",
     "context_colours",
@@ -169,6 +170,10 @@ def kind_colours() -> dict[str, str]:
 
 MANY = 24
 """Most things of one kind that a figure shows one by one, or names; of more it shows some, or all without names."""
+
+
+MOST_PATHS = 1000
+"""Most lines or dots that are drawn as such; more become an image, since a vector graphic would grow with them."""
 
 
 def shown(names: Sequence[str], most: int = MANY) -> list[str]:

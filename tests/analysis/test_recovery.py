@@ -180,6 +180,9 @@ def test_an_exact_permutation_test_and_its_smallest_p() -> None:
     assert table["difference"].tolist() == [1, 1, 0]
     assert table["p"].tolist() == pytest.approx([2 / 184_756, 2 / 184_756, 1])
     assert holm(table["p"].to_list())[0] < 0.001
+    alone = recovery_tests({"one": all_of_it[:1], "other": nothing})
+    assert alone["difference"].tolist() == [1]
+    assert alone["p"].isna().all(), "one run a side tests nothing"
 
 
 @pytest.fixture(scope="module")

@@ -120,6 +120,23 @@ def test_unequal_budgets_are_refused_or_named(compared: tuple[Config, Path], tmp
     assert made.notes[0].startswith("Unequal budgets: random")
 
 
+def test_runs_that_saw_other_data_are_named(compared: tuple[Config, Path], tmp_path: Path) -> None:
+    config, folder = compared
+    file = folder / "search-random/seed0/result.json"
+    kept = file.read_text()
+    result = json.loads(kept)
+    assert not any("saw other data" in note for note in compare_strategies(config, folder, tmp_path).notes)
+    result["data"]["train"]["image"] = "0" * 16
+    file.write_text(json.dumps(result))
+    try:
+        made = compare_strategies(config, folder, tmp_path)
+    finally:
+        file.write_text(kept)
+    (said,) = [note for note in made.notes if "saw other data" in note]
+    assert "data.train.image is" in said
+    assert "000000 (search-random)" in said
+
+
 def test_a_search_with_another_config_is_not_mixed_in(compared: tuple[Config, Path]) -> None:
     config, folder = compared
     assert config.compare is not None
