@@ -6,7 +6,6 @@ import io
 import json
 import tracemalloc
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -234,9 +233,9 @@ def test_an_experiment_with_a_multi_trial_strategy(atrc: Out, config_file: Path,
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
     assert [row[0] for row in rows] == 2 * ["single", "multi", "search", "retrain"]  # metrics, and cost
     assert [row[1] for row in rows] == 8 * ["2"]
-    results = [json.loads((tmp_path / f"exp/retrain/seed{seed}/result.json").read_text()) for seed in (0, 1)]
-    depth, std = (of([result["metrics"]["depth"] for result in results]) for of in (np.mean, partial(np.std, ddof=1)))
-    assert rows[3][2] == f"{depth:.3f} ±{std:.3f}"
+    results = [json.loads((tmp_path / f"exp/single-edge/seed{seed}/result.json").read_text()) for seed in (0, 1)]
+    edge = [result["metrics"]["edge"] for result in results]
+    assert rows[0][3] == f"{np.mean(edge):.3f} ±{np.std(edge, ddof=1):.3f}"
     assert rows[0][4] == "0.00 ±–", "Delta_m of what it is measured against"
     assert len([line for line in lines if line.startswith("Agreement of 2 searches: ")]) == 1
     assert list((tmp_path / "exp/analysis").rglob("*.png"))
