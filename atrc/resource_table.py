@@ -81,7 +81,9 @@ class _Rows:
 
 
 def _row(label: str, model: str, networks: Sequence[Mapping[str, Resources]]) -> ResourceRow:
-    parts = {part: _sum(costs[part] for costs in networks) for part in networks[0]}
+    nothing = Resources(0, 0)
+    names = dict.fromkeys(part for costs in networks for part in costs)
+    parts = {part: _sum(costs.get(part, nothing) for costs in networks) for part in names}
     return ResourceRow(label, model, tuple(_sum(costs.values()) for costs in networks), parts)
 
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import copy
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from atrc.backbones import Backbone, BranchedBackbone, Stage
+from atrc.backbones import Backbone, Stage
 from atrc.contexts import LocalContext
 from atrc.distillation import ATRC, PSD, Supergraph
 from atrc.network import MultiTaskNetwork, SearchNetwork
@@ -65,7 +65,8 @@ class Counter:
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.image = torch.empty(1, 3, *size, device="meta")
-        self._backbones: dict[nn.Module, tuple[int, Any]] = {}
+        self._ghosts: dict[nn.Module, nn.Module] = {}
+        self._known: dict[nn.Module, tuple[int, Any]] = {}
 
     def multiply_adds(self, network: MultiTaskNetwork | SearchNetwork, selection: Selection | None = None) -> int:
         """Multiply-adds in evaluation mode, up to the predictions on the stride-4 grid.
@@ -74,13 +75,15 @@ class Counter:
             network: The network.
             selection: For a supernet: what runs.
         """
-        of_backbone, of_rest = self._run(network, selection)
-        return of_backbone + of_rest.get_total_flops() // 2
+        return sum(self._run(network, selection).values())
 
     def parts(
         self, network: MultiTaskNetwork | SearchNetwork, selection: Selection | None = None
     ) -> dict[str, Resources]:
         """What the parts of a network cost; together that is all of it.
+
+        What lies in two parts is counted in one of them: a parameter in the first that has it, an operation in that
+        of the innermost module that is called.
 
         Args:
             network: The network.
@@ -88,84 +91,155 @@ class Counter:
 
         Returns:
             ``backbone``, ``neck`` (where there is one), ``heads`` (with the final predictions), ``aux`` (the
-            auxiliary heads), ``blocks`` (the distillation but for) ``fuse`` (what joins the blocks of a row).
+            auxiliary heads), ``blocks`` (the distillation but for) ``fuse`` (what joins the blocks of a row), and
+            ``other`` (what a network has beside these, where there is such).
         """
-        of_backbone, of_rest = self._run(network, selection)
-        counted = {name: sum(of.values()) // 2 for name, of in of_rest.get_flop_counts().items()}
+        multiply_adds = self._run(network, selection)
+        part_of = _parts_of(network)
+        parameters = dict.fromkeys((*_PARTS, OTHER), 0)
+        counted: set[nn.Parameter] = set()
+        for module in (*part_of, *network.modules()):
+            for parameter in module.parameters(recurse=False):
+                if parameter not in counted:
+                    counted.add(parameter)
+                    parameters[part_of.get(module, OTHER)] += parameter.numel()
+        parts = {part: Resources(parameters[part], multiply_adds.get(part, 0)) for part in parameters}
+        if network.neck is None:
+            del parts["neck"]
+        if parts[OTHER] == Resources(0, 0):
+            del parts[OTHER]
+        return parts
 
-        def cost(*paths: str) -> Resources:
-            """Of modules, and of what lies in containers, which are never called."""
-            of_modules = [network.get_submodule(path) for path in paths if _has(network, path)]
-            pattern = re.compile(rf"{type(network).__name__}\.({'|'.join(map(re.escape, paths))})(\.\w+)?")
-            inside = {name for name in counted if pattern.fullmatch(name)}
-            outermost = [name for name in inside if name.rpartition(".")[0] not in inside]
-            return Resources(sum(map(count_parameters, of_modules)), sum(counted[name] for name in outermost))
+    def _run(self, network: MultiTaskNetwork | SearchNetwork, selection: Selection | None) -> dict[str, int]:
+        """Part -> its multiply-adds."""
+        backbone = network.backbone
+        if backbone not in self._ghosts:
+            self._ghosts[backbone] = _ghost(backbone)
+        shared = self._ghosts[backbone]
+        ghost = _ghost(network, {id(backbone): shared})
+        tally = _Tally(_parts_of(ghost))
+        computed = shared.forward
 
-        whole, fuse = cost("distillation", "supergraph"), cost("distillation.rows", "supergraph.rows")
-        blocks = Resources(whole.parameters - fuse.parameters, whole.multiply_adds - fuse.multiply_adds)
-        parts = {
-            "backbone": Resources(count_parameters(network.backbone), of_backbone),
-            "neck": cost("neck"),
-            "heads": cost("heads", "predict"),
-            "aux": cost("auxiliary"),
-            "blocks": blocks,
-            "fuse": fuse,
-        }
-        return {name: of for name, of in parts.items() if name != "neck" or network.neck is not None}
+        def remembered(*arguments: Any, **named: Any) -> Any:
+            """The maps of the image. What else is asked of the backbone, it computes."""
+            if named or len(arguments) != 1 or arguments[0].shape != self.image.shape:
+                return computed(*arguments, **named)
+            if backbone not in self._known:
+                before = tally.of("backbone")
+                maps = computed(*arguments)
+                self._known[backbone] = tally.of("backbone") - before, maps
+            else:
+                tally.add("backbone", self._known[backbone][0])
+            return self._known[backbone][1]
 
-    def _run(
-        self, network: MultiTaskNetwork | SearchNetwork, selection: Selection | None
-    ) -> tuple[int, FlopCounterMode]:
-        """Multiply-adds of the backbone, and the counter of all that follows."""
-        of_backbone, maps = self._backbone(network.backbone, selection)
-        rest = _ghost(network, {id(network.backbone): _Given(maps)})
-        arguments = (self.image,) if selection is None else (self.image, selection)
-        return of_backbone, _count(rest, arguments, _COSTS)[0]
-
-    def _backbone(self, backbone: Backbone | BranchedBackbone, selection: Selection | None) -> tuple[int, Any]:
-        """Multiply-adds, and the maps."""
-        searched = isinstance(backbone, BranchedBackbone) and selection is not None
-        if searched or backbone not in self._backbones:
-            arguments = (self.image, selection) if searched else (self.image,)
-            counter, maps = _count(_ghost(backbone), arguments, _COSTS | _UPSAMPLING)
-            self._backbones[backbone] = counter.get_total_flops() // 2, maps
-        return self._backbones[backbone]
+        shared.forward = remembered
+        try:
+            return tally.run(ghost, (self.image,) if selection is None else (self.image, selection))
+        finally:
+            shared.forward = computed
 
 
-def _has(network: nn.Module, path: str) -> bool:
+_PARTS = {
+    "backbone": ("backbone",),
+    "neck": ("neck",),
+    "heads": ("heads", "predict"),
+    "aux": ("auxiliary",),
+    "blocks": ("distillation", "supergraph"),
+    "fuse": ("distillation.rows", "supergraph.rows"),
+}
+"""Part -> the modules of a network that it is made of."""
+OTHER = "other"
+
+
+def _parts_of(network: nn.Module) -> dict[nn.Module, str]:
+    """The part of every module of a network that belongs to one: the innermost, and the first of several."""
+    found: dict[nn.Module, str] = {}
+    for part in ("fuse", *_PARTS):
+        for path in _PARTS[part]:
+            for module in _below(network, path):
+                found.setdefault(module, part)
+    return found
+
+
+def _below(network: nn.Module, path: str) -> list[nn.Module]:
+    """A module and all that it holds; nothing where the network has none of that path."""
     try:
-        return isinstance(network.get_submodule(path), nn.Module)
+        return list(network.get_submodule(path).modules())
     except AttributeError:
-        return False
+        return []
 
 
-class _Given(nn.Module):
-    """Stands for a backbone whose maps are known."""
+class _Tally:
+    """Operations of parts, while a network runs. An operation is of the part of the innermost module that is called.
 
-    def __init__(self, maps: Any) -> None:
-        super().__init__()
-        self.maps = maps
+    Args:
+        part_of: The part of every module that belongs to one.
+    """
 
-    def forward(self, image: Tensor, selection: Selection | None = None) -> Any:
-        return self.maps
+    def __init__(self, part_of: Mapping[nn.Module, str]) -> None:
+        self._part_of = part_of
+        self._inside = [OTHER]
+        self._of: dict[str, int] = {}
+        self._given = 0
+        self._counter = FlopCounterMode(display=False, custom_mapping={**_COSTS, **self._upsampling()})
 
+    def of(self, part: str) -> int:
+        """Multiply-adds of a part so far."""
+        self._give()
+        return self._of.get(part, 0)
 
-def _count(ghost: nn.Module, inputs: Sequence[Any], costs: dict[Any, Any]) -> tuple[FlopCounterMode, Any]:
-    """The counter of a call, and what it gave."""
-    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=costs) as counter:
-        found = ghost(*inputs)
-    return counter, found
+    def add(self, part: str, multiply_adds: int) -> None:
+        """Enters what is known and was not computed."""
+        self._of[part] = self._of.get(part, 0) + multiply_adds
+
+    def run(self, ghost: nn.Module, inputs: Sequence[Any]) -> dict[str, int]:
+        """Part -> multiply-adds of a call."""
+        hooks = [
+            register_module_forward_pre_hook(lambda module, _: self._enter(module)),
+            register_module_forward_hook(lambda *_: self._leave()),
+        ]
+        try:
+            with torch.no_grad(), self._counter:
+                ghost(*inputs)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        self._give()
+        return self._of
+
+    def _enter(self, module: nn.Module) -> None:
+        self._give()
+        self._inside.append(self._part_of.get(module, self._inside[-1]))
+
+    def _leave(self) -> None:
+        self._give()
+        self._inside.pop()
+
+    def _give(self) -> None:
+        """What was counted since the last time is of the part that is being computed."""
+        total = self._counter.get_total_flops() // 2
+        self.add(self._inside[-1], total - self._given)
+        self._given = total
+
+    def _upsampling(self) -> dict[Any, Any]:
+        """Upsampling counts in a backbone alone."""
+
+        def count(*_: Any, out_shape: Any, **__: Any) -> int:
+            return _per_element(out_shape=out_shape) if self._inside[-1] == "backbone" else 0
+
+        return dict.fromkeys((aten.upsample_bilinear2d, aten.upsample_nearest2d), count)
 
 
 def count_module(module: nn.Module, inputs: Sequence[Any]) -> Resources:
     """What a part of a network costs, called with ``inputs`` on the meta device, in evaluation mode."""
-    costs = _COSTS | _UPSAMPLING if isinstance(module, Backbone | Stage) else _COSTS
-    return Resources(count_parameters(module), _count(_ghost(module), inputs, costs)[0].get_total_flops() // 2)
+    ghost = _ghost(module)
+    inside = dict.fromkeys(ghost.modules(), "backbone") if isinstance(module, Backbone | Stage) else {}
+    return Resources(count_parameters(module), sum(_Tally(inside).run(ghost, inputs).values()))
 
 
 def _ghost(network: nn.Module, instead: Mapping[int, nn.Module] | None = None) -> nn.Module:
     """A copy that has shapes and no values, in the forms that are counted; ``instead``: part's id -> its stand-in."""
-    ghost = copy.deepcopy(network, dict(instead or {})).to("meta").eval()
+    ghost: nn.Module = copy.deepcopy(network, dict(instead or {})).to("meta").eval()
     for module in ghost.modules():
         # The forms that are counted are the definitions: other local attentions multiply pairs that they then mask,
         # and fused projections have no batch norms.
@@ -208,4 +282,3 @@ _COSTS = {
     aten.relu: _per_element,
     aten.relu_: _per_element,
 }
-_UPSAMPLING = {aten.upsample_bilinear2d: _per_element, aten.upsample_nearest2d: _per_element}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -262,6 +265,71 @@ def test_nothing_rests_on_the_suites_and_they_need_no_test_framework() -> None:
     ]
     assert resting == []
     assert [str(path) for path, one in found if inside(path) and one.package == "pytest"] == []
+
+
+IMPORTS = re.compile(r"^\s*(?:from|import)\s+((?:searchspace|strategies|atrc|analysis)\b[\w.]*)(?:\s+import\s+(.*))?")
+PRIVATE = re.compile(r"(?:^|[.\s(,])_[a-zA-Z]\w*")
+
+
+def private_imports(text: str) -> list[str]:
+    """Imports of this project's underscore modules and names, in code or in a page that has code."""
+    found = map(IMPORTS.match, text.splitlines())
+    return [line.group().strip() for line in found if line and any(map(PRIVATE.search, filter(None, line.groups())))]
+
+
+def code_in_strings(path: Path) -> list[str]:
+    """Texts of a test that are the code of somebody else: a plugin, a script."""
+    nodes = ast.walk(tree_of(path))
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [text for text in texts if any(map(IMPORTS.match, text.splitlines()))]
+
+
+def users_code() -> dict[str, list[str]]:
+    """Where users' code is shown or played -> its texts."""
+    places = {
+        "examples": sorted((ROOT / "docs" / "examples").glob("*.py")),
+        "pages": [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))],
+    }
+    found = {kind: [path.read_text(encoding="utf-8") for path in paths] for kind, paths in places.items()}
+    books = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+    found["notebooks"] = ["".join(cell["source"]) for book in books for cell in book["cells"]]
+    tests = [path for path in sorted((ROOT / "tests").rglob("test_*.py")) if path != Path(__file__)]
+    found["tests"] = [text for path in tests for text in code_in_strings(path)]
+    return found
+
+
+def test_the_reader_of_private_imports_sees_what_it_must() -> None:
+    seen = (
+        "from atrc.tasks._depth import Depth",
+        "import atrc._x.y",
+        "from atrc.x import a, _b",
+        "import strategies._a",
+    )
+    passed = (
+        "from atrc.tasks import Depth",
+        "from a._b import c",
+        "x = _y",
+        "import atrc.x as _x",
+        "from atrc import a_b",
+    )
+    assert private_imports("\n".join([*seen, *passed])) == list(seen)
+
+
+@pytest.mark.parametrize("kind", ["examples", "pages", "notebooks", "tests"])
+def test_code_of_users_needs_public_names_alone(kind: str) -> None:
+    texts = users_code()[kind]
+    importing = [line for text in texts for line in text.splitlines() if IMPORTS.match(line)]
+    assert len(importing) > 5, "the reader sees hardly any"
+    assert [line for text in texts for line in private_imports(text)] == []
+
+
+def test_every_test_is_collected() -> None:
+    """pyproject.toml names the folders, in an order."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    named = [ROOT / place for place in settings["testpaths"]]
+    tests = sorted((ROOT / "tests").rglob("test_*.py"))
+    assert tests
+    assert [str(path) for path in tests if not any(path.is_relative_to(place) for place in named)] == []
 
 
 def test_every_module_says_what_it_is() -> None:

@@ -89,7 +89,10 @@ def check_resume(start: Start, events: int, cuts: Sequence[int]) -> None:
 
 
 def check_validity(start: Start, events: int) -> None:
-    """Every proposal and every named genotype belongs to the space; a supernet computes what is active, no more."""
+    """Every proposal and every named genotype belongs to the space; a supernet computes what is active, no more.
+
+    A selection of one option for every choice is a proposal.
+    """
     problem = start()
     space = problem.space
     for index in range(events):
@@ -112,6 +115,10 @@ def check_validity(start: Start, events: int) -> None:
                     weights = [1.0 if w is None else w.item() for _, w in selection[choice]]
                     assert all(map(math.isfinite, weights)), f"weights of {choice!r} are not finite: {weights}"
                     expected.update((choice, name) for name in names)
+                active = {choice: selection.active(choice) for choice in space}
+                if all(len(names) == 1 for names in active.values()):
+                    with promised(f"proposal of event {index}"):
+                        space.genotype({choice: names[0] for choice, names in active.items()})
             calls = problem.supernet.calls
             assert calls == expected, f"computed {calls}, active are {expected}"
 
@@ -293,10 +300,11 @@ def check_failures(make: Callable[[], MultiTrialStrategy], trials: int = 24) -> 
     problem = table_problem(make(), trials, fails=lambda trial: trial.number % 3 == 0)
     failed: set[Genotype] = set()
     scored: set[Genotype] = set()
-    for event in problem.search:
-        if event.kind == "told":
-            (failed if event.score is None else scored).add(event.trial.genotype)
-            assert event.named is None or event.named in scored, f"{event.named} is named, which has no score"
+    with promised("a search whose trials fail"):
+        for event in problem.search:
+            if event.kind == "told":
+                (failed if event.score is None else scored).add(event.trial.genotype)
+                assert event.named is None or event.named in scored, f"{event.named} is named, which has no score"
     assert failed, "no trial failed"
     assert scored, f"after failures no trial was scored: {problem.search.ended}"
     assert problem.search.genotype() in scored, f"{problem.search.genotype()} is named, which has no score"
@@ -309,7 +317,8 @@ def check_in_flight(make: Callable[[], MultiTrialStrategy], trials: int = 12, in
         return table_problem(make(), trials, in_flight=in_flight)
 
     events = 2 * trials
-    check_resume(start, events, cuts=(1, trials // 2, trials))
+    with promised(f"a search with {in_flight} trials in flight"):
+        check_resume(start, events, cuts=(1, trials // 2, trials))
     expected = start().run(events)
     with ThreadPoolExecutor(in_flight) as pool:
         problem = table_problem(make(), trials, in_flight=in_flight, score=_Background(start(), pool))

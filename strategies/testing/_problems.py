@@ -117,6 +117,9 @@ def supernet_problem(
 ) -> Problem:
     """A one-shot strategy on a `ToySupernet`, whose weights learn by SGD with momentum.
 
+    In a space with constraints between choices the last option of every choice is best by itself: who takes choices
+    for independent ends with all of them.
+
     Args:
         strategy: A new strategy.
         steps: Length of the training. A second stage gets what it needs beside that.
@@ -124,7 +127,12 @@ def supernet_problem(
         costs: What genotypes cost.
         cost_weight: See `Search`.
     """
-    supernet = ToySupernet(strategy.space, seed=seed)
+    space = strategy.space
+    tempting = {
+        choice: {option: 0.0 if option == options[-1] else 1.0 + 0.1 * number for option in options}
+        for number, (choice, options) in enumerate(space.items())
+    }
+    supernet = ToySupernet(space, tempting if space.constrained else None, seed=seed)
     stage = strategy.second_stage()
     trials = 0 if stage is None else min(stage.trials, strategy.space.size)
     search = Search(

@@ -278,11 +278,11 @@ log_every: 2
     assert kept_importance(run) is None, "nor do tables read it"
     late = measure_importance(run, permutations=2, quiet=True)
     assert dict(zip(late["target"], late["before"], strict=True)) == pytest.approx(run.result().metrics)
-    assert (early["before"] != late["before"]).any()
+    assert not np.allclose(early["before"], late["before"], rtol=1e-4)  # a table that is read is rounded
     (images,) = (tmp_path / "cache" / "rooms").glob("val*/**/image.npy")
     np.save(images, 255 - np.load(images))
     other = measure_importance(run, permutations=2, quiet=True)
-    assert (other["before"] != late["before"]).any()
+    assert not np.allclose(other["before"], late["before"], rtol=1e-4)
 
 
 # -- correlation ----------------------------------------------------------------------------------------------------

@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from analysis.strategies import (
     compare_strategies,
     strategy_points,
     strategy_table,
 )
+from atrc.build import cp_space
 from atrc.comparison import baselines, incumbents, networks, searches, strategy_config
-from atrc.config import Config, parse_config
+from atrc.config import Compare, Config, Named, parse_config
 from atrc.experiment import execute_all
-from atrc.runs import RunDirectory
+from atrc.network import MultiTaskNetwork, SearchNetwork
+from atrc.runs import RunDirectory, RunSpec
+from atrc.training import execute
 from searchspace import InputError
 
 TINY = """
@@ -59,6 +65,43 @@ def test_every_strategy_spends_the_same(compared: tuple[Config, Path]) -> None:
     assert sorted(points["fraction"].unique()) == [0.5, 1.0]
 
 
+@pytest.mark.parametrize(
+    ("strategy", "after"),
+    [
+        ("{name: gumbel_entropy, lr: 0.3}", 4),
+        ("{name: darts, lr: 0.3}", 4),
+        ("{name: enas, hidden: 8}", 4),
+        ("{name: spos, final_trials: 2, population: 2, parents: 1}", 4 + 4),  # statistics are taken anew
+        ("{name: random}", 0),  # four trials of twelve
+    ],
+    ids=lambda value: value.split(",")[0] if isinstance(value, str) else "",
+)
+def test_as_many_images_pass_through_networks_as_the_ledger_says(
+    strategy: str, after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted where they pass. The metrics of a supernet at its end are of ``after`` images, and no search."""
+    monkeypatch.setenv("ATRC_CACHE", str(tmp_path / "cache"))
+    text = TINY.replace("first order", "first-order")
+    config = parse_config(
+        text, "test", ["seeds=[0]", "trials.recalibration=4", f"compare.strategies={{one: {strategy}}}"]
+    )
+    (run,) = searches(config, tmp_path)
+    passed = 0
+
+    def count(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        nonlocal passed
+        if isinstance(module, MultiTaskNetwork | SearchNetwork) and not arguments[0].is_meta:
+            passed += len(arguments[0])
+
+    hook = register_module_forward_pre_hook(count)
+    try:
+        execute(run, quiet=True)
+    finally:
+        hook.remove()
+    assert run.result().samples == 48
+    assert passed == 48 + after
+
+
 def test_a_point_is_worth_what_its_network_is(compared: tuple[Config, Path]) -> None:
     """Delta_m by hand, from the files."""
     config, folder = compared
@@ -87,6 +130,50 @@ def test_incumbents_are_what_the_logs_say(compared: tuple[Config, Path]) -> None
     run = RunDirectory.open(folder / "search-first-order/seed1")
     line = [line for line in run.lines("architecture.jsonl") if line["step"] * 8 <= 24][-1]
     assert dict(incumbents(run, config.compare)[0].genotype) == line["genotype"]
+
+
+def logged(config: Config, folder: Path, name: str, file: str, lines: list[dict[str, Any]]) -> RunDirectory:
+    """A finished search with these lines in its log."""
+    settings = config.model_copy(update={"compare": None, "strategy": Named(name=name)})
+    run = RunDirectory.create(folder, RunSpec("search", "search", 0), settings)
+    (run.path / file).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    run.write_genotype(cp_space(config).uniform("global"))
+    return run
+
+
+def test_incumbents_of_logs_that_were_written_by_hand(compared: tuple[Config, Path], tmp_path: Path) -> None:
+    """Of 40 images, looked at by quarters; what it named at its end is in the run."""
+    config, _ = compared
+    compare = Compare(strategies={"one": Named(name="random")}, samples=40, points=4)
+    none, local, t_label = (dict(cp_space(config).uniform(context)) for context in ("none", "local", "t_label"))
+    end = (1.0, dict(cp_space(config).uniform("global")))
+
+    def found(run: RunDirectory) -> list[tuple[float, dict[str, str]]]:
+        return [(incumbent.fraction, dict(incumbent.genotype)) for incumbent in incumbents(run, compare)]
+
+    def trial(samples: int, score: float | None, genotype: dict[str, str], **more: Any) -> dict[str, Any]:
+        return {"samples": samples, "score": score, "value": 9.0, "budget": 1.0, "genotype": genotype, **more}
+
+    said = [trial(8, None, none, named=None), trial(16, 1.0, none, named=none), trial(30, 5.0, t_label, named=local)]
+    run = logged(config, tmp_path / "said", "random", "trials.jsonl", said)
+    assert found(run) == [(0.5, none), (0.75, local), end]
+
+    older = [
+        trial(10, 3.0, local, budget=0.5),
+        trial(14, math.nan, t_label),  # as a search wrote that knew no failures
+        trial(20, 1.0, none),  # of a larger budget
+        trial(24, None, t_label),
+        trial(30, 0.5, t_label),
+    ]
+    run = logged(config, tmp_path / "older", "random", "trials.jsonl", older)
+    assert found(run) == [(0.25, local), (0.5, none), (0.75, none), end]
+
+    steps = [{"step": 1}, {"step": 2, "genotype": none}, {"step": 3, "genotype": local}]
+    run = logged(config, tmp_path / "steps", "darts", "architecture.jsonl", steps)  # four and four images a step
+    assert found(run) == [(0.5, none), (0.75, local), end]
+    counted = [{**line, "samples": 5 * line["step"]} for line in steps]
+    run = logged(config, tmp_path / "counted", "darts", "architecture.jsonl", counted)
+    assert found(run) == [(0.25, none), (0.5, local), (0.75, local), end]
 
 
 def test_the_comparison_has_tables_and_figures_and_is_the_same_twice(

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
-from atrc.build import build_network, build_tasks, cp_space, describe_dataset, model_genotype
-from atrc.config import Config, load_config
-from atrc.network import MultiTaskNetwork
+from atrc.backbones import BACKBONES
+from atrc.build import (
+    build_network,
+    build_search_network,
+    build_space,
+    build_tasks,
+    cp_space,
+    describe_dataset,
+    import_plugins,
+    model_genotype,
+)
+from atrc.config import Config, load_config, parse_config
+from atrc.distillation import NoDistillation
+from atrc.network import Encoded, MultiTaskNetwork
 from atrc.resource_table import resource_rows, run_resources
-from atrc.resources import Counter, count_parameters
+from atrc.resources import Counter, Resources, count_module, count_parameters
 from atrc.runs import RunDirectory, RunSpec
+from atrc.tasks import TASKS
 from searchspace import RELEASED, InputError, from_codes
 
 NYUD = {
@@ -72,6 +87,156 @@ def test_parts_add_up_to_the_network(source: str, model: str) -> None:
     assert sum(part.parameters for part in parts.values()) == count_parameters(network)
     assert sum(part.multiply_adds for part in parts.values()) == counter.multiply_adds(network)
     assert ("neck" in parts) == ("mti_net" in source)
+
+
+OWN_SPACE = '''
+"""Which kernel refines every task's features, beside what a matrix mixes of all of them."""
+
+import torch
+from torch import nn
+
+from atrc.distillation import Distillation
+from atrc.network import SUPERNETS, Decoder, MultiTaskNetwork, SearchNetwork
+from searchspace import SPACES, SearchSpace
+
+KERNELS = {"k1": 1, "k3": 3, "k5": 5}
+
+
+@SPACES.register("kernels")
+class Kernels(SearchSpace):
+    def __init__(self, tasks):
+        super().__init__("kernels", {task: list(KERNELS) for task in tasks}, {"tasks": list(tasks)})
+
+
+def refiner(width, option):
+    kernel = KERNELS[option]
+    layer = nn.Conv2d(width, width, kernel, padding=kernel // 2, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(width), nn.ReLU())
+
+
+class Refine(Distillation):
+    def __init__(self, channels, genotype):
+        super().__init__()
+        self.layers = nn.ModuleDict({task: refiner(width, genotype[task]) for task, width in channels.items()})
+
+    def forward(self, features, regions, valid=None):
+        return {task: layer(features[task]) for task, layer in self.layers.items()}
+
+
+@SUPERNETS.register("kernels")
+class KernelNetwork(SearchNetwork):
+    space_type = Kernels
+
+    def __init__(self, make_backbone, tasks, space, decoder, model):
+        super().__init__(make_backbone(), tasks, frozenset(), decoder)
+        self.space = space
+        width = next(iter(self.channels.values()))
+        self.candidates = nn.ModuleDict(
+            {task: nn.ModuleDict({option: refiner(width, option) for option in space[task]}) for task in space}
+        )
+        self.mixing = nn.Parameter(torch.zeros(width, width))
+
+    def forward(self, image, selection, valid=None):
+        encoded = self.encode(image)
+        refined = {}
+        for task, x in encoded.features.items():
+            found = torch.matmul(self.mixing, x.flatten(2)).view_as(x)
+            for option, weight in selection[task]:
+                found = found + (1 if weight is None else weight) * self.candidates[task][option](x)
+            refined[task] = found
+        return self.finish(refined, encoded)
+
+    def costs(self, measure, size, device):
+        raise NotImplementedError
+
+    def derive(self, genotype):
+        raise NotImplementedError
+
+    @staticmethod
+    def stand_alone(make_backbone, tasks, genotype, decoder, model):
+        backbone = make_backbone()
+        return MultiTaskNetwork(backbone, tasks, Refine(decoder.channels(backbone, tasks), genotype), decoder)
+'''
+OWN_CONFIG = """
+name: own
+dataset: {name: rooms, size: [32, 48], train: 4, val: 2}
+tasks: {semseg: {}, depth: {}}
+backbone: {name: tiny, width: 0.25}
+space: {name: kernels}
+"""
+
+
+@pytest.mark.usefixtures("no_plugin_left")
+def test_a_supernet_of_ones_own_is_counted_whole(tmp_path: Path) -> None:
+    """By hand: C x C weights for every pixel of a kernel, two of the batch norm a channel, and one ReLU."""
+    (tmp_path / "plugin_kernels.py").write_text(OWN_SPACE)
+    config = parse_config(OWN_CONFIG, "test", [f"plugins=[{tmp_path / 'plugin_kernels.py'}]"])
+    import_plugins(config)
+    tasks = build_tasks(config, describe_dataset(config))
+    network = build_search_network(config, tasks)
+    C, pixels = network.channels["depth"], 8 * 12
+    weights = 2 * sum(C * C * kernel * kernel for kernel in (1, 3, 5)) + C * C
+    other = Resources(weights + 2 * 3 * 2 * C, pixels * (weights + C * C + 2 * 3 * 3 * C))  # both tasks are mixed
+
+    row = resource_rows(config, (32, 48))[-1]
+    assert row.model == "search"
+    assert row.parts["other"] == other
+    assert row.parts["architecture"] == Resources(2 * 3, 0)
+    assert row.total.parameters == count_parameters(network) + 2 * 3
+    plain = resource_rows(config, (32, 48))[1]
+    assert plain.model == "multi"
+    assert "other" not in plain.parts
+    assert row.total == plain.total + other + Resources(2 * 3, 0)
+
+    genotype = build_space(config).genotype({"semseg": "k1", "depth": "k5"})
+    parts = Counter((32, 48)).parts(build_network(config, tasks, "retrain", genotype))
+    weights = C * C * (1 + 25)
+    assert parts["blocks"] == Resources(weights + 2 * 2 * C, pixels * (weights + 2 * 3 * C))
+    assert "other" not in parts
+
+
+class Lent(NoDistillation):
+    """Calls a layer that belongs to another part."""
+
+    def forward(self, features: Mapping[str, Tensor], regions: Any, valid: Any = None) -> dict[str, Tensor]:
+        self.lent(features["depth"])
+        return dict(features)
+
+
+class Twice(MultiTaskNetwork):
+    """Looks at the image twice, at a smaller one, and at the first layers alone; has a layer that is no part."""
+
+    def __init__(self) -> None:
+        tasks = {"semseg": TASKS.create("semseg", {"classes": 5}), "depth": TASKS.create("depth", {})}
+        super().__init__(BACKBONES.create("tiny", {"width": 0.25}), tasks, Lent({}))
+        self.distillation.lent = self.predict["depth"]
+        self.scaling = nn.Conv2d(3, 3, 1, bias=False)
+
+    def encode(self, image: Tensor, selection: object = None) -> Encoded:
+        assert len(self.backbone.channels) == 4
+        for picture in (image, image[..., ::2, ::2]):
+            self.backbone(picture)
+        self.backbone.stem(image)
+        return super().encode(self.scaling(image))
+
+
+def test_parts_that_share_and_call_what_they_like_add_up_too() -> None:
+    network, counter = Twice(), Counter((64, 96))
+    plain = counter.parts(MultiTaskNetwork(network.backbone, network.tasks, NoDistillation({})))
+    image, half = (torch.empty(1, 3, *size, device="meta") for size in ((64, 96), (32, 48)))
+    smaller, stem = count_module(network.backbone, [half]), count_module(network.backbone.stem, [image])
+    assert min(smaller.multiply_adds, stem.multiply_adds) > 0
+    assert plain["backbone"] == count_module(network.backbone, [image])
+    of_backbone = 2 * plain["backbone"].multiply_adds + smaller.multiply_adds + stem.multiply_adds
+    lent = Resources(0, 16 * 24 * (network.channels["depth"] + 1))
+    for _ in range(2):
+        parts = counter.parts(network)
+        assert parts["backbone"] == Resources(count_parameters(network.backbone), of_backbone)
+        assert parts["heads"] == plain["heads"] + lent
+        assert parts["blocks"] == parts["fuse"] == Resources(0, 0)
+        assert parts["other"] == Resources(9, 64 * 96 * 9)
+        assert sum(part.parameters for part in parts.values()) == count_parameters(network)
+        assert sum(part.multiply_adds for part in parts.values()) == counter.multiply_adds(network)
 
 
 def test_a_run_is_counted_as_what_it_trained(config: Config, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,27 +11,39 @@ import pytest
 import torch
 
 from searchspace import (
+    CostModel,
+    Costs,
     Genotype,
+    InputError,
     SearchSpace,
     Selection,
     ToySpace,
     Weighted,
 )
 from strategies import (
+    SPOS,
     STRATEGIES,
     Fixed,
     GumbelEntropy,
     MultiTrialStrategy,
     OneShotStrategy,
     RandomSearch,
+    Trial,
     build_strategy,
 )
+from strategies.adapters import OptunaNSGAII
 from strategies.testing import (
     Problem,
+    check_cost,
+    check_determinism,
+    check_global_generators,
     check_multi_trial,
     check_one_shot,
     check_optimum,
+    check_resume,
+    check_validity,
     supernet_problem,
+    table_problem,
 )
 
 # Knobs for searches as short as these, and what the suite has to know.
@@ -160,6 +173,32 @@ def test_fixed() -> None:
     check_one_shot(lambda space, seed: Fixed(space, genotype=next(space.enumerate())), finds_optimum=False)
 
 
+def test_strategies_that_refuse_costs_are_these() -> None:
+    """A refusal passes the suite, so that one that is not meant would too."""
+    space = ToySpace(2, 2)
+    made = {name: build_strategy(name, space, seed=0, knobs=knobs) for name, (knobs, _) in ONE_SHOT.items()}
+    refusing = {name for name, strategy in made.items() if not strategy.supports(space, ("score", "cost"))}
+    assert refusing == {"nni_darts", "nni_gumbel_darts", "nni_proxyless"}
+
+
+def test_a_search_of_the_pareto_front_keeps_the_promises() -> None:
+    """Cost is an objective of its own: the suite, which has none but in `check_cost`, cannot build the search."""
+    space = ToySpace(choices=4, options=3, seed=3)
+    costs = Costs({choice: {o: float(o == "o0") for o in options} for choice, options in space.items()})
+
+    def make() -> OptunaNSGAII:
+        return OptunaNSGAII(space, seed=3, pareto=True, population_size=4)
+
+    def start() -> Problem:
+        return table_problem(make(), 12, costs=costs, cost_weight=1.0)
+
+    check_cost(make)
+    check_validity(start, 24)
+    check_determinism(start, 24)
+    check_resume(start, 24, cuts=(1, 12, 23))
+    check_global_generators(start, 24)
+
+
 # -- strategies that break a promise --------------------------------------------------------------------------------
 
 
@@ -246,6 +285,49 @@ class Unnamed(GumbelEntropy):
     summary = None  # type: ignore[assignment]
 
 
+class CountsTwice(GumbelEntropy):
+    @classmethod
+    def looks(cls) -> int:
+        return 2 * super().looks()
+
+
+class ClaimsToMeetConstraints(GumbelEntropy):
+    meets_constraints = True
+
+
+class TrainsIllegalPaths(SPOS):
+    """What it names is legal; what it trains before is drawn choice by choice."""
+
+    def __init__(self, space: SearchSpace, *, seed: int, lr: float) -> None:
+        super().__init__(space, seed=seed, final_trials=4, population=2, parents=1)
+
+    def select(self) -> Selection:
+        options = {choice: options[self._rng.randrange(len(options))] for choice, options in self.space.items()}
+        return Selection.of(Genotype(self.space.name, options))
+
+
+class IgnoresCosts(GumbelEntropy):
+    def charge(self, costs: CostModel, weight: float) -> None:
+        pass
+
+
+class PaysForCosts(GumbelEntropy):
+    """Takes what is dear for what is cheap."""
+
+    def charge(self, costs: CostModel, weight: float) -> None:
+        super().charge(costs, -weight)
+
+
+class NamesADraw(SPOS):
+    """Before its second stage has scored anything."""
+
+    def __init__(self, space: SearchSpace, *, seed: int, lr: float) -> None:
+        super().__init__(space, seed=seed, final_trials=4, population=2, parents=1)
+
+    def genotype(self) -> Genotype:
+        return super().genotype() if self.final.history else next(self.space.enumerate())
+
+
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
@@ -263,11 +345,21 @@ class Unnamed(GumbelEntropy):
         (Unordered, "must be in the space's order"),
         (Climbs, "the optimum was found in 0 of 10 toy spaces, not 9"),
         (Unnamed, "has no summary"),
+        (CountsTwice, r"a step took 1 batches, looks\(\) says 2"),
+        (ClaimsToMeetConstraints, r"genotype\(\) after event 1: .*choices are on, at most 1 may be"),
+        (TrainsIllegalPaths, "proposal of event 1: .*choices are on, at most 1 may be"),
+        (NamesADraw, "is named before the second stage has scored anything"),
     ],
 )
 def test_a_broken_promise_is_caught(broken: Callable[..., GumbelEntropy], message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_one_shot(lambda space, seed: broken(space, seed=seed, lr=0.1), steps=4, optimum_steps=10)
+
+
+@pytest.mark.parametrize("broken", [IgnoresCosts, PaysForCosts])
+def test_costs_that_change_nothing_are_caught(broken: Callable[..., GumbelEntropy]) -> None:
+    with pytest.raises(AssertionError, match=r"charged, it named .* and not the cheapest"):
+        check_one_shot(lambda space, seed: broken(space, seed=seed, lr=0.1), steps=4, seeds=2)
 
 
 class Stubborn(RandomSearch):
@@ -287,14 +379,70 @@ class AsksOutside(RandomSearch):
         return Genotype(self.space.name, {**super().propose(), next(iter(self.space)): "elsewhere"})
 
 
+class NamesTheFirst(RandomSearch):
+    """That has a score, whatever it is."""
+
+    def genotype(self) -> Genotype:
+        return next((told.trial.genotype for told in self.history if not told.failed), super().genotype())
+
+
+class OneAtATime(RandomSearch):
+    """Takes for granted that what it is told of is what it asked for last."""
+
+    def tell(self, trial: Trial, score: float, cost: float = 0.0) -> None:
+        if trial != self.asked[-1]:
+            raise InputError(f"trial {trial.number} is not the last one")
+        super().tell(trial, score, cost)
+
+
+class Distracted(RandomSearch):
+    """What it draws depends on whether scores come from threads."""
+
+    def tell(self, trial: Trial, score: float, cost: float = 0.0) -> None:
+        super().tell(trial, score, cost)
+        if any(thread.name.startswith("ThreadPoolExecutor") for thread in threading.enumerate()):
+            self.rng.seed(trial.number)
+
+
+class ForgetsConstraints(RandomSearch):
+    def propose(self) -> Genotype:
+        return Genotype(self.space.name, {c: self.rng.choice(options) for c, options in self.space.items()})
+
+
+class DiesOfAFailure(RandomSearch):
+    def fail(self, trial: Trial) -> None:
+        raise InputError("nobody told me that")
+
+
+class PaysNothing(RandomSearch):
+    """Scores are told with the penalty of cost in them; it takes that out again."""
+
+    def tell(self, trial: Trial, score: float, cost: float = 0.0) -> None:
+        super().tell(trial, score + 10.0 * cost, cost)
+
+
+class DrawsLittle(RandomSearch):
+    def propose(self) -> Genotype:
+        drawn = super().propose()
+        first = {choice: options[0] for choice, options in self.space.items()}
+        return drawn if self.rng.random() < 0.2 else Genotype(self.space.name, first)
+
+
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
         (Stubborn, "is named, which has no score"),
         (ForgetsItsHistory, r"right after loading event 4\['history'\]"),
         (AsksOutside, "proposal of event 1: .*elsewhere"),
+        (ForgetsConstraints, "choices are on, at most 1 may be"),
+        (DiesOfAFailure, "a search whose trials fail: nobody told me that"),
+        (OneAtATime, "a search with 3 trials in flight: trial 0 is not the last one"),
+        (Distracted, "with scores that come in another order the search is another one"),
+        (NamesTheFirst, "was named, which was told"),
+        (PaysNothing, "was named, which was told"),
+        (DrawsLittle, "the mean rank over 30 seeds is"),
     ],
 )
 def test_a_broken_multi_trial_promise_is_caught(broken: type[RandomSearch], message: str) -> None:
     with pytest.raises(AssertionError, match=message):
-        check_multi_trial(lambda space, seed: broken(space, seed=seed), trials=4, optimum_trials=5)
+        check_multi_trial(lambda space, seed: broken(space, seed=seed), trials=4, random=True)

@@ -36,6 +36,8 @@ from strategies.adapters import NNIDARTS, NNIRegularizedEvolution, OptunaNSGAII,
 from strategies.testing import supernet_problem, table_problem
 
 SPACE = ToySpace(choices=4, options=3, seed=2)
+LARGE = ToySpace(choices=12, options=4, seed=2)
+"""So large that nothing is drawn twice."""
 
 
 def trials(strategy: MultiTrialStrategy, number: int) -> list[Trial]:
@@ -94,15 +96,20 @@ def test_a_tournament_of_everyone_takes_the_best() -> None:
     assert strategy.asked[10].genotype.distance(best.trial.genotype) == 1
 
 
+def is_crossover(child: Genotype, one: Genotype, other: Genotype) -> bool:
+    return all(option in (one[choice], other[choice]) for choice, option in child.items())
+
+
 def test_a_generation_is_half_crossover_and_half_mutants_of_the_best() -> None:
-    strategy = GeneticAlgorithm(SPACE, seed=0, population=20, parents=2, mutation=0.3)
+    strategy = GeneticAlgorithm(LARGE, seed=0, population=20, parents=2, mutation=0.3)
     trials(strategy, 40)
     first = sorted(strategy.history[:20], key=lambda told: -told.score)
     one, other = first[0].trial.genotype, first[1].trial.genotype
-    for trial in strategy.asked[20:30]:
-        assert all(option in (one[c], other[c]) for c, option in trial.genotype.items()) or trial.genotype in {
-            t.genotype for t in strategy.asked[: trial.number]
-        }
+    crossed = [trial for trial in strategy.asked[20:] if is_crossover(trial.genotype, one, other)]
+    assert crossed[:10] == strategy.asked[20:30]
+    assert len(crossed) < 13  # mutants have options that no parent has
+    assert all(1 <= min(t.genotype.distance(one), t.genotype.distance(other)) <= 7 for t in strategy.asked[30:])
+    assert len({trial.genotype for trial in strategy.asked}) == 40
 
 
 def test_local_search_climbs_and_starts_anew_at_an_optimum() -> None:
@@ -222,7 +229,8 @@ def some_fail(strategy: MultiTrialStrategy, number: int, fails: Callable[[Trial]
         if fails(trial):
             give_up(strategy, trial)
         else:
-            strategy.tell(trial, SPACE.score(trial.genotype))
+            assert isinstance(strategy.space, ToySpace)
+            strategy.tell(trial, strategy.space.score(trial.genotype))
         found.append(trial)
     return found
 
@@ -296,13 +304,11 @@ def test_evolution_keeps_failed_trials_out_of_its_population() -> None:
 
 def test_no_parent_of_a_generation_has_failed() -> None:
     """Of the first generation two have a score, of four that would breed."""
-    strategy = GeneticAlgorithm(SPACE, seed=0, population=20, parents=4, mutation=0.3)
+    strategy = GeneticAlgorithm(LARGE, seed=0, population=20, parents=4, mutation=0.3)
     asked = some_fail(strategy, 40, lambda trial: trial.number not in (3, 11))
     one, other = asked[3].genotype, asked[11].genotype
-    for trial in asked[20:30]:
-        assert all(option in (one[c], other[c]) for c, option in trial.genotype.items()) or trial.genotype in {
-            t.genotype for t in asked[: trial.number]
-        }
+    assert all(is_crossover(trial.genotype, one, other) for trial in asked[20:30])
+    assert len({trial.genotype for trial in asked}) == 40
 
 
 def test_local_search_takes_another_start_and_moves_to_no_failed_neighbour() -> None:

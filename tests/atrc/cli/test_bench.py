@@ -33,6 +33,7 @@ def test_a_benchmark_compares_its_contenders(
     cases: dict[str, list[dict]] = {}
     for row in report["results"]:
         cases.setdefault(row["case"], []).append(row)
+    assert cases
     for rows in cases.values():
         assert len(rows) > 1
         (reference,) = {round(row["ratio"] * row["median_ms"], 6) for row in rows}  # the same for all contenders

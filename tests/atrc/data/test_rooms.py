@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atrc.data._base import DATASETS
+from atrc.data import DATASETS
 from atrc.data.cache import atomic_folder
 from atrc.data.rooms import CLASSES, PARTS, Rendering, Rooms, dataset, render
 from atrc.data.rooms.camera import Camera, aim

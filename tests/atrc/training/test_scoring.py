@@ -303,6 +303,7 @@ def test_recalibration_images_are_augmented_as_in_training(config: Config) -> No
     originals = [batch.image[0] for batch in evaluation_batches(given.train, given.tasks, transform)]
     unchanged = recalibrated_on(settings)
     changed = recalibrated_on(small(config))
+    assert len(unchanged) == len(changed) == settings.trials.recalibration
     assert all(any(torch.equal(image, original) for original in originals) for image in unchanged)
     assert not any(torch.equal(image, original) for image in changed for original in originals)
 

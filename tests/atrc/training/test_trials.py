@@ -263,12 +263,12 @@ def test_peak_memory_is_that_of_what_came_after_the_reset() -> None:
     before = peak_memory(device)
     if before is None:
         pytest.skip("this system does not say")
-    block = torch.ones(64 * 2**20)  # 256 MiB
+    block = torch.ones(16 * 2**20)  # 64 MiB, so large a block that it is given back at once
     during = peak_memory(device)
     del block
     reset_peak_memory(device)
     after = peak_memory(device)
     assert during is not None
     assert after is not None
-    assert during - before > 200 * 2**20
-    assert after < during
+    assert during - before > 48 * 2**20
+    assert during - after > 48 * 2**20
