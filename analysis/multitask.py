@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,20 @@ from analysis.load import SINGLE, Runs, TaskInfo
 from analysis.recipes import differing_keys
 from atrc.metrics.delta_m import delta_m
 
-__all__ = ["baselines", "gains", "missing_baselines", "missing_seeds", "spread", "summarize", "with_delta_m"]
+__all__ = [
+    "MARKED",
+    "baselines",
+    "gains",
+    "marked",
+    "missing_baselines",
+    "missing_seeds",
+    "spread",
+    "summarize",
+    "with_delta_m",
+]
+
+MARKED = "*: seeds are missing, or runs differ in more than the seed; the notes say in what."
+"""Explains what `marked` shows."""
 
 Reference = Mapping[tuple[str, str, int], float]
 
@@ -118,6 +132,11 @@ def summarize(runs: Runs, *, paired: bool = False) -> pd.DataFrame:
             trust = {"missing": _numbers(missing_seeds(runs, experiment, model)), "differs": _unlike(of_model, runs)}
             rows.append({"experiment": experiment, "model": model, **_model_row(of_model, runs), **trust})
     return pd.DataFrame(rows)
+
+
+def marked(row: Mapping[Any, Any]) -> str:
+    """The model of a row of `summarize`, with a star where its runs lack a seed or are not alike."""
+    return f"{row['model']}*" if row["missing"] or row["differs"] else str(row["model"])
 
 
 def missing_seeds(runs: Runs, experiment: str, model: str) -> list[int]:

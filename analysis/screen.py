@@ -20,7 +20,7 @@ from analysis.comparison import answers, compare
 from analysis.figures.style import MANY, context_colours, context_titles, short_labels, text_colour
 from analysis.genotypes import context_space, with_consensus
 from analysis.load import Runs
-from analysis.multitask import summarize
+from analysis.multitask import MARKED, marked, summarize
 from analysis.notes import notes
 from analysis.numbers import DASH, decimals, number, plus_minus
 from analysis.power import POWER_OF, power_of_runs, power_sentences
@@ -89,7 +89,8 @@ def _performance(rows: pd.DataFrame, runs: Runs, experiment: str) -> Table:
     """Metrics and Delta_m. Cells may wrap before the ``±``, so that the table fits a terminal of 80 columns."""
     table = _table(
         f"{experiment}: mean ± std over runs",
-        "std: sample standard deviation of one run. Δm: against the single-task models.",
+        "std: sample standard deviation of one run. Δm: against the single-task models."
+        + (f"\n{MARKED}" if (rows["missing"] + rows["differs"]).any() else ""),
     )
     for task in runs.tasks.values():
         table.add_column(Text(f"{task.title}\n{task.label}"), justify="right")
@@ -98,7 +99,7 @@ def _performance(rows: pd.DataFrame, runs: Runs, experiment: str) -> Table:
     for row in rows.to_dict("records"):
         cells = [plus_minus(row[f"{name}_mean"], row[f"{name}_std"], digits[name]) for name in runs.tasks]
         delta = plus_minus(row["delta_m_mean"], row["delta_m_std"], 2, sign=True)
-        table.add_row(Text(str(row["model"])), str(int(row["n"])), *cells, delta)
+        table.add_row(Text(marked(row)), str(int(row["n"])), *cells, delta)
     return table
 
 

@@ -43,6 +43,7 @@ def draw_resources(table: pd.DataFrame) -> Figure:
             ax.axhline(0, color=MUTED, lw=0.8, ls=(0, (4, 3)))
             ax.grid()
             ax.margins(x=0.1)
+            ax.locator_params(axis="x", nbins=5)  # small networks have long numbers
             ax.set_xlabel(label)
         axes[0].set_ylabel(r"$\Delta_m$ [%], ↑ better")
         letter_axes(axes, ("Size", "Computation"))

@@ -23,7 +23,7 @@ from analysis.comparison import Comparison, answers, compare
 from analysis.figures.style import context_colours, context_titles, short_labels, shown, text_colour
 from analysis.genotypes import with_consensus
 from analysis.load import Runs
-from analysis.multitask import summarize, with_delta_m
+from analysis.multitask import MARKED, marked, summarize, with_delta_m
 from analysis.numbers import decimals, number, plus_minus
 from analysis.overview import Analysis, Drawing
 from analysis.power import POWER_OF, power_of_runs, power_sentences
@@ -137,7 +137,7 @@ def _summary(runs: Runs, rows: pd.DataFrame) -> dict[str, Any]:
         ]
         lines.append(
             [
-                Cell(str(row["model"]), str(row["model"])),
+                Cell(marked(row), str(row["model"])),
                 Cell(str(int(row["n"])), int(row["n"])),
                 *metrics,
                 Cell(plus_minus(row["delta_m_mean"], row["delta_m_std"], 2, sign=True), row["delta_m_mean"]),
@@ -146,7 +146,9 @@ def _summary(runs: Runs, rows: pd.DataFrame) -> dict[str, Any]:
                 Cell(plus_minus(row["seconds_mean"], row["seconds_std"], 0), row["seconds_mean"]),
             ]
         )
-    return {"heads": [*heads, "parameters [M]", "multiply-adds [G]", "training [s]"], "rows": lines}
+    explained = MARKED if (rows["missing"] + rows["differs"]).any() else ""
+    heads += ["parameters [M]", "multiply-adds [G]", "training [s]"]
+    return {"heads": heads, "rows": lines, "marked": explained}
 
 
 def _every_run(analysis: Analysis, of: Mapping[str, tuple[int, int]]) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from analysis import load_runs, summarize
+from analysis import analyze, load_runs, summarize, summary, write_report
+from analysis.multitask import MARKED
 from analysis.notes import notes, unlike_conditions
 from analysis.recipes import differing, differing_keys
 from atrc.runs import Result, RunDirectory
@@ -75,6 +78,18 @@ def test_each_change_by_hand_is_named(whole: Path) -> None:
     differs = {"single": "augmentation.flip", "multi": "", "retrain": "", "search": ""}
     assert table["differs"].to_dict() == differs
     assert table["edge_mean"].isna().to_dict() == dict.fromkeys(differs, False) | {"multi": True}
+
+
+def test_tables_for_people_have_a_mark(whole: Path, tmp_path: Path) -> None:
+    def tables() -> tuple[str, str]:
+        console = Console(width=160, record=True, file=io.StringIO())
+        console.print(*summary(load_runs([whole])))
+        made = analyze([whole], tmp_path / "out", networks=False, quiet=True)
+        return console.export_text(), write_report(made).read_text()
+
+    assert all("retrain*" not in text and MARKED not in text for text in tables())
+    shutil.rmtree(whole / "retrain" / "seed2")
+    assert all("retrain*" in text and MARKED in text and "multi*" not in text for text in tables())
 
 
 def test_an_unfinished_run_counts_as_a_missing_seed(write: Write, whole: Path) -> None:
