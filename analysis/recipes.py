@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from atrc.paths import absolute_paths
 from atrc.runs import RunDirectory
 
 __all__ = ["Recipe", "differing", "differing_keys", "of_any_model", "recipe", "seen_data"]
@@ -37,7 +38,8 @@ def recipe(run: RunDirectory) -> dict[str, str]:
         not say what they saw.
     """
     sections = _TRAINED + (_SEARCHED if run.spec.kind == "search" else ())
-    config = run.config.model_dump(mode="json", include=set(sections))
+    # an earlier version kept paths as they were given, which is no difference
+    config = absolute_paths(run.config).model_dump(mode="json", include=set(sections))
     found = {key: json.dumps(value) for key, value in _flat(config) if key not in _ALIKE}
     return found | seen_data(run)
 

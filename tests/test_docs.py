@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 import typer
@@ -200,3 +201,14 @@ def test_own_network_examples_run(monkeypatch: pytest.MonkeyPatch) -> None:
     known, _, search = python_blocks("how-to/own-network.md")
     assert run(known, monkeypatch)["atrc"].region_tasks == {"semseg"}
     assert run(search, monkeypatch)["loss"].isfinite()
+
+
+def test_what_the_readme_says_of_importance_is_what_was_measured() -> None:
+    """Of how many targets the block on the diagonal matters most."""
+    table = pd.read_csv(ROOT / "runs/published/rooms4_short/analysis/importance.csv")
+    leading = table.loc[table.groupby("target")["delta_m"].idxmax()]
+    assert (leading["target"] == leading["source"]).sum() == 2
+    assert set(leading[leading["target"] != leading["source"]]["source"]) == {"semseg"}
+    readme = (ROOT / "README.md").read_text()
+    assert "In two of four targets, what a task takes from itself, over a distance, matters\nmost" in readme
+    assert "depth and normals lean on segmentation" in readme

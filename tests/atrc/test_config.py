@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from atrc.build import build_tasks, cp_space, describe_dataset
+from atrc.build import build_tasks, cp_space, describe_dataset, lacks_weights
 from atrc.config import load_config, parse_config, preset_names, ships, variant_names, variant_summary
 from searchspace import InputError
 
@@ -166,3 +166,16 @@ def test_a_name_that_is_no_part_drops_nothing() -> None:
     config = parse_config(text, "x", ["name=other", "dataset.spec.name=b"])
     assert config.name == "other"
     assert config.dataset.options["spec"] == {"name": "b", "images": "x/{id}.jpg"}
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_of_the_papers_data_follow_its_released_code(name: str) -> None:
+    """Its genotypes and numbers stand beside ours; docs/method.md says in what it differs from the paper's text."""
+    config = load_config(name)
+    released = name.startswith(("nyud_", "pascal_"))
+    border = config.model.contexts.get("local", {}).get("border", "mask")
+    assert border == ("zero" if released else "mask")
+    assert config.model.mask_padding is not released
+    assert lacks_weights(config) is released
+    assert (config.augmentation.crop_by, config.augmentation.crop_labels) == ("dataset", True)
+    assert config.search.clip == "joint"
