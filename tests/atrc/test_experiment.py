@@ -82,7 +82,8 @@ def test_data_that_is_gone_fails_its_runs(
     (tmp_path / "mine.py").write_text("")
     runs = [*experiment(config, tmp_path, [0, 1]), *experiment(config, tmp_path / "other", [0], plugins=["mine.py"])]
     (tmp_path / "mine.py").unlink()
-    (name,) = [name for name in sys.modules if name.startswith("atrc_plugin_mine_")]
+    mine = str(tmp_path / "mine.py")
+    (name,) = [name for name, module in list(sys.modules.items()) if getattr(module, "__file__", None) == mine]
     sys.modules.pop(name)
     with pytest.raises(InputError, match=r"^1 of 3 runs failed: .*other/multi/seed0: plugin file .* does not exist$"):
         execute_all(runs, jobs=jobs, quiet=True)
