@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 import torch
 
 from atrc.config import Config, parse_config
-from searchspace.registry import forget
 
 TINY_EXPERIMENT = """
 name: tiny-test
@@ -51,14 +49,3 @@ def config_file(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.yaml"
     path.write_text(TINY_EXPERIMENT)
     return path
-
-
-@pytest.fixture
-def no_plugin_left() -> Iterator[None]:
-    """Forgets the plugins that a test imported: the next one may use their names again."""
-    modules = set(sys.modules)
-    yield
-    for name in set(sys.modules) - modules:
-        if "plugin" in name:
-            del sys.modules[name]
-            forget(name)
