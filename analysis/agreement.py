@@ -71,8 +71,7 @@ def agreement(genotypes: Sequence[Genotype], *, seed: int = 0) -> Agreement:
     n = len(genotypes)
     if n < 2:
         raise InputError(f"agreement needs at least two runs, got {n}")
-    chosen = [[options.index(genotype[choice]) for genotype in genotypes] for choice, options in space.items()]
-    kinds = np.array(chosen)
+    kinds = np.array([space.encode(genotype) for genotype in genotypes]).T
     shares = np.array([share_alike(row) for row in kinds])
     intervals = [over_runs(row[None], seed) for row in kinds]
     table = pd.DataFrame(

@@ -123,11 +123,9 @@ def search_groups(
 def distances(genotypes: Mapping[str, Genotype]) -> pd.DataFrame:
     """Runs x runs: in how many blocks two genotypes differ."""
     space = context_space(list(genotypes.values()))
-    chosen = np.array(
-        [[options.index(genotype[choice]) for choice, options in space.items()] for genotype in genotypes.values()]
-    )
-    apart = sum(of[:, None] != of for of in chosen.T)
-    return pd.DataFrame(np.asarray(apart, dtype=int), index=list(genotypes), columns=list(genotypes))
+    chosen = np.array([space.encode(genotype) for genotype in genotypes.values()])
+    apart = sum((of[:, None] != of).astype(int) for of in chosen.T)
+    return pd.DataFrame(apart, index=list(genotypes), columns=list(genotypes))
 
 
 def consensus(genotypes: Sequence[Genotype], probabilities: Sequence[Probabilities | None] | None = None) -> Genotype:

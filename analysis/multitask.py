@@ -29,6 +29,7 @@ __all__ = [
     "baselines",
     "gains",
     "marked",
+    "marks_explained",
     "missing_baselines",
     "missing_seeds",
     "spread",
@@ -137,6 +138,11 @@ def summarize(runs: Runs, *, paired: bool = False) -> pd.DataFrame:
 def marked(row: Mapping[Any, Any]) -> str:
     """The model of a row of `summarize`, with a star where its runs lack a seed or are not alike."""
     return f"{row['model']}*" if row["missing"] or row["differs"] else str(row["model"])
+
+
+def marks_explained(rows: pd.DataFrame) -> list[str]:
+    """What the stars of `marked` mean, where one of the rows has one."""
+    return [MARKED] if (rows["missing"] + rows["differs"]).any() else []
 
 
 def missing_seeds(runs: Runs, experiment: str, model: str) -> list[int]:

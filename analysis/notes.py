@@ -8,9 +8,9 @@ from pathlib import Path
 from analysis.genotypes import search_groups
 from analysis.load import SINGLE, Runs
 from analysis.multitask import missing_baselines, missing_seeds
-from analysis.recipes import differing, of_any_model
+from analysis.recipes import SHOWN, differing, listed, of_any_model
 from analysis.spaces import space_found
-from atrc.build import lacks_weights
+from atrc.build import RANDOM_WEIGHTS, lacks_weights
 from atrc.runs import RunDirectory
 from searchspace import BMTASSpace, CPSpace
 from strategies import STRATEGIES, MultiTrialStrategy
@@ -19,8 +19,6 @@ __all__ = ["notes", "unlike_conditions"]
 
 NAMED = 3
 """Unfinished runs that are named; the others are counted."""
-SHOWN = 6
-"""Keys, models or seeds that one note names."""
 
 
 def notes(runs: Runs, *, paired: bool = False) -> list[str]:
@@ -43,10 +41,7 @@ def _random_weights(runs: Runs, experiment: str) -> list[str]:
     paths = runs.frame[runs.frame["experiment"] == experiment]["path"]
     if not any(lacks_weights(runs.directories[path].config) for path in paths):
         return []
-    return [
-        f"{experiment}: backbones began with random weights, those of the paper with ImageNet's; "
-        "give them with -s backbone.weights=FILE"
-    ]
+    return [f"{experiment}: its backbone {RANDOM_WEIGHTS}"]
 
 
 def _missing_metrics(runs: Runs, experiment: str) -> list[str]:
@@ -73,29 +68,24 @@ def _unlike(runs: Runs, experiment: str) -> list[str]:
     for model, of in frame.groupby("model", sort=False):
         seeds = [(f"seed {row['seed']}", runs.recipes[row["path"]]) for row in of.to_dict("records")]
         if phrases := differing(seeds):
-            found.append(f"{experiment}: one mean holds runs of {model} that are not alike: {_listed(phrases)}")
+            found.append(f"{experiment}: one mean holds runs of {model} that are not alike: {listed(phrases)}")
     rows = frame.to_dict("records")
     trained = [(row["model"], runs.recipes[row["path"]]) for row in rows if row["kind"] != "search"]
     problems = [(row["model"], of_any_model(runs.recipes[row["path"]])) for row in rows]
     phrases = list(dict.fromkeys([*differing(trained), *differing(problems)]))
     if phrases and frame["model"].nunique() > 1:
-        found.append(f"{experiment}: models that are compared were not made alike: {_listed(phrases)}")
+        found.append(f"{experiment}: models that are compared were not made alike: {listed(phrases)}")
     return found
 
 
 def unlike_conditions(runs: Runs, by: str) -> list[str]:
     """Searches that one key of the config puts together, although they differ in others."""
     found = []
+    names = dict(zip(runs.frame["path"], runs.frame["experiment"], strict=True))
     for condition, paths in search_groups(runs, by).items():
-        names = dict(zip(runs.frame["path"], runs.frame["experiment"], strict=True))
         if phrases := differing([(names[path], runs.recipes[path]) for path in paths]):
-            found.append(f"{condition}: it puts searches together that are not alike: {_listed(phrases)}")
+            found.append(f"{condition}: it puts searches together that are not alike: {listed(phrases)}")
     return found
-
-
-def _listed(phrases: Sequence[str]) -> str:
-    more = f"; and {len(phrases) - SHOWN} more" if len(phrases) > SHOWN else ""
-    return "; ".join(phrases[:SHOWN]) + more
 
 
 def _missing_seeds(runs: Runs, experiment: str) -> list[str]:
@@ -105,7 +95,7 @@ def _missing_seeds(runs: Runs, experiment: str) -> list[str]:
     parts = [f"{model} lacks {_numbered('seed', seeds)}" for model, seeds in lacking.items() if seeds]
     if not parts:
         return []
-    return [f"{experiment}: means, and what is subtracted from them, are not of the same seeds: {_listed(parts)}"]
+    return [f"{experiment}: means, and what is subtracted from them, are not of the same seeds: {listed(parts)}"]
 
 
 def _numbered(noun: str, numbers: Sequence[int]) -> str:

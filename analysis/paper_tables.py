@@ -45,7 +45,7 @@ class _Model:
     gap: Gap
 
     def metrics(self, task: str) -> np.ndarray:
-        return np.array([result.metrics.get(task, math.nan) for result in self.results.values()])
+        return np.array([result.metrics[task] for result in self.results.values()])
 
 
 @dataclass(frozen=True)

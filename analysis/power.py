@@ -1,4 +1,4 @@
-"""What could so many seeds have told? The power of two-sided t-tests, for the spread that was seen.
+"""The power of two-sided t-tests at the spread that was seen: which differences could these seeds have shown?
 
 A comparison that finds no difference says little if its seeds could not have shown one. With standard deviation s of
 one run, n runs a model and the t-test at level alpha, a true difference d is found with probability

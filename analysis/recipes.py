@@ -13,7 +13,7 @@ from typing import Any
 from atrc.paths import absolute_paths
 from atrc.runs import RunDirectory
 
-__all__ = ["Recipe", "differing", "differing_keys", "of_any_model", "recipe", "seen_data"]
+__all__ = ["SHOWN", "Recipe", "differing", "differing_keys", "listed", "of_any_model", "recipe", "seen_data"]
 
 _TRAINED = ("dataset", "tasks", "backbone", "model", "train", "augmentation", "precision")
 """Sections of a config that a trained network depends on."""
@@ -24,6 +24,9 @@ _DATA = "data."
 _NOT_SET = "not set"
 _ALIKE = {"dataset.root", "dataset.cached", "model.fused", "model.checkpoint"}
 """Keys that say where data lie or how the same function is computed."""
+
+SHOWN = 6
+"""Keys, models or seeds that one note names."""
 
 Recipe = Mapping[str, str]
 """Key of the config, or ``data.SPLIT.PART`` -> its value as JSON."""
@@ -84,6 +87,12 @@ def differing(recipes: Sequence[tuple[str, Recipe]]) -> list[str]:
         parts = [f"{_short(key, value)} ({', '.join(dict.fromkeys(names))})" for value, names in by_value.items()]
         phrases.append(f"{key} is {', '.join(parts[:-1])} and {parts[-1]}")
     return phrases
+
+
+def listed(phrases: Sequence[str]) -> str:
+    """The first phrases in one line, and the number of the others."""
+    more = f"; and {len(phrases) - SHOWN} more" if len(phrases) > SHOWN else ""
+    return "; ".join(phrases[:SHOWN]) + more
 
 
 def _value(of: Recipe, key: str) -> str | None:

@@ -20,7 +20,7 @@ from analysis.comparison import answers, compare
 from analysis.figures.style import MANY, context_colours, context_titles, short_labels, text_colour
 from analysis.genotypes import context_space, with_consensus
 from analysis.load import Runs
-from analysis.multitask import MARKED, marked, summarize
+from analysis.multitask import marked, marks_explained, summarize
 from analysis.notes import notes
 from analysis.numbers import DASH, decimals, number, plus_minus
 from analysis.power import POWER_OF, power_of_runs, power_sentences
@@ -64,7 +64,7 @@ def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
         if sentences:
             parts.append(_section("Does the retrained network beat the multi-task baseline?", sentences))
         if told := power_sentences(power_of_runs(runs, experiment, paired=paired), POWER_OF):
-            parts.append(_section("What could so many seeds tell?", told))
+            parts.append(_section("What could these seeds tell?", told))
         space = space_found(runs, experiment)
         if isinstance(space, CPSpace):
             if known := found_by_searches(runs, experiments=[experiment]):
@@ -90,7 +90,7 @@ def _performance(rows: pd.DataFrame, runs: Runs, experiment: str) -> Table:
     table = _table(
         f"{experiment}: mean ± std over runs",
         "std: sample standard deviation of one run. Δm: against the single-task models."
-        + (f"\n{MARKED}" if (rows["missing"] + rows["differs"]).any() else ""),
+        + "".join(f"\n{said}" for said in marks_explained(rows)),
     )
     for task in runs.tasks.values():
         table.add_column(Text(f"{task.title}\n{task.label}"), justify="right")
@@ -216,8 +216,8 @@ def comparison_screen(made: StrategyComparison) -> list[RenderableType]:
         share = row.get("agreement", math.nan)
         table.add_row(
             Text(str(row["strategy"])),
-            f"{row['delta_m_mean']:+.2f} ± {_signed(row['delta_m_std'])}",
-            f"{_signed(row['delta_m_low'], '+')} .. {_signed(row['delta_m_high'], '+')}",
+            f"{row['delta_m_mean']:+.2f} ± {number(row['delta_m_std'], 2)}",
+            " .. ".join(number(row[f"delta_m_{end}"], 2, sign=True) for end in ("low", "high")),
             f"{row['rank']:.1f}",
             "" if math.isnan(share) else f"{100 * share:.0f} %",
             f"{row['samples']:.0f}",
@@ -255,7 +255,3 @@ def _recovery_screen(found: Recovery | None) -> list[RenderableType]:
         for row in differ.to_dict("records")
     ] or ["No two strategies differ in what they find at p < 0.05 (permutation test, Holm's correction)."]
     return [table, *map(Text, lines)]
-
-
-def _signed(value: float, sign: str = "") -> str:
-    return "–" if math.isnan(value) else f"{value:{sign}.2f}"

@@ -30,7 +30,7 @@ from analysis.figures import (
 from analysis.multitask import spread
 from analysis.pareto import hypervolumes, trial_outcomes
 from analysis.power import power_of_differences
-from analysis.recipes import differing, seen_data
+from analysis.recipes import differing, listed, seen_data
 from analysis.recovery import confusion, recovery
 from analysis.significance import LEVEL, differences, holm, hopeless, pairwise_tests
 from analysis.spaces import common_space
@@ -166,14 +166,11 @@ def _missing(found: pd.DataFrame) -> list[str]:
 
 def _unlike(folder: Path) -> list[str]:
     """Runs that saw other data than the others: a dataset was changed in its place. (Configs are compared before.)"""
-    seen = []
-    for path in sorted(
-        (*folder.glob(f"{SEARCH}*/seed*"), *folder.glob("single-*/seed*"), *folder.glob("multi/seed*"))
-    ):
-        if (run := RunDirectory.open(path)).finished:
-            seen.append((run.spec.model, seen_data(run)))
+    models = (f"{SEARCH}*", "single-*", "multi")
+    paths = [path for model in models for path in sorted(folder.glob(f"{model}/seed*"))]
+    seen = [(run.spec.model, seen_data(run)) for run in map(RunDirectory.open, paths) if run.finished]
     phrases = differing(seen)
-    return [f"Runs that are compared saw other data: {'; '.join(phrases[:6])}"] if phrases else []
+    return [f"Runs that are compared saw other data: {listed(phrases)}"] if phrases else []
 
 
 def _signed_ranks(tests: pd.DataFrame) -> list[str]:

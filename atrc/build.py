@@ -218,6 +218,10 @@ def build_backbone(
     return backbone
 
 
+RANDOM_WEIGHTS = "begins with random weights, the paper's with ImageNet's; give them with -s backbone.weights=FILE"
+"""What is said of a backbone where `lacks_weights`."""
+
+
 def lacks_weights(config: Config) -> bool:
     """Whether the config asks for pretrained weights of its backbone (by a key that is empty) and has none."""
     options = config.backbone.options

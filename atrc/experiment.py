@@ -21,6 +21,7 @@ import psutil
 import torch
 
 from atrc.build import (
+    RANDOM_WEIGHTS,
     build_backbone,
     build_search_network,
     build_space,
@@ -93,11 +94,7 @@ def check(config: Config) -> None:
     backbone = build_backbone(config, report=lambda loaded: print(loaded.summary(), file=sys.stderr))
     backbone.grid(info.size)  # says so where it takes no images of this size
     if lacks_weights(config):
-        print(
-            f"config {config.name}: the backbone {config.backbone.name} begins with random weights, the paper's with "
-            "ImageNet's; give them with -s backbone.weights=FILE",
-            file=sys.stderr,
-        )
+        print(f"config {config.name}: the backbone {config.backbone.name} {RANDOM_WEIGHTS}", file=sys.stderr)
     with torch.device("meta"):
         build_search_network(config, tasks, pretrained=False)
 

@@ -271,6 +271,18 @@ def find_runs(paths: Sequence[Path | str]) -> list[RunDirectory]:
     return [RunDirectory.open(path) for path in sorted(found)]
 
 
+def find_searches(paths: Sequence[Path | str]) -> list[RunDirectory]:
+    """Every search in the given directories and below them, finished or not, sorted by path.
+
+    Raises:
+        InputError: A path does not exist, or none of them holds a search.
+    """
+    searches = [run for run in find_runs(paths) if run.spec.kind == "search"]
+    if not searches:
+        raise InputError(f"no search among the runs in {', '.join(map(str, paths))}; make one with: atrc search")
+    return searches
+
+
 def _read_run_config(run: Path) -> tuple[Config, list[str]]:
     """The config of a run, and what was filled in where an earlier version made it."""
     path, said = run / "config.yaml", list[str]()

@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.numbers import DASH, decimals, number, plus_minus
 from analysis.paper_tables import PaperTable
+from atrc.build import RANDOM_WEIGHTS
 
 __all__ = ["FORMATS", "format_of", "missing_notes", "to_csv", "to_latex", "to_markdown"]
 
@@ -109,9 +110,6 @@ def to_latex(table: PaperTable) -> str:
     return "\n".join(lines) + "\n"
 
 
-SCRATCH = (
-    " *: the backbone begins with random weights, the paper's with ImageNet's; -s backbone.weights=FILE gives those."
-)
 FORMATS: Mapping[str, Callable[[PaperTable], str]] = {"markdown": to_markdown, "csv": to_csv, "latex": to_latex}
 """Name -> what writes it."""
 _SUFFIXES = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
@@ -178,12 +176,13 @@ def _title(table: PaperTable) -> str:
 
 def _caption(table: PaperTable) -> str:
     metrics = ", ".join(f"{task.title} {task.metric}" for task in table.tasks.values())
+    scratch = f" *: the backbone {RANDOM_WEIGHTS}."
     other = f", of the paper over {', '.join(table.published.tasks)}"
     return (
         "Here: mean ± sample standard deviation over runs; beside it the paper's mean of five runs. "
         f"Metrics: {metrics}. Δm: against the single-task runs of {table.source}"
         f"{'' if set(table.tasks) == set(table.published.tasks) else other}."
-        f"{SCRATCH if table.frame['scratch'].any() else ''}"
+        f"{scratch if table.frame['scratch'].any() else ''}"
     )
 
 

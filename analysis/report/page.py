@@ -23,7 +23,7 @@ from analysis.comparison import Comparison, answers, compare
 from analysis.figures.style import context_colours, context_titles, short_labels, shown, text_colour
 from analysis.genotypes import with_consensus
 from analysis.load import Runs
-from analysis.multitask import MARKED, marked, summarize, with_delta_m
+from analysis.multitask import marked, marks_explained, summarize, with_delta_m
 from analysis.numbers import decimals, number, plus_minus
 from analysis.overview import Analysis, Drawing
 from analysis.power import POWER_OF, power_of_runs, power_sentences
@@ -146,9 +146,8 @@ def _summary(runs: Runs, rows: pd.DataFrame) -> dict[str, Any]:
                 Cell(plus_minus(row["seconds_mean"], row["seconds_std"], 0), row["seconds_mean"]),
             ]
         )
-    explained = MARKED if (rows["missing"] + rows["differs"]).any() else ""
     heads += ["parameters [M]", "multiply-adds [G]", "training [s]"]
-    return {"heads": heads, "rows": lines, "marked": explained}
+    return {"heads": heads, "rows": lines, "marks": marks_explained(rows)}
 
 
 def _every_run(analysis: Analysis, of: Mapping[str, tuple[int, int]]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from atrc.config import load_config, ships
 from atrc.consensus import SearchConsensus, consensus_of_searches
 from atrc.files import json_text, naming_what_cannot_be_written, write_json
 from atrc.plan import SEARCH, changed_keys, run_path
-from atrc.runs import RunDirectory, find_runs
+from atrc.runs import RunDirectory, find_searches
 from searchspace import InputError
 
 __all__: list[str] = []
@@ -40,10 +40,7 @@ def consensus(
     """
     if out is not None and out.suffix != ".json":
         raise InputError(f"--out {out} must end in .json, by which atrc train -m knows a genotype's file")
-    found = find_runs(runs)
-    if not any(run.spec.kind == "search" for run in found):
-        raise InputError(f"no search among the runs in {', '.join(map(str, runs))}; make one with: atrc search")
-    agreed = consensus_of_searches(found)
+    agreed = consensus_of_searches(find_searches(runs))
     unlike = _differences(agreed.searches)
     for remark in [*agreed.remarks(), *unlike]:
         typer.echo(f"consensus: {remark}", err=True)

@@ -36,7 +36,7 @@ from atrc.experiment import (
     execute_all,
     execute_experiment,
 )
-from atrc.runs import RunDirectory, find_runs
+from atrc.runs import RunDirectory, find_runs, find_searches
 from atrc.tasks import TASKS
 from searchspace import InputError
 
@@ -151,10 +151,7 @@ def train(
 @app.command(rich_help_panel=TRAINING)
 def retrain(runs: RunsArgument, out: ExperimentFolder = None, jobs: Jobs = None, quiet: Quiet = False) -> None:
     """Train the genotypes that searches found, from scratch."""
-    searches = [run for run in find_runs(runs) if run.spec.kind == "search"]
-    if not searches:
-        raise InputError(f"no search among the runs in {', '.join(map(str, runs))}; make one with: atrc search")
-    _execute(create_retrain(searches, out), jobs, quiet)
+    _execute(create_retrain(find_searches(runs), out), jobs, quiet)
 
 
 @app.command(rich_help_panel=TRAINING)

@@ -97,11 +97,10 @@ def _kind_at(path: Sequence[str]) -> Any:
 
 
 def _default_name(path: Sequence[str]) -> str | None:
-    """What is named where a config does not say."""
-    kind: Any = Config
-    for part in path[:-1]:
-        kind = _kind_at([part]) if kind is Config else kind.model_fields[part].annotation
-        if get_origin(kind) is dict:
-            return path[-1]  # in a comparison, a label without a name is one
-    default = kind.model_fields[path[-1]].get_default()
+    """What is named where a config does not say; ``path`` leads to a `Named`."""
+    *above, last = path
+    section = _kind_at(above)
+    if get_origin(section) is dict:
+        return last  # in a comparison, a label without a name is one
+    default = section.model_fields[last].get_default()
     return default.name if isinstance(default, Named) else None

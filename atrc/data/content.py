@@ -19,7 +19,7 @@ def content_hashes(dataset: Dataset, samples: int = 32) -> dict[str, str]:
 
     Args:
         dataset: A split.
-        samples: At most so many, evenly spaced, are read.
+        samples: The largest number that is read; they are evenly spaced.
     """
     found: dict[str, hashlib._Hash] = {}
     for index in np.linspace(0, len(dataset) - 1, min(len(dataset), samples)).round().astype(int):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from atrc.backbones import BACKBONES, Backbone
 from atrc.testing._modules import check_evaluation, check_gradients, check_state, close, noise, seeded, stirred
-from atrc.testing._parts import maker, refused, works
+from atrc.testing._parts import made, maker, refused, works
 from searchspace import InputError
 
 __all__ = ["check_backbone"]
@@ -51,9 +51,7 @@ def check_backbone(
             check_backbone(MyBackbone, {"width": 0.5})
     """
     name, make = maker(BACKBONES, backbone, options)
-    with works(f"{name} must be made with the options {dict(options or {})}"):
-        net = seeded(make)
-    assert isinstance(net, Backbone), f"{name} must be an atrc.backbones.Backbone, but is {type(net).__name__}"
+    net: Backbone = made(name, lambda: seeded(make), Backbone, options)
     facts = len(net.channels) == len(net.strides) > 0
     assert facts, f"{name} must have as many channels as strides, but has {net.channels} and {net.strides}"
     for size in sizes:

@@ -15,7 +15,7 @@ from searchspace.calls import call_with_options
 from strategies.testing import check_same_state
 from strategies.testing._promises import global_generators, promised
 
-__all__ = ["found", "left_alone", "maker", "refused", "same_state", "works"]
+__all__ = ["found", "left_alone", "made", "maker", "refused", "same_state", "works"]
 
 
 def found(registry: Registry[Any], part: Any) -> tuple[str, Any]:
@@ -34,6 +34,15 @@ def maker(registry: Registry[Any], part: Any, options: Mapping[str, Any] | None)
     """What a part is called, and a function that makes it with a user's options, as a config does."""
     name, entry = found(registry, part)
     return name, lambda *own: call_with_options(name, entry, options or {}, *own)
+
+
+def made(name: str, make: Callable[[], Any], kind: Any, options: Mapping[str, Any] | None) -> Any:
+    """The part, which has to be of its kind."""
+    with works(f"{name} must be made with the options {dict(options or {})}"):
+        part = make()
+    public = f"{kind.__module__.partition('._')[0]}.{kind.__name__}"
+    assert isinstance(part, kind), f"{name} must be an {public}, but is {type(part).__name__}"
+    return part
 
 
 def same_state(promise: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> None:

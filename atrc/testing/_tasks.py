@@ -17,7 +17,7 @@ from torch import Tensor
 from atrc.data.batch import label_tensor
 from atrc.tasks import IGNORE, TASKS, Task
 from atrc.testing._modules import close, noise
-from atrc.testing._parts import left_alone, maker, refused, same_state, works
+from atrc.testing._parts import left_alone, made, maker, refused, same_state, works
 from strategies.testing._promises import through_a_file
 
 __all__ = ["check_task"]
@@ -58,21 +58,19 @@ def check_task(
             check_task(MyTask, {"weight": 2.0})
     """
     name, make = maker(TASKS, task, options)
-    with works(f"{name} must be made with the options {dict(options or {})}"):
-        made = make()
-    assert isinstance(made, Task), f"{name} must be an atrc.tasks.Task, but is {type(made).__name__}"
-    _check_facts(name, made)
-    whole = _class_map(name, made) if label is None else label
+    part: Task = made(name, make, Task, options)
+    _check_facts(name, part)
+    whole = _class_map(name, part) if label is None else label
     partial = whole.copy()
-    partial[1:4, 2:6] = made.fill
+    partial[1:4, 2:6] = part.fill
     kept = partial.copy()
     with left_alone(name):
-        _check_label_values(name, made, whole, partial)
-        _check_forms(name, made, partial)
-        for kind, channels in (("loss", made.channels), ("aux_loss", made.regions)):
-            _check_loss(name, getattr(made, kind), kind, channels, _batch(partial), made.fill)
-        _check_metric(name, made, partial)
-        _check_pictures(name, made, partial)
+        _check_label_values(name, part, whole, partial)
+        _check_forms(name, part, partial)
+        for kind, channels in (("loss", part.channels), ("aux_loss", part.regions)):
+            _check_loss(name, getattr(part, kind), kind, channels, _batch(partial), part.fill)
+        _check_metric(name, part, partial)
+        _check_pictures(name, part, partial)
         _check_fit(name, make, partial)
     assert _equal(partial, kept), f"{name} changes the label that it is given: work on a copy"
 

@@ -24,10 +24,12 @@ from analysis.source_importance import (
     source_importance,
 )
 from atrc.backbones import BACKBONES
+from atrc.config import parse_config
 from atrc.data import Batch
 from atrc.distillation import NoDistillation
 from atrc.experiment import create_train
 from atrc.network import Encoded, MultiTaskNetwork
+from atrc.runs import RunDirectory
 from atrc.supernets import ContextSearchNetwork, atrc_network
 from atrc.tasks import TASKS as TASK_TYPES
 from atrc.training import Interrupted, execute
@@ -228,18 +230,23 @@ def test_without_baselines_the_drop_is_relative(write: Write, tmp_path: Path) ->
     assert source_importance(load_runs([tmp_path]), "demo", "multi").empty
 
 
-def test_it_is_measured_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from atrc.config import parse_config
-
-    monkeypatch.setenv("ATRC_CACHE", str(tmp_path / "cache"))
-    text = """
+SMALL = """
 name: tiny-test
 dataset: {name: rooms, size: [32, 48], train: 4, val: 3}
 tasks: [semseg, depth]
 backbone: {name: tiny, width: 0.25}
-train: {steps: 2, batch_size: 2}
 """
-    (run,) = create_train(parse_config(text, "test"), ["all-global"], tmp_path / "exp")
+
+
+def small(folder: Path, *overrides: str) -> RunDirectory:
+    """A training of two tasks that attend to each other, before its first step."""
+    (run,) = create_train(parse_config(SMALL, "test", overrides), ["all-global"], folder / "exp")
+    return run
+
+
+def test_it_is_measured_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATRC_CACHE", str(tmp_path / "cache"))
+    run = small(tmp_path, "train={steps: 2, batch_size: 2}")
     execute(run, quiet=True)
     first = measure_importance(run, permutations=2, quiet=True)
     metrics = run.result().metrics
@@ -258,18 +265,8 @@ def test_what_was_measured_of_other_weights_or_data_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that was stopped, looked at, and resumed; and a validation set whose files were replaced."""
-    from atrc.config import parse_config
-
     monkeypatch.setenv("ATRC_CACHE", str(tmp_path / "cache"))
-    text = """
-name: tiny-test
-dataset: {name: rooms, size: [32, 48], train: 4, val: 3}
-tasks: [semseg, depth]
-backbone: {name: tiny, width: 0.25}
-train: {steps: 6, batch_size: 2, lr: 0.1}
-log_every: 2
-"""
-    (run,) = create_train(parse_config(text, "test"), ["all-global"], tmp_path / "exp")
+    run = small(tmp_path, "train={steps: 6, batch_size: 2, lr: 0.1}", "log_every=2")
     with run.listening(lambda *_: signal.raise_signal(signal.SIGTERM)), pytest.raises(Interrupted):
         execute(run, quiet=True)
     assert not run.finished

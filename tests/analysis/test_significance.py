@@ -69,7 +69,7 @@ def test_what_no_result_can_show_is_said_after_the_correction() -> None:
     ranks = {
         name: [place + 0.01 * seed * (place + 1) for seed in range(11)] for place, name in enumerate("abcdefghi")
     }
-    assert (pairwise_tests(frame(ranks))["p_holm"] < 0.05).all(), "so many do"
+    assert (pairwise_tests(frame(ranks))["p_holm"] < 0.05).all(), "eleven seeds do"
 
 
 # -- power ----------------------------------------------------------------------------------------------------------

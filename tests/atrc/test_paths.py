@@ -62,7 +62,7 @@ held_out: 0.5
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder where a command is started: a plugin, a pack with its spec, weights, and a config."""
     monkeypatch.delenv("ATRC_DATA", raising=False)
-    folder = tmp_path / "work"
+    folder = tmp_path / "begun"
     (folder / "parts").mkdir(parents=True)
     (folder / "parts" / "mine.py").write_text(PLUGIN)
     (folder / "squares.yaml").write_text(SPEC)
@@ -97,11 +97,11 @@ def test_every_command_works_from_another_folder(work: Path, tmp_path: Path) -> 
     execute_all(runs[1:], quiet=True)
     create_search(load_config("config.yaml"), "runs")
     for command in (
-        ("resume", "../work/runs", "-q", "-j", "1"),
-        ("retrain", "../work/runs/search", "-q", "-j", "1"),
-        ("evaluate", "../work/runs", "-q"),
-        ("resources", "../work/runs/plain_of_a_plugin/seed0"),
-        ("analyze", "../work/runs", "-o", "analysis", "-q"),
+        ("resume", "../begun/runs", "-q", "-j", "1"),
+        ("retrain", "../begun/runs/search", "-q", "-j", "1"),
+        ("evaluate", "../begun/runs", "-q"),
+        ("resources", "../begun/runs/plain_of_a_plugin/seed0"),
+        ("analyze", "../begun/runs", "-o", "analysis", "-q"),
     ):
         atrc(tmp_path / "elsewhere", *command)
     assert (work / "runs" / "retrain" / "seed0" / "result.json").exists()
@@ -236,7 +236,7 @@ train: {steps: 2, batch_size: 2}
 
 
 def test_a_part_of_a_users_package_names_its_paths(tmp_path: Path) -> None:
-    library, work, elsewhere = (tmp_path / name for name in ("library", "work", "elsewhere"))
+    library, work, elsewhere = (tmp_path / name for name in ("library", "begun", "elsewhere"))
     for folder in (library / "outside-1.0.dist-info", work, elsewhere):
         folder.mkdir(parents=True)
     (library / "outside_rooms.py").write_text(OUTSIDE)
@@ -250,12 +250,12 @@ def test_a_part_of_a_users_package_names_its_paths(tmp_path: Path) -> None:
     atrc(work, "train", "config.yaml", "-m", "multi", "-o", "runs", "-q", "-j", "1", path=library)
     kept = RunDirectory.open(work / "runs" / "multi" / "seed0").config
     assert kept.dataset.options["seed_file"] == str(work / "seed.txt")
-    assert "depth" in atrc(elsewhere, "evaluate", "../work/runs", "-q", path=library)
+    assert "depth" in atrc(elsewhere, "evaluate", "../begun/runs", "-q", path=library)
 
 
 def test_planned_trainings_of_one_config_are_compared_in_full(work: Path) -> None:
     config = load_config("config.yaml")
     create_missing(plan_train(config, ["multi"], "runs"))
-    other = load_config("config.yaml", ["dataset.root=./pack", "dataset.spec=../work/squares.yaml"])
+    other = load_config("config.yaml", ["dataset.root=./pack", "dataset.spec=../begun/squares.yaml"])
     (found,) = create_missing(plan_train(other, ["multi"], "runs"))
     assert found.config.dataset.options["root"] == str(work / "pack")

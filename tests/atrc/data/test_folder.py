@@ -14,10 +14,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from atrc import tasks as kinds
-from atrc.data import Dataset, DatasetInfo, Folder, Sample
+from atrc.data import Folder
 from atrc.data.derive import boundaries, class_map, looked_up, measured_map, positives, resize_any
-from atrc.data.labelled import refuse_unlabelled
 from atrc.data.spec import load_spec, shipped_specs
 from atrc.tasks import IGNORE
 from searchspace.errors import InputError, UnknownNameError
@@ -414,46 +412,6 @@ def test_a_photograph_of_another_size_is_refused_though_its_label_is_kept(pack: 
     Image.fromarray(np.zeros((34, 46, 3), np.uint8)).save(pack / "images" / "c.png")
     with pytest.raises(InputError, match="label is 17 x 23, but its image"):
         open_pack(pack, spec=spec)
-
-
-def test_a_split_without_a_valid_pixel_of_a_task_is_refused() -> None:
-    class Maps(Dataset):
-        info = DatasetInfo("maps", {}, (2, 2))
-
-        def __init__(self, **labels: list[np.ndarray]) -> None:
-            self.labels = labels
-
-        @classmethod
-        def describe(cls, **options: Any) -> DatasetInfo:
-            return cls.info
-
-        def __len__(self) -> int:
-            return 2
-
-        def __getitem__(self, index: int) -> Sample:
-            return Sample(
-                "", np.zeros((2, 2, 3), np.uint8), {name: maps[index] for name, maps in self.labels.items()}
-            )
-
-    def one(value: float, kind: type[np.generic], channels: tuple[int, ...] = ()) -> list[np.ndarray]:
-        """The first map has no valid pixel, the second has one."""
-        empty = np.full((2, 2, *channels), value, kind)
-        some = empty.copy()
-        some[1, 1] = 1
-        return [empty, some]
-
-    labels = {
-        "semseg": one(255, np.uint8),
-        "depth": one(0, np.float32),
-        "normals": one(0, np.float32, (3,)),
-        "a": one(np.nan, np.float32, (2,)),
-    }
-    tasks = {name: kinds.TASKS[name](**({"classes": 3} if name == "semseg" else {})) for name in labels}
-    refuse_unlabelled(Maps(**labels), tasks, "val")
-    for name in labels:
-        lacking = {**labels, name: [labels[name][0]] * 2}
-        with pytest.raises(InputError, match=f"none of the 2 samples of split 'val' has a valid pixel of {name},"):
-            refuse_unlabelled(Maps(**lacking), tasks, "val")
 
 
 def test_an_image_only_folder_needs_no_labels(pack: Path) -> None:
