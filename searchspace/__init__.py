@@ -9,7 +9,7 @@ from searchspace.genotype import Genotype
 from searchspace.registry import Registry
 from searchspace.released import RELEASED, from_codes, load_genotype, parse_released
 from searchspace.selection import Selection, Weighted
-from searchspace.space import SPACES, SearchSpace
+from searchspace.space import SPACES, SearchSpace, best_fit
 from searchspace.supernet import Supernet
 from searchspace.toy import ToySpace
 from searchspace.yaml_form import build_space, dump_space, load_space
@@ -34,6 +34,7 @@ __all__ = [
     "UnknownNameError",
     "Vote",
     "Weighted",
+    "best_fit",
     "block",
     "build_space",
     "dump_space",

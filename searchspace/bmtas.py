@@ -111,6 +111,10 @@ class BMTASSpace(SearchSpace):
         """The one form of all genotypes that are the same tree."""
         return self.from_tree(self.tree(choices))
 
+    def named(self) -> Mapping[str, Genotype]:
+        """``shared`` and ``split``, the two ends of the space."""
+        return {"shared": self.shared(), "split": self.split()}
+
     def shared(self) -> Genotype:
         """One branch for all tasks: the encoder of the multi-task baseline."""
         return self.from_tree([[self.tasks]] * self.stages)

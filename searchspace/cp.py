@@ -64,6 +64,11 @@ class CPSpace(SearchSpace):
         """Every (target, source) pair, row by row."""
         return ((target, source) for target in self.tasks for source in self.tasks)
 
+    def named(self) -> Mapping[str, Genotype]:
+        """``all-CONTEXT``: the same context in every block, see `uniform`."""
+        possible = [c for c in self.contexts if c != "s_label" or "t_label" in self.contexts]
+        return {f"all-{context}": self.uniform(context) for context in possible}
+
     def uniform(self, context: str) -> Genotype:
         """The same context in every block (``s_label`` becomes the identical ``t_label`` on the diagonal)."""
         if context not in self.contexts:

@@ -52,6 +52,24 @@ class Selection:
         """The one-hot selection of a genotype: constant weight 1, everything else inactive."""
         return cls({choice: (Weighted(option, None),) for choice, option in genotype.items()})
 
+    def mix(self, choice: str, outputs: Mapping[str, Tensor]) -> Tensor | None:
+        """The weighted sum of what the active options of a choice put out.
+
+        Args:
+            choice: Name of the choice.
+            outputs: Option -> its output, all of one shape. An option that puts out nothing (``none``) is left out.
+
+        Returns:
+            In the dtype and on the device of the outputs; None if no active option puts out anything.
+        """
+        mixed: Tensor | None = None
+        for option, weight in self.options[choice]:
+            if option in outputs:
+                x = outputs[option]
+                term = x if weight is None else x * weight.to(x.device, x.dtype)
+                mixed = term if mixed is None else mixed + term
+        return mixed
+
     def detach(self) -> Selection:
         """The same selection, through whose weights nothing learns."""
         return Selection(

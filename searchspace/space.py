@@ -10,14 +10,14 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from searchspace.errors import InputError, UnknownNameError
 from searchspace.genotype import Genotype
 from searchspace.paths import PathOptions
 from searchspace.registry import Registry
 
-__all__ = ["SPACES", "SearchSpace"]
+__all__ = ["SPACES", "SearchSpace", "best_fit"]
 
 DRAWS = 10_000
 """Largest number of draws in a row that may break a constraint; after that, genotypes are listed."""
@@ -144,6 +144,21 @@ class SearchSpace(Mapping[str, tuple[str, ...]], PathOptions):
         """
         return self.genotype(choices)
 
+    def named(self) -> Mapping[str, Genotype]:
+        """Genotypes that have a name of their own, for baselines: ``-m all-OPTION`` trains one.
+
+        By default ``all-OPTION``, for every option that all choices have: the genotype that takes it everywhere, if
+        no constraint forbids that. A space whose options are no operations overrides it.
+        """
+        first, *others = self.values()
+        everywhere = [option for option in first if all(option in options for options in others)]
+        uniform = {option: dict.fromkeys(self, option) for option in everywhere}
+        return {
+            f"all-{option}": self.genotype(choices)
+            for option, choices in uniform.items()
+            if self.violation(choices) is None
+        }
+
     def sample(self, rng: random.Random) -> Genotype:
         """A genotype drawn uniformly.
 
@@ -265,3 +280,33 @@ class SearchSpace(Mapping[str, tuple[str, ...]], PathOptions):
 
 SPACES: Registry[type[SearchSpace]] = Registry("space", "atrc.spaces")
 """Space classes by name; each is built from plain keyword arguments (see `SearchSpace.parameters`)."""
+
+
+class _OfKind(Protocol):
+    """What is registered for a kind of space.
+
+    Attributes:
+        space_type: The kind.
+    """
+
+    space_type: ClassVar[type[SearchSpace]]
+
+
+FitT = TypeVar("FitT", bound="type[_OfKind]")
+
+
+def best_fit(registry: Mapping[str, FitT], space: SearchSpace) -> FitT | None:
+    """The entry of a registry that was made for a space: the one whose ``space_type`` is the most derived.
+
+    So a subclass of a space has all that was registered for it, until something is registered for the subclass.
+
+    Args:
+        registry: Name -> class with an attribute ``space_type``.
+        space: The space.
+
+    Returns:
+        None if nothing was made for a space of this kind.
+    """
+    kinds = type(space).__mro__
+    fitting = [entry for entry in registry.values() if entry.space_type in kinds]
+    return min(fitting, key=lambda entry: kinds.index(entry.space_type), default=None)

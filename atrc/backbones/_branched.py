@@ -76,11 +76,10 @@ class BranchedBackbone(nn.Module):
 
         def read(stage: int, chosen: Selection, choice: str) -> list[Tensor]:
             """What a choice takes from the nodes of a stage."""
-            parts = []
-            for node, weight in chosen[choice]:
-                own = maps(stage, node)
-                parts.append(own if weight is None else [weight.to(x.device) * x for x in own])
-            return [sum(scale[1:], start=scale[0]) for scale in zip(*parts, strict=True)]
+            nodes = chosen.active(choice)
+            scales = zip(*(maps(stage, node) for node in nodes), strict=True)
+            mixed = (chosen.mix(choice, dict(zip(nodes, scale, strict=True))) for scale in scales)
+            return [x for x in mixed if x is not None]
 
         return {task: read(self.space.stages, chosen, edge(HEAD, task)) for task in self.space.tasks}
 

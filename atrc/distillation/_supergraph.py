@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from atrc.distillation._atrc import RowFusion, build_context, call, densities, row_hidden
 from atrc.distillation._base import Features
 from atrc.distillation._pooling import Call, pool, recomputed
-from searchspace import NONE, CPSpace, Selection, Weighted, block
+from searchspace import NONE, CPSpace, Selection, block
 
 __all__ = ["CPBlock", "Supergraph"]
 
@@ -51,19 +51,26 @@ class CPBlock(nn.Module):
                 self.candidates[option] = context
                 self.calls[option] = call(context, target, source)
 
-    def active(self, weighted: tuple[Weighted, ...]) -> list[Call]:
+        self.choice = block(target, source)
+
+    def active(self, selection: Selection) -> dict[str, Call]:
         """The contexts that run."""
-        return [self.calls[option] for option, _ in weighted if option != NONE]
+        return {option: self.calls[option] for option in selection.active(self.choice) if option != NONE}
 
-    def mix(self, outputs: Iterable[Tensor], weighted: tuple[Weighted, ...]) -> Tensor | None:
-        """``(B, hidden, H, W)``: the weighted sum of the contexts' outputs; None if only ``none`` is active."""
-        weights = [weight for option, weight in weighted if option != NONE]
-        terms = [x if w is None else x * w.to(x.dtype) for x, w in zip(outputs, weights, strict=True)]
-        return sum(terms[1:], start=terms[0]) if terms else None
+    def forward(self, features: Features, density: Features, selection: Selection) -> Tensor | None:
+        """The block on its own, plainly.
 
-    def forward(self, features: Features, density: Features, weighted: tuple[Weighted, ...]) -> Tensor | None:
-        """The block on its own, plainly: features and region densities of its tasks, and what is active."""
-        return self.mix(pool(self.active(weighted), features, density, fused=False), weighted)
+        Args:
+            features: Task -> ``(B, C, H, W)``, of its tasks.
+            density: Task -> region densities ``(B, R, H, W)``.
+            selection: What is active.
+
+        Returns:
+            ``(B, hidden, H, W)``; None if only ``none`` is active.
+        """
+        active = self.active(selection)
+        outputs = pool(list(active.values()), features, density, fused=False)
+        return selection.mix(self.choice, dict(zip(active, outputs, strict=True)))
 
 
 class Supergraph(nn.Module):
@@ -132,17 +139,16 @@ class Supergraph(nn.Module):
         self, features: Features, regions: Features, selection: Selection, valid: Tensor | None = None
     ) -> dict[str, dict[str, Tensor]]:
         """Target -> source -> what their block passes on under a selection, ``(B, d, H, W)``; zeros of one cut."""
-        active = {pair: self._grid[pair].active(selection[block(*pair)]) for pair in self.space.pairs()}
-        reads = frozenset(one.reads for row in active.values() for one in row if one.reads)
+        active = {pair: self._grid[pair].active(selection) for pair in self.space.pairs()}
+        reads = frozenset(one.reads for row in active.values() for one in row.values() if one.reads)
         density = densities(regions, reads, valid if self.mask_padding else None)
 
         def blocks(*pairs: tuple[str, str]) -> list[Tensor | None]:
             """The outputs of some blocks, computed together."""
-            calls = [one for pair in pairs for one in active[pair]]
+            calls = [one for pair in pairs for one in active[pair].values()]
             outputs = iter(pool(calls, features, density, fused=self.fused))
-            return [
-                self._grid[pair].mix(islice(outputs, len(active[pair])), selection[block(*pair)]) for pair in pairs
-            ]
+            mine = {pair: dict(zip(active[pair], islice(outputs, len(active[pair])), strict=True)) for pair in pairs}
+            return [selection.mix(block(*pair), mine[pair]) for pair in pairs]
 
         if self.checkpoint:
             found = [recomputed(partial(blocks, pair), self._grid[pair])[0] for pair in active]

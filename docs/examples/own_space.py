@@ -61,8 +61,7 @@ class Network(nn.Module):
         return self.classifier(torch.relu(nodes[-1]).mean((2, 3)))
 
     def mixed(self, edge, x, selection):
-        operations = self.edges[edge]
-        return sum(operations[o](x) if w is None else w * operations[o](x) for o, w in selection[edge])
+        return selection.mix(edge, {option: self.edges[edge][option](x) for option in selection.active(edge)})
 
     def loss(self, batch, selection):
         image, label = batch

@@ -29,7 +29,7 @@ class Perceptron(nn.Module):
     def forward(self, x, selection):
         for choice, layer in zip(self.space, self.layers, strict=True):
             y = layer(x)
-            x = sum(ACTIVATIONS[o](y) if w is None else w * ACTIVATIONS[o](y) for o, w in selection[choice])
+            x = selection.mix(choice, {option: ACTIVATIONS[option](y) for option in selection.active(choice)})
         return self.out(x)
 
     def loss(self, batch, selection):

@@ -6,35 +6,35 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from searchspace import CPSpace, Genotype, InputError, SearchSpace, Selection, load_genotype
+from searchspace import Genotype, SearchSpace, Selection, UnknownNameError, load_genotype
 from strategies._base import STRATEGIES, OneShotStrategy
 
 __all__ = ["Fixed", "resolve_genotype"]
-
-UNIFORM = "all-"
-"""``all-global`` and its like: the same context in every block of a cp space."""
 
 
 def resolve_genotype(text: str, space: SearchSpace) -> Genotype:
     """A genotype from what a person types.
 
     Args:
-        text: ``all-global``, ``all-local``, ``all-t_label`` (or ``all-t-label``), ``all-s_label``, ``all-none``, or
-            the path of a genotype file, ours or a released one.
+        text: A name of `SearchSpace.named` (``all-global``, ``all-t_label`` or ``all-t-label``), or the path of a
+            genotype file, ours or a released one.
         space: The space that it must belong to.
 
     Raises:
         InputError: Neither, or a genotype of another space.
     """
-    if text.startswith(UNIFORM):
-        if not isinstance(space, CPSpace):
-            raise InputError(f"{text!r} is a genotype of the cp space, but this is space {space.name!r}")
-        return space.uniform(text.removeprefix(UNIFORM).replace("-", "_"))
-    try:
-        genotype = load_genotype(Path(text))
-    except InputError as error:
-        raise InputError(f"{error} (a file, or all-global, all-local, all-t_label, all-s_label, all-none)") from None
-    return space.validate(genotype)
+    named = space.named()
+    genotype = named.get(text.replace("-label", "_label"))
+    if genotype is not None:
+        return genotype
+    if _is_name(text):
+        raise UnknownNameError("genotype", text, named, f"space {space.name!r}")
+    return space.validate(load_genotype(Path(text)))
+
+
+def _is_name(text: str) -> bool:
+    """Whether this is no path of a file."""
+    return not Path(text).suffix and len(Path(text).parts) == 1
 
 
 @STRATEGIES.register("fixed")
@@ -61,9 +61,9 @@ class Fixed(OneShotStrategy):
 
     @classmethod
     def with_full_paths(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """As of any strategy, but for a genotype that is given by rule."""
-        by_rule = str(options.get("genotype", "")).startswith(UNIFORM)
-        return dict(options) if by_rule else super().with_full_paths(options)
+        """As of any strategy, but for a genotype that has a name."""
+        named = _is_name(str(options.get("genotype", "")))
+        return dict(options) if named else super().with_full_paths(options)
 
     def anneal(self, progress: float) -> None:
         pass

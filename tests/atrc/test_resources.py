@@ -141,9 +141,8 @@ class KernelNetwork(SearchNetwork):
         refined = {}
         for task, x in encoded.features.items():
             found = torch.matmul(self.mixing, x.flatten(2)).view_as(x)
-            for option, weight in selection[task]:
-                found = found + (1 if weight is None else weight) * self.candidates[task][option](x)
-            refined[task] = found
+            outputs = {option: self.candidates[task][option](x) for option in selection.active(task)}
+            refined[task] = found + selection.mix(task, outputs)
         return self.finish(refined, encoded)
 
     def costs(self, measure, size, device):

@@ -6,6 +6,7 @@ import dataclasses
 import random
 
 import pytest
+import torch
 
 from searchspace import CPSpace, InputError, Selection, Weighted
 
@@ -46,3 +47,17 @@ def test_a_selection_is_frozen() -> None:
     selection = Selection.of(SPACE.uniform("local"))
     with pytest.raises(dataclasses.FrozenInstanceError):
         selection.options = {}  # type: ignore[misc]
+
+
+def test_mixing_adds_what_is_active_by_its_weight() -> None:
+    x, y = torch.tensor([1.0, 2.0], dtype=torch.bfloat16), torch.tensor([10.0, 20.0], dtype=torch.bfloat16)
+    share = torch.tensor(0.5, requires_grad=True)
+    selection = Selection({"c": (Weighted("a", share), Weighted("b", None), Weighted("none", torch.tensor(0.25)))})
+    mixed = selection.mix("c", {"a": x, "b": y, "never active": x})
+    assert mixed is not None
+    assert mixed.dtype is torch.bfloat16
+    assert mixed.tolist() == [10.5, 21.0]
+    mixed.sum().backward()
+    assert share.grad is not None
+    assert share.grad.item() == 3.0
+    assert selection.mix("c", {}) is None

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from searchspace import Genotype, InputError, SearchSpace, ToySpace, UnknownNameError
+from searchspace import BMTASSpace, CPSpace, Genotype, InputError, SearchSpace, ToySpace, UnknownNameError, best_fit
 
 RAGGED = SearchSpace("ragged", {"a": ["x", "y"], "b": ["p", "q", "r"], "c": ["only"], "d": ["1", "2", "3", "4"]})
 
@@ -348,3 +348,44 @@ def test_toy_spaces_of_different_seeds_have_different_optima() -> None:
     assert len({ToySpace(seed=seed).optimum for seed in range(10)}) > 5
     with pytest.raises(InputError, match="options=1"):
         ToySpace(options=1)
+
+
+def test_by_default_an_option_that_all_choices_have_names_a_genotype() -> None:
+    class Odd(SearchSpace):
+        def violation(self, choices: Mapping[str, str]) -> str | None:
+            return "not all x" if set(choices.values()) == {"x"} else None
+
+    choices = {"a": ["x", "y", "z"], "b": ["y", "x"]}
+    assert dict(SearchSpace("s", choices).named()) == {
+        f"all-{o}": SearchSpace("s", choices).genotype({"a": o, "b": o}) for o in ("x", "y")
+    }
+    assert list(Odd("odd", choices).named()) == ["all-y"]
+
+
+def test_names_of_the_spaces_of_the_papers() -> None:
+    cp = CPSpace(["a", "b"], contexts=["none", "s_label"])
+    assert list(cp.named()) == ["all-none"]
+    assert dict(CPSpace(["a", "b"]).named()["all-s_label"])["a<-a"] == "t_label"
+    trees = BMTASSpace(["a", "b"], stages=2)
+    assert trees.named() == {"shared": trees.shared(), "split": trees.split()}
+
+
+def test_the_best_fit_is_what_was_made_for_the_most_derived_kind() -> None:
+    class OwnSpace(CPSpace):
+        pass
+
+    class ForCP:
+        space_type = CPSpace
+
+    class ForOwn:
+        space_type = OwnSpace
+
+    class ForAny:
+        space_type = SearchSpace
+
+    own, cp, toy = OwnSpace(["a"]), CPSpace(["a"]), ToySpace()
+    assert best_fit({"any": ForAny, "cp": ForCP, "own": ForOwn}, own) is ForOwn
+    assert best_fit({"own": ForOwn, "cp": ForCP, "any": ForAny}, cp) is ForCP
+    assert best_fit({"any": ForAny, "cp": ForCP}, own) is ForCP
+    assert best_fit({"cp": ForCP, "any": ForAny}, toy) is ForAny
+    assert best_fit({"cp": ForCP}, toy) is None

@@ -33,11 +33,16 @@ def test_rules(text: str, context: str) -> None:
     assert dict(genotype) == expected
 
 
-def test_rules_need_the_cp_space_and_a_known_context() -> None:
-    with pytest.raises(InputError, match="'all-local' is a genotype of the cp space, but this is space 'toy'"):
+def test_names_are_those_of_the_space() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown genotype 'all-local'.*\(space 'toy'\)"):
         resolve_genotype("all-local", ToySpace())
-    with pytest.raises(UnknownNameError, match="unknown context type 'locl', did you mean 'local'"):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown genotype 'all-locl' \(space 'cp'\), did you mean 'all-local'"
+    ):
         resolve_genotype("all-locl", SPACE)
+    assert resolve_genotype("all-o1", ToySpace(3, 2)) == ToySpace(3, 2).genotype(
+        dict.fromkeys(("c0", "c1", "c2"), "o1")
+    )
 
 
 def test_files_of_ours_and_released_ones(tmp_path: Path) -> None:
@@ -62,7 +67,7 @@ def test_a_file_for_other_tasks_is_refused(tmp_path: Path, tasks: tuple[str, ...
 
 
 def test_neither_a_rule_nor_a_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nothing\.json does not exist \(a file, or all-global, all-local"):
+    with pytest.raises(InputError, match=r"nothing\.json does not exist"):
         resolve_genotype(str(tmp_path / "nothing.json"), SPACE)
 
 

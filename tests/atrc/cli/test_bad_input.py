@@ -122,7 +122,7 @@ def assert_refused(result: tuple[int, str], *parts: str) -> None:
             ["train", "demo", "-m", "pap", "-s", "model.distillations={pap: {step: 3}}"],
             ["option 'step'", "did you mean 'steps'"],
         ),
-        (["train", "demo", "-m", "all-globl"], ["context type 'globl'", "'global'"]),
+        (["train", "demo", "-m", "all-globl"], ["genotype 'all-globl'", "'all-global'"]),
         (["train", "demo", "-m", "single-dept"], ["unknown task 'dept'", "'depth'"]),
         (["train", "demo", "-m", "none.json"], ["none.json"]),
         (["retrain", "nowhere"], ["nowhere"]),

@@ -105,11 +105,8 @@ def test_soft_selection_is_the_weighted_sum_of_the_candidates(inputs) -> None:
     cp_block = supergraph.blocks["semseg"]["depth"]
     options = SPACE["semseg<-depth"]
     weights = torch.softmax(torch.randn(len(options)), 0)
-    mixed = cp_block(
-        features,
-        density,
-        tuple(Weighted(o, w) for o, w in zip(options, weights, strict=True)),
-    )
+    weighted = tuple(Weighted(o, w) for o, w in zip(options, weights, strict=True))
+    mixed = cp_block(features, density, Selection({"semseg<-depth": weighted}))
     expected = torch.zeros_like(mixed)
     for option, weight in zip(options, weights, strict=True):
         if option != "none":
