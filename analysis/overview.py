@@ -61,9 +61,10 @@ from analysis.tables import write_table
 from analysis.trajectory import block_probabilities, freeze_times, search_trajectory, training_curves
 from analysis.trees import stage_costs, tree_agreement, trees
 from atrc.build import build_dataset
+from atrc.machine.devices import pick_device
 from atrc.runs import RunDirectory
-from atrc.training import load_learner, pick_device
-from atrc.training.checkpoint import latest
+from atrc.runs.checkpoint import latest
+from atrc.training import load_learner
 from searchspace import BMTASSpace, CPSpace, Genotype, InputError, SearchSpace
 
 __all__ = ["Analysis", "Drawing", "analyze"]

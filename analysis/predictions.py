@@ -13,10 +13,11 @@ from torch import Tensor
 from analysis.load import SINGLE, Runs
 from atrc.build import build_dataset
 from atrc.data import Batch, Subset, eval_transform, evaluation_batches
+from atrc.machine.devices import pick_device
 from atrc.predict import draw_maps
 from atrc.runs import RunDirectory
-from atrc.training import Learner, decode_predictions, load_learner, pick_device
-from atrc.training.checkpoint import latest
+from atrc.runs.checkpoint import latest
+from atrc.training import Learner, decode_predictions, load_learner
 
 __all__ = ["Example", "examples_table", "prediction_examples"]
 

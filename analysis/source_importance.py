@@ -18,9 +18,10 @@ from analysis.tables import write_table
 from atrc.build import build_dataset, import_plugins
 from atrc.data import content_hashes, eval_transform, evaluation_batches
 from atrc.data.cache import hashed
+from atrc.machine.devices import pick_device
 from atrc.runs import RunDirectory
-from atrc.training import load_learner, pick_device
-from atrc.training.checkpoint import latest
+from atrc.runs.checkpoint import latest
+from atrc.training import load_learner
 from searchspace import NONE, CPSpace, InputError
 
 __all__ = [

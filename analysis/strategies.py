@@ -39,9 +39,9 @@ from analysis.tables import write_table
 from analysis.trees import TreeAgreement, tree_agreement
 from atrc.comparison import SEARCH, incumbents, network_model
 from atrc.config import Config
-from atrc.experiment import run_path
 from atrc.metrics.delta_m import delta_m
 from atrc.runs import RunDirectory
+from atrc.runs.names import run_path
 from atrc.tasks import TASKS
 from searchspace import BMTASSpace, CPSpace, InputError, SearchSpace
 from strategies import STRATEGIES, OneShotStrategy

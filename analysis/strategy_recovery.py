@@ -14,8 +14,8 @@ from scipy import stats
 from analysis.recovery import Found, answer_of, recovery
 from atrc.comparison import SEARCH, incumbents
 from atrc.config import Config
-from atrc.experiment import run_path
 from atrc.runs import RunDirectory
+from atrc.runs.names import run_path
 
 __all__ = ["found_along_the_way", "recovery_along_the_way", "recovery_tests"]
 

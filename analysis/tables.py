@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from atrc.files import write_text
+from atrc.machine.files import write_text
 
 __all__ = ["write_table"]
 

@@ -19,8 +19,9 @@ from typing import Any
 
 from atrc.build import build_space
 from atrc.config import Compare, Config
-from atrc.experiment import Planned, check, check_strategy, create_missing, expand_models
+from atrc.experiment import Planned, check, check_strategy, create_missing
 from atrc.runs import RunDirectory, RunSpec
+from atrc.runs.names import expand_models
 from searchspace import Genotype, InputError
 from strategies import STRATEGIES, OneShotStrategy
 

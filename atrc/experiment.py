@@ -32,28 +32,24 @@ from atrc.build import (
 )
 from atrc.config import Config
 from atrc.engines import Processes
+from atrc.machine.devices import pick_device
 from atrc.measures import MEASURES
 from atrc.plan import (
-    CONSENSUS,
-    RETRAIN,
-    SEARCH,
     Planned,
     changed_keys,
     create_missing,
     create_planned,
-    expand_models,
-    group,
     open_data,
     open_made_with,
     plan_consensus,
     plan_retrain,
     plan_search,
     plan_train,
-    run_path,
 )
 from atrc.runs import RunDirectory
+from atrc.runs.names import CONSENSUS, RETRAIN, SEARCH, expand_models, group, run_path
 from atrc.trackers import check_trackers
-from atrc.training import Interrupted, execute, pick_device, stop_requests
+from atrc.training import Interrupted, execute, stop_requests
 from atrc.training.augmentation import training_transform
 from atrc.training.scoring import SCORERS
 from searchspace import InputError

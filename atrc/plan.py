@@ -13,6 +13,7 @@ from atrc.config import Config, Named, config_value, import_plugins
 from atrc.consensus import consensus_of_searches
 from atrc.paths import absolute_paths
 from atrc.runs import RunDirectory, RunSpec, refuse_existing
+from atrc.runs.names import CONSENSUS, RETRAIN, SEARCH, expand_models, group, run_path
 from searchspace import Genotype, InputError
 
 __all__ = [
@@ -34,20 +35,7 @@ __all__ = [
     "run_path",
 ]
 
-CONSENSUS, RETRAIN, SEARCH = "consensus", "retrain", "search"
 _ADVICE = "name a genotype's file after what it is, or give another --out"
-
-
-def expand_models(config: Config, models: Iterable[str]) -> list[str]:
-    """Model names with the short forms written out: ``single`` is one per task, ``baselines`` those and ``multi``."""
-    single = [f"single-{task}" for task in config.tasks]
-    short = {"single": single, "baselines": [*single, "multi"]}
-    return list(dict.fromkeys(name for model in models for name in short.get(model, [model])))
-
-
-def group(model: str) -> str:
-    """The folder of a model's runs, and its name in tables."""
-    return Path(model).stem if model.endswith(".json") else model.replace("-label", "_label")
 
 
 class Planned(NamedTuple):
@@ -76,11 +64,6 @@ class Planned(NamedTuple):
     @property
     def called(self) -> str:
         return self.origin or f"{self.spec.model!r} of config {self.config.name}"
-
-
-def run_path(folder: Path | str, model: str, seed: int) -> Path:
-    """Where a run of an experiment lies."""
-    return Path(folder) / group(model) / f"seed{seed}"
 
 
 def plan_search(config: Config, out: Path | str) -> list[Planned]:

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from atrc.data import Batch, Normalize, Sample, View, collate, decode
-from atrc.files import writing
+from atrc.machine.files import writing
 from atrc.tasks import Task
 from atrc.training import Learner, as_label, decode_predictions
 

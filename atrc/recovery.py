@@ -24,8 +24,9 @@ import searchspace
 import strategies
 from atrc.build import cp_space
 from atrc.config import Config, Named, load_config
-from atrc.experiment import SEARCH, Planned, check, create_missing
+from atrc.experiment import Planned, check, create_missing
 from atrc.runs import RunDirectory, RunSpec
+from atrc.runs.names import SEARCH
 from searchspace import NONE, CPSpace, Genotype
 
 __all__ = ["MATRIX", "SEARCHED", "code_hash", "matrix_runs", "searched_runs"]

@@ -206,9 +206,9 @@ READERS = {
         "atrc/config/_load.py": "presets of the package",
         "analysis/paper/published.py": "tables of the package",
         "atrc/data/sift.py": "verdicts that it wrote itself",
-        "atrc/kernels.py": "sources of the package, and the processor's name",
-        "atrc/runs.py": "the processor's name",
-        "atrc/training/memory.py": "the process's memory",
+        "atrc/machine/kernels.py": "sources of the package, and the processor's name",
+        "atrc/runs/environment.py": "the processor's name",
+        "atrc/machine/memory.py": "the process's memory",
         "atrc/bench/_measure.py": "the process's memory",
     },
 }

@@ -8,7 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from analysis.figures.style import paper_style
-from atrc.files import writing
+from atrc.machine.files import writing
 
 __all__ = ["save_figure", "write_figure"]
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from atrc.build import model_genotype
 from atrc.config import Config
-from atrc.experiment import RETRAIN, SEARCH, Planned, expand_models, group, run_path
+from atrc.experiment import Planned
 from atrc.runs import RunSpec
+from atrc.runs.names import RETRAIN, SEARCH, expand_models, group, run_path
 
 __all__ = ["Gap", "Origin", "commands", "options", "planned"]
 

@@ -31,7 +31,7 @@ from analysis.recovery import with_planted
 from analysis.report.captions import CAPTIONS, CHAPTERS
 from analysis.report.origins import origins
 from analysis.spaces import space_found
-from atrc.files import write_text
+from atrc.machine.files import write_text
 from searchspace import CPSpace, block
 
 __all__ = ["write_report"]

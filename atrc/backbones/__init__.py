@@ -1,7 +1,6 @@
 """Four-scale image backbones, one file each, and the reading of pretrained weights."""
 
 from atrc.backbones._base import BACKBONES, Backbone, Pyramid, Stage, check_image, resize, stack_scales
-from atrc.backbones._blocks import BasicBlock, conv_bn_relu
 from atrc.backbones._branched import BranchedBackbone
 from atrc.backbones._hrnet import HRNet, HRNetConfig, hrnet18, hrnet48
 from atrc.backbones._panels import PanelLayout, Panels
@@ -13,7 +12,6 @@ from atrc.backbones.weights import LoadReport, Mismatch, load_weights
 __all__ = [
     "BACKBONES",
     "Backbone",
-    "BasicBlock",
     "BranchedBackbone",
     "HRNet",
     "HRNetConfig",
@@ -27,7 +25,6 @@ __all__ = [
     "Timm",
     "Tiny",
     "check_image",
-    "conv_bn_relu",
     "hrnet18",
     "hrnet48",
     "load_weights",

@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from atrc.backbones._base import BACKBONES, Backbone, Cut, Maps, check_image, resize
-from atrc.backbones._blocks import BasicBlock, Bottleneck, conv_bn, conv_bn_relu, init_from_scratch
+from atrc.layers import BasicBlock, Bottleneck, conv_bn, conv_bn_relu, init_from_scratch
 
 __all__ = ["HRNet", "HRNetConfig", "hrnet18", "hrnet48"]
 

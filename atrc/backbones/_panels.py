@@ -14,7 +14,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from atrc.backbones._base import BACKBONES, Backbone, Maps
-from atrc.backbones._blocks import conv_bn_relu, init_from_scratch
+from atrc.layers import conv_bn_relu, init_from_scratch
 from searchspace import InputError
 
 __all__ = ["PanelLayout", "Panels"]

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from atrc.backbones._base import BACKBONES, Backbone, Maps, check_image, deeper
-from atrc.backbones._blocks import Bottleneck, conv_bn, init_from_scratch
+from atrc.layers import Bottleneck, conv_bn, init_from_scratch
 
 __all__ = ["ResNet", "resnet50"]
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from atrc.backbones._base import BACKBONES, Backbone, Maps, check_image, deeper, resize
-from atrc.backbones._blocks import BasicBlock, conv_bn, conv_bn_relu, init_from_scratch
+from atrc.layers import BasicBlock, conv_bn, conv_bn_relu, init_from_scratch
 from searchspace.errors import InputError
 
 __all__ = ["Tiny"]

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from atrc.bench._base import BENCHMARKS, Case, Setting
-from atrc.training.allocator import release_memory
+from atrc.machine.memory import release_memory
 
 __all__ = ["Measurement", "measure"]
 

@@ -12,9 +12,9 @@ from atrc.bench._base import BENCHMARKS, Case, Setting
 from atrc.build import build_dataset, build_search_network, build_tasks, cp_space, describe_dataset, fit_tasks
 from atrc.config import Config, load_config
 from atrc.data import BatchLoader
-from atrc.files import json_text
+from atrc.machine.files import json_text
+from atrc.runs.checkpoint import save_checkpoint
 from atrc.training.augmentation import training_transform
-from atrc.training.checkpoint import save_checkpoint
 from atrc.training.learner import SearchLearner
 from strategies import OneShotStrategy, Search, Trial, build_strategy
 

@@ -13,10 +13,11 @@ from rich.text import Text
 from atrc.build import build_dataset, describe_dataset
 from atrc.cli._app import Json, Quiet, RunsArgument, app, console
 from atrc.config import Config
-from atrc.files import json_text
+from atrc.machine.devices import pick_device
+from atrc.machine.files import json_text
 from atrc.predict import read_image
 from atrc.runs import RunDirectory, find_runs
-from atrc.training import load_learner, pick_device
+from atrc.training import load_learner
 from searchspace import InputError
 
 __all__ = ["show_analysis", "show_comparison"]

@@ -13,10 +13,10 @@ from rich.table import Table
 
 from atrc.bench import BENCHMARKS, Setting, measure, profiled
 from atrc.cli._app import app, console
-from atrc.files import json_text, write_json
-from atrc.runs import environment
-from atrc.training import pick_device
-from atrc.training.allocator import keep_memory
+from atrc.machine.devices import pick_device
+from atrc.machine.files import json_text, write_json
+from atrc.machine.memory import keep_memory
+from atrc.runs.environment import environment
 from searchspace import InputError
 
 __all__: list[str] = []

@@ -13,7 +13,7 @@ from rich.table import Table
 from atrc.boundary_files import count_pairs, pair_files
 from atrc.cli._app import Json, Quiet, app, console
 from atrc.data.reader import read_ids
-from atrc.files import json_text, naming_what_cannot_be_written, write_text
+from atrc.machine.files import json_text, write_errors_as_input_errors, write_text
 from atrc.metrics import BoundaryCounts, BoundaryF, BoundaryScores, boundary_scores
 from searchspace import InputError
 
@@ -79,7 +79,7 @@ def boundaries(
     images.insert(0, "image", [pair.name for pair in pairs])
     for path, table, write in ((csv, curve, _write), (per_image, images, _write), (plot, curve, _draw)):
         if path is not None:
-            with naming_what_cannot_be_written(path):
+            with write_errors_as_input_errors(path):
                 write(table, path)
     scores = boundary_scores(counts, metric.thresholds)
     if json_:

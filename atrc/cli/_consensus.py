@@ -15,9 +15,10 @@ from rich.text import Text
 from atrc.cli._app import Json, RunsArgument, app, console
 from atrc.config import load_config, ships
 from atrc.consensus import SearchConsensus, consensus_of_searches
-from atrc.files import json_text, naming_what_cannot_be_written, write_json
-from atrc.plan import SEARCH, changed_keys, run_path
+from atrc.machine.files import json_text, write_errors_as_input_errors, write_json
+from atrc.plan import changed_keys
 from atrc.runs import RunDirectory, find_searches
+from atrc.runs.names import SEARCH, run_path
 from searchspace import InputError
 
 __all__: list[str] = []
@@ -45,7 +46,7 @@ def consensus(
     for remark in [*agreed.remarks(), *unlike]:
         typer.echo(f"consensus: {remark}", err=True)
     if out is not None:
-        with naming_what_cannot_be_written(out):
+        with write_errors_as_input_errors(out):
             write_json(out, agreed.genotype.to_json())
     if json_:
         console.print_json(json_text(_plain(agreed, unlike)))

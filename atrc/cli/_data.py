@@ -13,7 +13,7 @@ from atrc.build import build_dataset, build_tasks, describe_dataset, import_plug
 from atrc.cli._app import ConfigArgument, DataFolder, Json, OverrideOption, SkipBad, app, console, read_config
 from atrc.data.check import inspect_dataset
 from atrc.data.preview import contact_sheet
-from atrc.files import json_text, writing
+from atrc.machine.files import json_text, writing
 from searchspace import InputError
 
 __all__: list[str] = []

@@ -11,8 +11,8 @@ from atrc.config import load_config, preset_names, variant_names, variant_summar
 from atrc.contexts import CONTEXTS
 from atrc.data import DATASETS
 from atrc.distillation import DISTILLATIONS
-from atrc.files import json_text
 from atrc.heads import HEADS
+from atrc.machine.files import json_text
 from atrc.measures import MEASURES
 from atrc.necks import NECKS
 from atrc.supernets import SUPERNETS

@@ -22,10 +22,11 @@ from atrc.cli._app import (
     read_config,
     show_skipped,
 )
-from atrc.files import json_text
+from atrc.machine.devices import pick_device
+from atrc.machine.files import json_text
 from atrc.predict import draw_maps, predict_image, read_image, save_drawings
 from atrc.runs import RunDirectory, find_runs
-from atrc.training import NoNetwork, evaluate_split, load_learner, pick_device
+from atrc.training import NoNetwork, evaluate_split, load_learner
 from atrc.training.prediction_files import folder_of_each_run
 from searchspace import InputError
 

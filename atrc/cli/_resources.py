@@ -11,7 +11,7 @@ from rich.table import Table
 
 from atrc.build import describe_dataset, import_plugins
 from atrc.cli._app import Json, OverrideOption, app, console, read_config
-from atrc.files import json_text
+from atrc.machine.files import json_text
 from atrc.resource_table import ResourceRow, resource_rows, run_resources
 from atrc.resources import Resources
 from atrc.runs import RunDirectory

@@ -18,7 +18,7 @@ from atrc.experiment import (
     default_jobs,
     execute_all,
 )
-from atrc.files import write_text
+from atrc.machine.files import write_text
 from atrc.runs import RunDirectory
 from searchspace import InputError, UnknownNameError
 

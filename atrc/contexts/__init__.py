@@ -1,6 +1,6 @@
 """Context types of a context-pooling block, one file each. ``none`` has no module: its block is left out."""
 
-from atrc.contexts._base import CONTEXTS, Context, LabelSpace, conv_bn_relu
+from atrc.contexts._base import CONTEXTS, Context, LabelSpace
 from atrc.contexts._global import GlobalContext
 from atrc.contexts._label import SLabelContext, TLabelContext
 from atrc.contexts._local import LocalContext
@@ -13,5 +13,4 @@ __all__ = [
     "LocalContext",
     "SLabelContext",
     "TLabelContext",
-    "conv_bn_relu",
 ]

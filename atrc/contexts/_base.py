@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from atrc.contexts.attention import region_prototypes
+from atrc.layers import pointwise_bn_relu
 from searchspace import Registry
 from searchspace.paths import PathOptions
 
-__all__ = ["CONTEXTS", "Context", "LabelSpace", "conv_bn_relu"]
+__all__ = ["CONTEXTS", "Context", "LabelSpace"]
 
 
 class LabelSpace(Enum):
@@ -49,7 +50,7 @@ class Context(nn.Module, PathOptions):
         super().__init__()
         self.query = _projection(target_channels, hidden)
         self.key = _projection(source_channels, hidden)
-        self.value = conv_bn_relu(source_channels, hidden, affine=affine_value)
+        self.value = pointwise_bn_relu(source_channels, hidden, affine=affine_value)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.xavier_uniform_(module.weight)
@@ -99,15 +100,8 @@ class Context(nn.Module, PathOptions):
 CONTEXTS: Registry[type[Context]] = Registry("context type", "atrc.contexts")
 
 
-def conv_bn_relu(inputs: int, outputs: int, *, affine: bool = True) -> nn.Sequential:
-    """1x1 conv without bias - BN - ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs, affine=affine), nn.ReLU(inplace=True)
-    )
-
-
 def _projection(inputs: int, hidden: int) -> nn.Sequential:
     """Query or key, before the context's activation."""
     return nn.Sequential(
-        *conv_bn_relu(inputs, hidden), nn.Conv2d(hidden, hidden, 1, bias=False), nn.BatchNorm2d(hidden)
+        *pointwise_bn_relu(inputs, hidden), nn.Conv2d(hidden, hidden, 1, bias=False), nn.BatchNorm2d(hidden)
     )

@@ -1,14 +1,10 @@
-"""Derived data: under which keys it is kept, and how it appears all at once or not at all."""
+"""Derived data: the keys under which it is kept."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +13,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from atrc.data.decode import UNREADABLE
-from atrc.files import sync, umask, writing
+from atrc.machine.files import writing
 
-__all__ = ["atomic_folder", "fingerprint", "hashed", "kept_map"]
+__all__ = ["fingerprint", "hashed", "kept_map"]
 
 _KEY = "atrc"
 """The text chunk of a kept map that says what it was made of."""
@@ -66,34 +62,3 @@ def kept_map(path: Path, key: str, make: Callable[[], np.ndarray]) -> np.ndarray
     with writing(path) as file:
         Image.fromarray(made).save(file, format="PNG", pnginfo=text)
     return made
-
-
-@contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """A temporary sibling of ``path`` to fill, which becomes ``path`` when the block ends without an error.
-
-    Every file is on the disk before the rename, so whoever finds ``path`` finds all of it, also after a power cut.
-    Where somebody else made ``path`` in the meantime, theirs stays and ours is thrown away.
-
-    Raises:
-        OSError: The folder cannot be made, written or renamed.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        yield temporary
-        # mkdtemp's folders are private; a cache on a shared disk should be as readable as any other folder
-        temporary.chmod(0o777 & ~umask())
-        for folder, _, files in os.walk(temporary, topdown=False):
-            for name in files:
-                sync(Path(folder) / name)
-            sync(Path(folder))
-        try:
-            temporary.rename(path)
-        except OSError:
-            if not path.is_dir():
-                raise
-        else:
-            sync(path.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -18,11 +18,11 @@ import numpy as np
 from tqdm import tqdm
 
 from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample
-from atrc.data.cache import atomic_folder, fingerprint, hashed
+from atrc.data.cache import fingerprint, hashed
 from atrc.data.reader import FolderReader, read_ids, task_options
 from atrc.data.sift import HINT, IMAGE, refuse_absent, sift
 from atrc.data.spec import FolderSpec, load_spec, shipped_specs
-from atrc.files import cache_root
+from atrc.machine.files import atomic_folder, cache_root
 from searchspace.errors import InputError, UnknownNameError
 
 __all__ = ["Folder"]

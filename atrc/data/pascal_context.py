@@ -18,7 +18,7 @@ from atrc.data.folder import locate, rooted
 from atrc.data.pascal_labels import CLASSES, PARTS, class_boundaries, human_parts, known_normals, salient
 from atrc.data.reader import read_ids
 from atrc.data.sift import IMAGE, sift
-from atrc.files import cache_root
+from atrc.machine.files import cache_root
 from atrc.tasks import TASKS
 from searchspace.errors import InputError, UnknownNameError
 

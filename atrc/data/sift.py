@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from atrc.data.cache import fingerprint, hashed
-from atrc.files import write_json
+from atrc.machine.files import write_json
 from searchspace.errors import InputError
 
 __all__ = ["HINT", "IMAGE", "Reader", "refuse_absent", "sift"]

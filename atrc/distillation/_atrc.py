@@ -16,10 +16,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from atrc.contexts import CONTEXTS, Context, conv_bn_relu
+from atrc.contexts import CONTEXTS, Context
 from atrc.contexts.attention import spatial_softmax
 from atrc.distillation._base import DISTILLATIONS, Distillation, Features
 from atrc.distillation._pooling import Call, pool, recomputed
+from atrc.layers import pointwise_bn_relu
 from searchspace import NONE, CPSpace, Genotype, InputError, block, build_space
 
 __all__ = ["ATRC", "RowFusion", "build_context", "call", "densities", "row_hidden"]
@@ -43,7 +44,7 @@ class RowFusion(nn.Module):
         if pooled:
             self.out = nn.Sequential(nn.Conv2d(pooled, channels, 1, bias=False), nn.BatchNorm2d(channels))
             nn.init.zeros_(self.out[1].weight)  # type: ignore[arg-type]
-        self.fuse = conv_bn_relu(2 * channels if pooled else channels, channels)
+        self.fuse = pointwise_bn_relu(2 * channels if pooled else channels, channels)
         self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, target: Tensor, pooled: Sequence[Tensor]) -> Tensor:

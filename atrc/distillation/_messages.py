@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
-from atrc.contexts import conv_bn_relu
 from atrc.distillation._base import Distillation, Features
+from atrc.layers import pointwise_bn_relu
 
 __all__ = ["Messages"]
 
@@ -32,7 +32,10 @@ class Messages(Distillation):
             }
         )
         self.refine = nn.ModuleDict(
-            {target: conv_bn_relu(width, width) if refine else nn.Identity() for target, width in channels.items()}
+            {
+                target: pointwise_bn_relu(width, width) if refine else nn.Identity()
+                for target, width in channels.items()
+            }
         )
 
     def forward(self, features: Features, regions: Features, valid: Tensor | None = None) -> dict[str, Tensor]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from atrc.contexts import conv_bn_relu
 from atrc.distillation._base import DISTILLATIONS, Distillation, Features
+from atrc.layers import pointwise_bn_relu
 
 __all__ = ["PADNetA"]
 
@@ -25,7 +25,7 @@ class PADNetA(Distillation):
         super().__init__()
         self.tasks = tuple(channels)
         together = sum(channels.values())
-        self.reduce = nn.ModuleDict({task: conv_bn_relu(together, width) for task, width in channels.items()})
+        self.reduce = nn.ModuleDict({task: pointwise_bn_relu(together, width) for task, width in channels.items()})
 
     def forward(self, features: Features, regions: Features, valid: Tensor | None = None) -> dict[str, Tensor]:
         together = torch.cat([features[task] for task in self.tasks], dim=1)

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from atrc.contexts import conv_bn_relu
 from atrc.distillation._base import DISTILLATIONS, Distillation, Features
+from atrc.layers import pointwise_bn_relu
 
 __all__ = ["PAP"]
 
@@ -43,10 +43,10 @@ class PAP(Distillation):
         self.steps = steps
         self.rate = rate
         self.reduce = nn.ModuleDict(
-            {task: conv_bn_relu(width, hidden or width // 2) for task, width in channels.items()}
+            {task: pointwise_bn_relu(width, hidden or width // 2) for task, width in channels.items()}
         )
         self.mixture = nn.Parameter(torch.zeros(len(channels), len(channels)))
-        self.refine = nn.ModuleDict({task: conv_bn_relu(width, width) for task, width in channels.items()})
+        self.refine = nn.ModuleDict({task: pointwise_bn_relu(width, width) for task, width in channels.items()})
 
     def forward(self, features: Features, regions: Features, valid: Tensor | None = None) -> dict[str, Tensor]:
         coarse = {task: F.avg_pool2d(features[task], 2, ceil_mode=True) for task in self.tasks}

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from atrc.contexts import conv_bn_relu
 from atrc.contexts.local_attention import local_attention
 from atrc.distillation._atrc import RowFusion
 from atrc.distillation._base import DISTILLATIONS, Distillation, Features
+from atrc.layers import pointwise_bn_relu
 
 __all__ = ["PSD"]
 
@@ -42,9 +42,9 @@ class PSD(Distillation):
         self.steps = steps
         self.form = "auto"
         widths = {task: hidden or width // 2 for task, width in channels.items()}
-        self.query = nn.ModuleDict({task: conv_bn_relu(channels[task], width) for task, width in widths.items()})
-        self.key = nn.ModuleDict({task: conv_bn_relu(channels[task], width) for task, width in widths.items()})
-        self.value = nn.ModuleDict({task: conv_bn_relu(channels[task], width) for task, width in widths.items()})
+        self.query = nn.ModuleDict({task: pointwise_bn_relu(channels[task], width) for task, width in widths.items()})
+        self.key = nn.ModuleDict({task: pointwise_bn_relu(channels[task], width) for task, width in widths.items()})
+        self.value = nn.ModuleDict({task: pointwise_bn_relu(channels[task], width) for task, width in widths.items()})
         together = sum(channels.values())
         self.gate = nn.ModuleDict({task: nn.Conv2d(together, len(channels), 1) for task in channels})
         self.rows = nn.ModuleDict({task: RowFusion(channels[task], width) for task, width in widths.items()})

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from atrc.backbones import conv_bn_relu
+from atrc.layers import conv_bn_relu
 
 __all__ = ["ASPP", "RATES"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from atrc.backbones import Pyramid
-from atrc.contexts import conv_bn_relu
+from atrc.layers import pointwise_bn_relu
 
 __all__ = ["AuxiliaryHead", "prediction_layer"]
 
@@ -20,7 +20,7 @@ class AuxiliaryHead(nn.Module):
 
     def __init__(self, inputs: int, regions: int) -> None:
         super().__init__()
-        self.hidden = conv_bn_relu(inputs, inputs)
+        self.hidden = pointwise_bn_relu(inputs, inputs)
         self.regions = prediction_layer(inputs, regions)
 
     def forward(self, pyramid: Pyramid) -> Tensor:

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from atrc.backbones import Pyramid, conv_bn_relu, resize
+from atrc.backbones import Pyramid, resize
 from atrc.heads._aspp import ASPP, RATES
 from atrc.heads._auxiliary import prediction_layer
 from atrc.heads._base import HEADS, Heads
+from atrc.layers import conv_bn_relu
 
 __all__ = ["FCNHeads"]
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from atrc.backbones import Pyramid
-from atrc.contexts import conv_bn_relu
 from atrc.heads._auxiliary import prediction_layer
 from atrc.heads._base import HEADS, Heads
+from atrc.layers import pointwise_bn_relu
 
 __all__ = ["PointwiseHeads"]
 
@@ -30,10 +30,10 @@ class PointwiseHeads(Heads):
         self.hidden = hidden
 
     def task_head(self) -> nn.Module:
-        return _OnFinest(*conv_bn_relu(self.first, self.channels))
+        return _OnFinest(*pointwise_bn_relu(self.first, self.channels))
 
     def auxiliary_head(self, regions: int) -> nn.Module:
-        return _OnLast(*conv_bn_relu(self.last, self.hidden), prediction_layer(self.hidden, regions))
+        return _OnLast(*pointwise_bn_relu(self.last, self.hidden), prediction_layer(self.hidden, regions))
 
 
 class _OnFinest(nn.Sequential):

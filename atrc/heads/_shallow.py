@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from atrc.backbones import Pyramid, conv_bn_relu
+from atrc.backbones import Pyramid
 from atrc.heads._aspp import ASPP, RATES
 from atrc.heads._auxiliary import AuxiliaryHead
 from atrc.heads._base import HEADS, Heads
+from atrc.layers import conv_bn_relu
 
 __all__ = ["ShallowHeads"]
 

@@ -11,10 +11,11 @@ import torch
 
 from atrc.build import build_dataset, describe_dataset
 from atrc.data import Batch, Dataset
+from atrc.machine.devices import pick_device
 from atrc.predict import predict_image, read_image
 from atrc.runs import RunDirectory
 from atrc.tasks import Task
-from atrc.training import as_label, decode_predictions, load_learner, pick_device
+from atrc.training import as_label, decode_predictions, load_learner
 from searchspace import Genotype
 
 __all__ = ["Opened", "open_run"]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from atrc.kernels import compiled, compiles
+from atrc.machine.kernels import compiled, compiles
 from atrc.metrics._counts import BoundaryCounts
 from atrc.metrics._thinning import thin
 

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from atrc.backbones import BasicBlock, Pyramid, resize
+from atrc.backbones import Pyramid, resize
 from atrc.heads import prediction_layer
+from atrc.layers import BasicBlock
 from atrc.necks._base import NECKS, Neck, Necked
 
 __all__ = ["FPM", "Propagation"]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atrc.files import writing
+from atrc.machine.files import writing
 from atrc.metrics import MeanAngle
 from atrc.metrics.mean_angle import unit_vectors
 from atrc.tasks._base import IGNORE, TASKS, Task

@@ -9,14 +9,14 @@ number of threads from the config.
 from __future__ import annotations
 
 from atrc.build import import_plugins
+from atrc.machine.devices import pick_device
+from atrc.machine.memory import keep_memory, reset_peak_memory
 from atrc.machine.threads import threads_of_a_run
 from atrc.runs import Result, RunDirectory
 from atrc.trackers import tracked
-from atrc.training._open import build_run_strategy, pick_device
+from atrc.training._open import build_run_strategy
 from atrc.training._search_run import execute_search
 from atrc.training._training_run import execute_training
-from atrc.training.allocator import keep_memory
-from atrc.training.memory import reset_peak_memory
 
 __all__ = ["execute"]
 

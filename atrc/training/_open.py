@@ -22,8 +22,8 @@ from atrc.config import Config
 from atrc.data import Batch, Dataset, eval_transform, evaluation_batches
 from atrc.machine.stopping import Interrupted, Stop
 from atrc.runs import RunDirectory
+from atrc.runs.checkpoint import latest, load_checkpoint
 from atrc.training._earlier import upgraded_search
-from atrc.training.checkpoint import latest, load_checkpoint
 from atrc.training.evaluation import evaluate
 from atrc.training.learner import Learner, SearchLearner, WeightLearner
 from atrc.training.prediction_files import PredictionFiles
@@ -38,28 +38,11 @@ __all__ = [
     "evaluate_split",
     "fitting",
     "load_learner",
-    "pick_device",
 ]
 
 
 class NoNetwork(InputError):
     """A run that has no trained network: a search by trials, or one without a checkpoint yet."""
-
-
-def pick_device(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one.
-
-    Raises:
-        InputError: No such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {name!r} cannot be used: {' '.join(str(error).split())[:100]}") from None
-    return device
 
 
 def build_run_strategy(run: RunDirectory) -> OneShotStrategy | MultiTrialStrategy | None:

@@ -16,18 +16,18 @@ from atrc.config import Config
 from atrc.costs import network_costs
 from atrc.data import Batch, BatchLoader, Dataset, content_hashes, hold_out, skipped_samples
 from atrc.data.labelled import refuse_unlabelled
+from atrc.machine.memory import peak_memory
 from atrc.machine.stopping import Interrupted, Stop, stop_requests
 from atrc.measures import MEASURES
 from atrc.resources import count_multiply_adds, count_parameters
 from atrc.runs import Result, RunDirectory
+from atrc.runs.checkpoint import decisive, latest, load_checkpoint, refuse_other_config, save_checkpoint
 from atrc.tasks import Task
 from atrc.training._earlier import upgraded_search, upgraded_trials
 from atrc.training._open import build_search_learner, evaluate_split, fitting
 from atrc.training._training_run import refuse_divergence
 from atrc.training._trial_processes import TrialProcesses
 from atrc.training.augmentation import training_transform
-from atrc.training.checkpoint import decisive, latest, load_checkpoint, refuse_other_config, save_checkpoint
-from atrc.training.memory import peak_memory
 from atrc.training.scoring import SCORERS, InheritedScorer, Scorer, Setting
 from searchspace import CostModel
 from strategies import (

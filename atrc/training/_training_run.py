@@ -12,14 +12,14 @@ from tqdm import tqdm
 
 from atrc.build import fit_tasks, open_splits
 from atrc.data import BatchLoader, content_hashes, skipped_samples
+from atrc.machine.memory import peak_memory
 from atrc.machine.stopping import Interrupted, Stop, stop_requests
 from atrc.resources import count_multiply_adds, count_parameters
 from atrc.runs import Result, RunDirectory
+from atrc.runs.checkpoint import decisive, latest, load_checkpoint, refuse_other_config, save_checkpoint
 from atrc.training._open import build_weight_learner, evaluate_split, fitting
 from atrc.training.augmentation import training_transform
-from atrc.training.checkpoint import decisive, latest, load_checkpoint, refuse_other_config, save_checkpoint
 from atrc.training.learner import WeightLearner
-from atrc.training.memory import peak_memory
 from searchspace import InputError
 
 __all__ = ["execute_training", "refuse_divergence"]

@@ -10,11 +10,11 @@ from typing import Any
 
 from atrc.build import build_space, import_plugins
 from atrc.engines import Processes, WorkerDied
+from atrc.machine.devices import pick_device
+from atrc.machine.memory import keep_memory
 from atrc.machine.stopping import Stop, stop_requests
 from atrc.machine.threads import threads_of_a_run
 from atrc.runs import RunDirectory
-from atrc.training._open import pick_device
-from atrc.training.allocator import keep_memory
 from atrc.training.scoring import Scorer
 from strategies import Score, Trial
 

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from atrc.data import Batch, image_windows
-from atrc.files import naming_what_cannot_be_written, writing
+from atrc.machine.files import write_errors_as_input_errors, writing
 from atrc.tasks import Task
 from atrc.training.evaluation import as_label
 from searchspace import InputError
@@ -72,7 +72,7 @@ class PredictionFiles:
             packed = pool.map(lambda one: pack(one[1].stored(one[2])), wanted)
             for (path, *_), (suffix, content) in zip(wanted, packed, strict=True):
                 path = path.with_name(path.name + suffix)
-                with naming_what_cannot_be_written(path), writing(path) as file:
+                with write_errors_as_input_errors(path), writing(path) as file:
                     file.write(content)
 
     def _place(self, entry: str) -> PurePath:

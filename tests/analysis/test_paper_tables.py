@@ -18,9 +18,9 @@ from analysis.paper.published import PublishedRow, PublishedTable, published_tab
 from analysis.paper_tables import PaperTable, paper_table
 from atrc.build import model_genotype
 from atrc.config import load_config
-from atrc.experiment import expand_models, run_path
 from atrc.metrics.delta_m import delta_m
 from atrc.runs import Result, RunDirectory, RunSpec
+from atrc.runs.names import expand_models, run_path
 from atrc.tasks import TASKS as KINDS
 from searchspace import InputError, UnknownNameError
 
@@ -38,7 +38,7 @@ Put = Callable[..., RunDirectory]
 def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Put:
     """``put(model, seed, metrics)`` makes a run where table 1 looks for it on rooms; no metrics: unfinished."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("atrc.runs.environment", lambda _: {})  # asks git, for every run
+    monkeypatch.setattr("atrc.runs.directory.environment", lambda _: {})  # asks git, for every run
 
     def run(
         model: str,

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from analysis import Analysis, analyze
 from analysis.report import write_report
 from analysis.report.captions import CAPTIONS, CHAPTERS
-from atrc.files import write_json
+from atrc.machine.files import write_json
 from searchspace import CPSpace
 
 from .conftest import ATRC, MULTI, TASKS, keep, of, write_baselines, write_search, writer

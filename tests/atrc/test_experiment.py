@@ -16,17 +16,9 @@ import torch
 
 from atrc.config import Config, load_config
 from atrc.data import DATASETS
-from atrc.experiment import (
-    PIXEL_MEMORY,
-    check,
-    create_search,
-    create_train,
-    default_jobs,
-    execute_all,
-    run_memory,
-    run_path,
-)
+from atrc.experiment import PIXEL_MEMORY, check, create_search, create_train, default_jobs, execute_all, run_memory
 from atrc.runs import RunDirectory, find_runs
+from atrc.runs.names import run_path
 from atrc.training import load_checkpoint
 from searchspace import InputError
 

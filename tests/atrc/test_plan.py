@@ -17,10 +17,10 @@ from atrc.experiment import (
     execute_all,
     execute_experiment,
     open_made_with,
-    run_path,
 )
 from atrc.plan import plan_train
 from atrc.runs import Result, RunDirectory, find_runs
+from atrc.runs.names import run_path
 from searchspace import Genotype, InputError
 
 

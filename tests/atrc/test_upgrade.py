@@ -12,7 +12,7 @@ import yaml
 from atrc.config import Config, config_value, upgrade_run_config
 from atrc.experiment import Planned, changed_keys, create_missing, create_search, create_train, execute_all
 from atrc.runs import RunDirectory, RunSpec, find_runs
-from atrc.training.checkpoint import decisive, refuse_other_config
+from atrc.runs.checkpoint import decisive, refuse_other_config
 from searchspace import InputError
 
 PUBLISHED = Path(__file__).parents[2] / "runs" / "published"

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from atrc.kernels import compiled, compiles
+from atrc.machine.kernels import compiled, compiles
 
 __all__ = ["kernel_works", "local_attention_compiled"]
 

@@ -11,10 +11,9 @@ import numpy as np
 from tqdm import tqdm
 
 from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample
-from atrc.data.cache import atomic_folder
 from atrc.data.rooms.labels import CLASSES, PARTS
 from atrc.data.rooms.renderer import SPLITS, VERSION, render
-from atrc.files import cache_root
+from atrc.machine.files import atomic_folder, cache_root
 from searchspace.errors import InputError, UnknownNameError
 
 __all__ = ["PROFILES", "Rooms"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from atrc.backbones import BasicBlock
+from atrc.layers import BasicBlock
 
 
 @pytest.mark.parametrize("inputs", [6, 24])

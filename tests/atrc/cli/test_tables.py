@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from atrc.config import load_config
-from atrc.experiment import expand_models, run_path
 from atrc.runs import Result, RunDirectory, RunSpec, find_runs
+from atrc.runs.names import expand_models, run_path
 
 from .conftest import Command
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from atrc.contexts.attention import linear_attention, prototype_attention, region_prototypes, spatial_softmax
 from atrc.contexts.local_attention import BORDERS, forms_on, local_attention
-from atrc.kernels import compiled, compiles
+from atrc.machine.kernels import compiled, compiles
 from searchspace import InputError
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from atrc.data import DATASETS
-from atrc.data.cache import atomic_folder
 from atrc.data.rooms import CLASSES, PARTS, Rendering, Rooms, dataset, render
 from atrc.data.rooms.camera import Camera, aim
 from atrc.data.rooms.labels import FREE_STANDING, PERSON, instance_edges, salient
@@ -20,7 +19,7 @@ from atrc.data.rooms.raycast import Surface, cast
 from atrc.data.rooms.scene import ROOM_FACES, Dice, Material, Piece, Placed, Room, Scene, Shape, Solid, Texture, pack
 from atrc.data.rooms.shadows import lit
 from atrc.data.rooms.viewpoint import view
-from atrc.files import cache_root
+from atrc.machine.files import atomic_folder, cache_root
 from searchspace.errors import InputError, UnknownNameError
 
 GREY = Material(Texture.PLAIN, (0.5, 0.5, 0.5))

@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 from skimage.morphology import thin as reference_thin
 
-from atrc.kernels import compiled, compiles
+from atrc.machine.kernels import compiled, compiles
 from atrc.metrics import BoundaryF, boundary, count_matches, match_boundaries
 from atrc.metrics._thinning import thin
 from atrc.metrics.boundary import count_matches_plainly

@@ -18,9 +18,9 @@ from atrc.comparison import incumbents
 from atrc.config import Compare, Config, Named
 from atrc.data import BatchLoader, hold_out
 from atrc.experiment import create_search
+from atrc.machine.memory import peak_memory, reset_peak_memory
 from atrc.runs import RunDirectory
 from atrc.training import Interrupted, execute, load_learner
-from atrc.training.memory import peak_memory, reset_peak_memory
 from searchspace import InputError
 
 KNOBS = {

@@ -11,7 +11,7 @@ import torch
 
 from atrc.config import Config
 from atrc.config._upgrade import upgrade_run_config
-from atrc.files import sync, writing
+from atrc.machine.files import sync, writing
 from searchspace import InputError
 
 __all__ = ["FORMAT", "decisive", "latest", "load_checkpoint", "refuse_other_config", "save_checkpoint"]

@@ -1,10 +1,11 @@
-"""Files that are whole or absent: written under a temporary name, synced, renamed."""
+"""Files and folders that are whole or absent: written under a temporary name, synced, renamed."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,11 +15,12 @@ from typing import IO, Any
 from searchspace.errors import InputError
 
 __all__ = [
+    "atomic_folder",
     "cache_root",
     "json_text",
-    "naming_what_cannot_be_written",
     "sync",
     "umask",
+    "write_errors_as_input_errors",
     "write_json",
     "write_text",
     "writing",
@@ -58,7 +60,38 @@ def writing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
 
 
 @contextmanager
-def naming_what_cannot_be_written(path: Path) -> Iterator[None]:
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A temporary sibling of ``path`` to fill, which becomes ``path`` when the block ends without an error.
+
+    Every file is on the disk before the rename, so whoever finds ``path`` finds all of it, also after a power cut.
+    Where somebody else made ``path`` in the meantime, theirs stays and ours is thrown away.
+
+    Raises:
+        OSError: The folder cannot be made, written or renamed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        yield temporary
+        # mkdtemp's folders are private; a cache on a shared disk should be as readable as any other folder
+        temporary.chmod(0o777 & ~umask())
+        for folder, _, files in os.walk(temporary, topdown=False):
+            for name in files:
+                sync(Path(folder) / name)
+            sync(Path(folder))
+        try:
+            temporary.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+        else:
+            sync(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def write_errors_as_input_errors(path: Path) -> Iterator[None]:
     """Turns a failure to write, such as a full disk, into one line for the user.
 
     Raises:

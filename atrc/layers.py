@@ -1,4 +1,4 @@
-"""Convolutional blocks that several backbones share.
+"""Convolutional blocks that backbones, contexts and heads share.
 
 Submodule names are those of the ImageNet checkpoints of ResNet and HRNet (``conv1``, ``bn1``,
 ``downsample``).
@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["BasicBlock", "Bottleneck", "conv_bn", "conv_bn_relu", "init_from_scratch"]
+__all__ = ["BasicBlock", "Bottleneck", "conv_bn", "conv_bn_relu", "init_from_scratch", "pointwise_bn_relu"]
 
 NARROW = 16
 """Channels that a vector register holds, of the widest."""
@@ -26,6 +26,13 @@ def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilatio
 def conv_bn_relu(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     """`conv_bn` followed by ReLU."""
     return nn.Sequential(*conv_bn(inputs, outputs, kernel, stride, dilation), nn.ReLU(inplace=True))
+
+
+def pointwise_bn_relu(inputs: int, outputs: int, *, affine: bool = True) -> nn.Sequential:
+    """1x1 conv without bias - BN - ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs, affine=affine), nn.ReLU(inplace=True)
+    )
 
 
 def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:

@@ -17,33 +17,25 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import platform
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from atrc.config import Config, parse_config, upgrade_run_config
-from atrc.data.cache import atomic_folder
-from atrc.files import json_text, write_json, write_text
+from atrc.machine.files import atomic_folder, json_text, write_json, write_text
+from atrc.runs.environment import environment
 from searchspace import Genotype, InputError, load_genotype
 from searchspace.calls import call_with_options
 from searchspace.text import read_text
 
-__all__ = ["Result", "RunDirectory", "RunSpec", "find_runs", "refuse_existing"]
+__all__ = ["Result", "RunDirectory", "RunSpec", "find_runs", "find_searches", "refuse_existing"]
 
 Kind = Literal["search", "train"]
 Listener = Callable[[str, Mapping[str, Any]], None]
 RESULT_FORMAT = "atrc-result/1"
-LIBRARIES = ("atrc", "torch", "numpy", "optuna", "nni", "pandas", "torchmetrics")
 
 
 @dataclass(frozen=True)
@@ -308,49 +300,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise InputError(f"{path} must hold a JSON object")
     return data
-
-
-def environment(threads: int | None = None) -> dict[str, Any]:
-    """Versions, machine, threads (by default those of this process) and revision, for environment.json."""
-    versions: dict[str, str | None] = {}
-    for library in LIBRARIES:
-        try:
-            versions[library] = metadata.version(library)
-        except metadata.PackageNotFoundError:
-            versions[library] = None
-    program = Path(sys.argv[0]).name
-    return {
-        "python": platform.python_version(),
-        "versions": versions,
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "threads": torch.get_num_threads() if threads is None else threads,
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "revision": _revision(),
-        "command": ["atrc" if program == "__main__.py" else program, *sys.argv[1:]],
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return f"{line.partition(':')[2].strip()}, {os.cpu_count()} cores"
-    return f"{platform.processor()}, {os.cpu_count()} cores"
-
-
-def _revision() -> str | None:
-    """The commit of this software, where it runs from a checkout."""
-    here = Path(__file__).parent
-    try:
-        found = subprocess.run(
-            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None

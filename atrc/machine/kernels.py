@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from atrc.files import cache_root
+from atrc.machine.files import cache_root
 from searchspace import InputError
 
 __all__ = ["compiled", "compiles"]

@@ -1,0 +1,64 @@
+"""How a run was made: versions, machine, revision, command."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+__all__ = ["environment"]
+
+LIBRARIES = ("atrc", "torch", "numpy", "optuna", "nni", "pandas", "torchmetrics")
+
+
+def environment(threads: int | None = None) -> dict[str, Any]:
+    """Versions, machine, threads (by default those of this process) and revision, for environment.json."""
+    versions: dict[str, str | None] = {}
+    for library in LIBRARIES:
+        try:
+            versions[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            versions[library] = None
+    program = Path(sys.argv[0]).name
+    return {
+        "python": platform.python_version(),
+        "versions": versions,
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "threads": torch.get_num_threads() if threads is None else threads,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "revision": _revision(),
+        "command": ["atrc" if program == "__main__.py" else program, *sys.argv[1:]],
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return f"{line.partition(':')[2].strip()}, {os.cpu_count()} cores"
+    return f"{platform.processor()}, {os.cpu_count()} cores"
+
+
+def _revision() -> str | None:
+    """The commit of this software, where it runs from a checkout."""
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
