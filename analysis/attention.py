@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.blocks import Blocks
-from atrc.predict import fitted_batch
+from atrc.inference.predict import fitted_batch
 from searchspace import NONE, InputError
 
 __all__ = ["AttentionMap", "attention_maps", "attention_table"]

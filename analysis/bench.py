@@ -12,9 +12,9 @@ import torch
 from analysis.blocks import Blocks
 from analysis.importance import block_importance, permuted_metrics
 from atrc.bench import Case, Setting
-from atrc.build import build_dataset, build_network, build_tasks, cp_space, describe_dataset, fit_tasks
 from atrc.config import load_config
 from atrc.data import Batch, eval_transform, evaluation_batches
+from atrc.setup import Setup
 from searchspace import NONE
 
 __all__ = ["importance"]
@@ -26,15 +26,14 @@ def importance(setting: Setting) -> Iterator[Case]:
     for backbone, (images, permutations) in sizes.items():
         overrides = [f"dataset.val={images}", "dataset.train=16", f"backbone.name={backbone}"]
         config = load_config("demo" if setting.quick else "rooms4", overrides)
-        tasks = build_tasks(config, describe_dataset(config))
-        fit_tasks(tasks, build_dataset(config, "train", tasks))
-        dataset = build_dataset(config, "val", tasks)
+        setup = Setup.of(config)
+        setup.fit(setup.split("train"))
+        tasks, dataset, space = setup.tasks, setup.split("val"), setup.space
         transform = eval_transform(dataset.info.size)
         batches = list(evaluation_batches(dataset, tasks, transform, batch_size=config.evaluate_batch))
         torch.manual_seed(0)
-        space = cp_space(config)
         genotype = space.sample(random.Random(0))
-        blocks = Blocks(build_network(config, tasks, "found", genotype).to(setting.device).eval())
+        blocks = Blocks(setup.network("found", genotype).to(setting.device).eval())
         kept = sum(option != NONE for option in genotype.values())
         yield Case(
             f"{backbone}: {kept} blocks, {permutations} permutations of {images} images",

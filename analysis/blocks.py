@@ -12,7 +12,7 @@ from atrc.contexts import Context
 from atrc.contexts.attention import spatial_softmax
 from atrc.data import Batch
 from atrc.distillation import ATRC, RowFusion, Supergraph
-from atrc.network import MultiTaskNetwork, SearchNetwork, on_grid
+from atrc.networks import on_grid
 from searchspace import CPSpace, Genotype, InputError, Selection, UnknownNameError, block
 
 __all__ = ["Blocks"]
@@ -29,7 +29,7 @@ class Blocks:
         InputError: The network has no context-pooling blocks, or a supergraph came without a genotype.
     """
 
-    def __init__(self, network: MultiTaskNetwork | SearchNetwork, genotype: Genotype | None = None) -> None:
+    def __init__(self, network: Any, genotype: Genotype | None = None) -> None:
         module = getattr(network, "distillation", None) or getattr(network, "supergraph", None)
         if not isinstance(module, ATRC | Supergraph):
             raise InputError(

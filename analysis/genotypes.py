@@ -14,7 +14,7 @@ from analysis.bootstrap import bootstrap_mean
 from analysis.load import Runs
 from analysis.spaces import space_of_kind
 from atrc.config import config_value
-from atrc.consensus import last_probabilities
+from atrc.experiments.consensus import last_probabilities
 from searchspace import CPSpace, Genotype, block, find_consensus
 from searchspace.consensus import Probabilities
 

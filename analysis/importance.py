@@ -27,8 +27,8 @@ from tqdm import tqdm
 
 from analysis.blocks import Blocks
 from atrc.data import Batch
-from atrc.network import Predictions
-from atrc.training import decode_predictions, evaluate, measure
+from atrc.inference import decode_predictions, evaluate, update_metrics
+from atrc.networks import Predictions
 from searchspace import NONE, InputError
 
 __all__ = ["PERMUTATIONS", "block_importance", "permuted_metrics"]
@@ -199,7 +199,7 @@ class _Recorded:
             raw = self._blocks.finish(target, row)
             decoded = decode_predictions(Predictions({target: raw}, {}), {target: task}, self._size)
             labels = {target: self._maps["label", target][part].to(self._device)}
-            measure({target: metric}, decoded, labels, self._maps["valid",][part])
+            update_metrics({target: metric}, decoded, labels, self._maps["valid",][part])
         return float(metric.compute())
 
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.recipes import Recipe, recipe
-from atrc.build import import_plugins
-from atrc.config import ships
+from atrc.config import import_plugins, ships
 from atrc.runs import Result, RunDirectory, find_runs
 from atrc.tasks import TASKS
 from searchspace import Genotype, InputError

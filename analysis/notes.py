@@ -10,7 +10,7 @@ from analysis.load import SINGLE, Runs
 from analysis.multitask import missing_baselines, missing_seeds
 from analysis.recipes import SHOWN, differing, listed, of_any_model
 from analysis.spaces import space_found
-from atrc.build import RANDOM_WEIGHTS, lacks_weights
+from atrc.networks import RANDOM_WEIGHTS, lacks_weights
 from atrc.runs import RunDirectory
 from searchspace import BMTASSpace, CPSpace
 from strategies import STRATEGIES, MultiTrialStrategy

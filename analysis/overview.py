@@ -60,11 +60,9 @@ from analysis.spaces import space_found
 from analysis.tables import write_table
 from analysis.trajectory import block_probabilities, freeze_times, search_trajectory, training_curves
 from analysis.trees import stage_costs, tree_agreement, trees
-from atrc.build import build_dataset
-from atrc.machine.devices import pick_device
+from atrc.inference import open_run
 from atrc.runs import RunDirectory
 from atrc.runs.checkpoint import latest
-from atrc.training import load_learner
 from searchspace import BMTASSpace, CPSpace, Genotype, InputError, SearchSpace
 
 __all__ = ["Analysis", "Drawing", "analyze"]
@@ -300,13 +298,13 @@ def _trained(part: _Part, *, quiet: bool) -> list[RunDirectory]:
 
 def _attention(part: _Part, run: RunDirectory) -> None:
     """Fig. 3: self-attention of every task at the middle of the first validation image."""
-    learner = load_learner(run, pick_device(run.config.device))
-    dataset = build_dataset(run.config, "val", learner.tasks)
+    opened = open_run(run, run.config.device)
+    dataset = opened.split("val")
     if dataset.info.grid is not None:  # maps of features do not lie over the image, so neither does attention
         return
     image = dataset[0].image
     pixel = image.shape[0] // 2, image.shape[1] // 2
-    maps = attention_maps(Blocks(learner.network, learner.genotype()), image, dataset.info.size, pixel)
+    maps = attention_maps(Blocks(opened.network, opened.predictor.genotype), image, dataset.info.size, pixel)
     part.figure("attention", attention_table(maps), lambda: draw_attention(image, pixel, maps))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.paper.published import published_table
-from atrc.build import describe_dataset
 from atrc.config import load_config
 from atrc.resource_table import resource_rows
+from atrc.setup import Setup
 from searchspace import InputError
 
 __all__ = ["paper_resources"]
@@ -36,7 +36,7 @@ def paper_resources(number: int | str) -> pd.DataFrame:
     preset = table.preset(table.own_place)
     config = load_config(preset)
     counted = {}
-    for row in resource_rows(config, describe_dataset(config).size):
+    for row in resource_rows(config, Setup.of(config).info.size):
         if row.model != RELEASED or row.network.endswith(preset):
             counted[row.model] = row
     rows = []

@@ -20,10 +20,10 @@ from analysis.load import SINGLE, TaskInfo
 from analysis.multitask import spread
 from analysis.paper.missing import DEFAULT_RUNS, Gap, Origin, commands, options
 from analysis.paper.published import PublishedRow, PublishedTable, published_table
-from atrc.build import import_plugins, lacks_weights
-from atrc.config import load_config
-from atrc.experiment import changed_keys
+from atrc.config import import_plugins, load_config
+from atrc.experiments import changed_keys
 from atrc.metrics.delta_m import delta_m
+from atrc.networks import lacks_weights
 from atrc.runs import Result, RunDirectory
 from atrc.runs.names import SEARCH, expand_models, group, run_path
 from atrc.tasks import TASKS

@@ -1,4 +1,4 @@
-"""How well each context finds what was planted for another: the matrix of `atrc.recovery`."""
+"""How well each context finds what was planted for another: the matrix of `atrc.experiments.recovery`."""
 
 from __future__ import annotations
 

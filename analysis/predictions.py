@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 
 from analysis.load import SINGLE, Runs
-from atrc.build import build_dataset
 from atrc.data import Batch, Subset, eval_transform, evaluation_batches
-from atrc.machine.devices import pick_device
-from atrc.predict import draw_maps
+from atrc.inference import Predictor, decode_predictions, open_run
+from atrc.inference.predict import draw_maps
 from atrc.runs import RunDirectory
 from atrc.runs.checkpoint import latest
-from atrc.training import Learner, decode_predictions, load_learner
+from atrc.setup import Setup
 
 __all__ = ["Example", "examples_table", "prediction_examples"]
 
@@ -64,16 +63,16 @@ def prediction_examples(
     """
     of_experiment = runs.frame[runs.frame["experiment"] == experiment]
     others = [str(model) for model in of_experiment["model"] if not str(model).startswith(SINGLE)]
-    shown: dict[str, dict[str, Learner]] = {}
+    shown: dict[str, dict[str, Predictor]] = {}
     for model in models or dict.fromkeys([*FIRST, *others]):
-        if (models or len(shown) < MOST) and (of := _learners(runs, experiment, model)):
+        if (models or len(shown) < MOST) and (of := _predictors(runs, experiment, model)):
             shown[model] = of
     if not shown:
         return []
     first = of_experiment["path"].iloc[0]
-    tasks = {name: learner.tasks[name] for of in shown.values() for name, learner in of.items()}
+    tasks = {name: predictor.tasks[name] for of in shown.values() for name, predictor in of.items()}
     tasks = {name: tasks[name] for name in runs.tasks if name in tasks}
-    dataset = build_dataset(runs.directories[first].config, "val", tasks)
+    dataset = Setup.of(runs.directories[first].config).split("val", tasks)
     indices = np.linspace(0, len(dataset) - 1, min(count, len(dataset)) + 2).round().astype(int)[1:-1]
     chosen = Subset(dataset, list(dict.fromkeys(indices.tolist())))
     batches = evaluation_batches(chosen, tasks, eval_transform(dataset.info.size))
@@ -100,13 +99,13 @@ def examples_table(examples: Iterable[Example]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["sample", "model", "task", "value"])
 
 
-def _learners(runs: Runs, experiment: str, model: str) -> dict[str, Learner]:
+def _predictors(runs: Runs, experiment: str, model: str) -> dict[str, Predictor]:
     """Task -> a trained network that predicts it."""
     if model == "single":
         return {
-            task: learner
+            task: predictor
             for task in runs.tasks
-            for learner in _learners(runs, experiment, f"{SINGLE}{task}").values()
+            for predictor in _predictors(runs, experiment, f"{SINGLE}{task}").values()
         }
     rows = runs.frame[(runs.frame["experiment"] == experiment) & (runs.frame["model"] == model)]
     found: list[RunDirectory] = [runs.directories[path] for path in rows["path"]]
@@ -114,22 +113,22 @@ def _learners(runs: Runs, experiment: str, model: str) -> dict[str, Learner]:
     trained = next((run for run in found if run.result().metrics and latest(run.checkpoints) is not None), None)
     if trained is None:
         return {}
-    learner = load_learner(trained, pick_device(trained.config.device))
-    return dict.fromkeys(learner.tasks, learner)
+    predictor = open_run(trained, trained.config.device).predictor
+    return dict.fromkeys(predictor.tasks, predictor)
 
 
 @torch.no_grad()
-def _predict(learners: Mapping[str, Learner], cpu_batch: Batch) -> tuple[dict[str, Tensor], dict[str, float]]:
+def _predict(predictors: Mapping[str, Predictor], cpu_batch: Batch) -> tuple[dict[str, Tensor], dict[str, float]]:
     """Decoded maps of a batch of one image, without its padding, and the metric of every task."""
     maps, metrics = {}, {}
     rows, columns = (np.flatnonzero(cpu_batch.valid[0, 0].any(axis).numpy()) for axis in (1, 0))
     window = (..., slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    for learner in dict.fromkeys(learners.values()):
-        batch = cpu_batch.to(learner.device)
-        decoded = decode_predictions(learner.predict(batch), learner.tasks, batch.label_size)
-        for name, task in learner.tasks.items():
-            metric = task.metric().to(learner.device)
+    for predictor in dict.fromkeys(predictors.values()):
+        batch = cpu_batch.to(predictor.device)
+        decoded = decode_predictions(predictor(batch), predictor.tasks, batch.label_size)
+        for name, task in predictor.tasks.items():
+            metric = task.metric().to(predictor.device)
             metric.update(decoded[name], batch.labels[name])
             metrics[name] = float(metric.compute())
             maps[name] = decoded[name][0].cpu()[window]
-    return {name: maps[name] for name in learners}, {name: metrics[name] for name in learners}
+    return {name: maps[name] for name in predictors}, {name: metrics[name] for name in predictors}

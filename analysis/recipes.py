@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from atrc.paths import absolute_paths
+from atrc.experiments.paths import absolute_paths
 from atrc.runs import RunDirectory
 
 __all__ = ["SHOWN", "Recipe", "differing", "differing_keys", "listed", "of_any_model", "recipe", "seen_data"]

@@ -34,8 +34,8 @@ def recovery_report(
     """Writes ``errors.csv`` and ``found.csv``, ``matrix.csv`` and ``ahead.csv``, and says what is in them.
 
     Args:
-        networks: See `atrc.recovery.matrix_runs`; finished.
-        searches: See `atrc.recovery.searched_runs`; finished.
+        networks: See `atrc.experiments.recovery.matrix_runs`; finished.
+        searches: See `atrc.experiments.recovery.searched_runs`; finished.
         out: The folder of the tables.
         kept: A folder with the tables of an earlier time; of them the rows are shown that are here, too.
 

@@ -15,13 +15,13 @@ from analysis.load import Runs
 from analysis.multitask import baselines
 from analysis.spaces import common_space
 from analysis.tables import write_table
-from atrc.build import build_dataset, import_plugins
+from atrc.config import import_plugins
 from atrc.data import content_hashes, eval_transform, evaluation_batches
 from atrc.data.cache import hashed
-from atrc.machine.devices import pick_device
+from atrc.inference import open_run
 from atrc.runs import RunDirectory
 from atrc.runs.checkpoint import latest
-from atrc.training import load_learner
+from atrc.setup import Setup
 from searchspace import NONE, CPSpace, InputError
 
 __all__ = [
@@ -62,13 +62,12 @@ def measure_importance(
     kept = kept_importance(run)
     if kept is not None and kept["permutation"].nunique() == permutations and _measured(kept, made):
         return kept
-    device = pick_device(run.config.device)
-    learner = load_learner(run, device)
-    blocks = Blocks(learner.network, learner.genotype())
-    dataset = build_dataset(run.config, split, learner.tasks)
+    opened = open_run(run, run.config.device)
+    blocks = Blocks(opened.network, opened.predictor.genotype)
+    dataset = opened.split(split)
     batches = evaluation_batches(
         dataset,
-        learner.tasks,
+        opened.tasks,
         eval_transform(dataset.info.size),
         batch_size=run.config.evaluate_batch,
         workers=run.config.workers,
@@ -79,8 +78,8 @@ def measure_importance(
         len(dataset),
         permutations=permutations,
         seed=seed,
-        device=device,
-        autocast=learner.autocast,
+        device=opened.predictor.device,
+        autocast=opened.predictor.autocast,
         quiet=quiet,
     ).assign(**made)
     write_table(found, run.path, NAME)
@@ -123,7 +122,7 @@ def _weights(run: RunDirectory) -> str | None:
 def _data(run: RunDirectory, split: str) -> str | None:
     """A hash of a split's content; None where it cannot be opened here."""
     try:
-        return hashed(content_hashes(build_dataset(run.config, split)))
+        return hashed(content_hashes(Setup.of(run.config).split(split)))
     except InputError:
         return None
 

@@ -37,8 +37,8 @@ from analysis.spaces import common_space
 from analysis.strategy_recovery import Points, found_along_the_way, recovery_along_the_way, recovery_tests
 from analysis.tables import write_table
 from analysis.trees import TreeAgreement, tree_agreement
-from atrc.comparison import SEARCH, incumbents, network_model
 from atrc.config import Config
+from atrc.experiments.comparison import SEARCH, incumbents, network_model
 from atrc.metrics.delta_m import delta_m
 from atrc.runs import RunDirectory
 from atrc.runs.names import run_path

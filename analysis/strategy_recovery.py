@@ -12,8 +12,8 @@ import pandas as pd
 from scipy import stats
 
 from analysis.recovery import Found, answer_of, recovery
-from atrc.comparison import SEARCH, incumbents
 from atrc.config import Config
+from atrc.experiments.comparison import SEARCH, incumbents
 from atrc.runs import RunDirectory
 from atrc.runs.names import run_path
 

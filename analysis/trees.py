@@ -17,9 +17,8 @@ import torch
 
 from analysis.agreement import over_runs, share_alike
 from analysis.spaces import space_of_kind
-from atrc.build import build_search_network, build_tasks, describe_dataset
-from atrc.config import Config
-from atrc.measures import MEASURES
+from atrc.config import Config, Cost
+from atrc.setup import Setup
 from atrc.supernets import TreeCosts
 from searchspace import BMTASSpace, Genotype, InputError
 
@@ -78,14 +77,11 @@ def stage_costs(config: Config, space: BMTASSpace) -> TreeCosts | None:
         None where the backbone or the dataset cannot be described here (a library or a folder is not there), or the
         config is not one of this space.
     """
+    counted = config.model_copy(update={"cost": Cost(measure="multiply_adds")})
     try:
-        info = describe_dataset(config)
-        tasks = build_tasks(config, info)
-        with torch.device("meta"):
-            network = build_search_network(config, tasks, pretrained=False)
+        costs = Setup.of(counted).costs(torch.device("cpu"))
     except InputError:
         return None
-    costs = network.costs(MEASURES["multiply_adds"](), info.size, torch.device("cpu"))
     return costs if isinstance(costs, TreeCosts) and costs.space == space else None
 
 

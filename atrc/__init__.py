@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from atrc._version import __version__
     from atrc.config import Config, load_config
     from atrc.distillation import ATRC, Supergraph
-    from atrc.experiment import create_retrain, create_search, create_train, execute_all, execute_experiment
+    from atrc.experiments import create_retrain, create_search, create_train, execute_all, execute_experiment
     from atrc.inference import open_run
     from atrc.problem import Problem
     from atrc.runs import RunDirectory, find_runs
+    from atrc.setup import Setup
 else:
     # No name here may be that of a module: it would hide the module.
     __getattr__, __dir__, _ = lazy_loader.attach(
@@ -23,10 +24,11 @@ else:
             "_version": ["__version__"],
             "config": ["Config", "load_config"],
             "distillation": ["ATRC", "Supergraph"],
-            "experiment": ["create_retrain", "create_search", "create_train", "execute_all", "execute_experiment"],
+            "experiments": ["create_retrain", "create_search", "create_train", "execute_all", "execute_experiment"],
             "inference": ["open_run"],
             "problem": ["Problem"],
             "runs": ["RunDirectory", "find_runs"],
+            "setup": ["Setup"],
         },
     )
 
@@ -35,6 +37,7 @@ __all__ = [
     "Config",
     "Problem",
     "RunDirectory",
+    "Setup",
     "Supergraph",
     "__version__",
     "create_retrain",

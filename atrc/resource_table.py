@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
-from atrc.backbones import Backbone
-from atrc.build import build_backbone, build_network, build_search_network, build_space, build_tasks, describe_dataset
 from atrc.config import Config
-from atrc.network import MultiTaskNetwork
-from atrc.resources import Counter, Resources
+from atrc.costs import Counter, Resources
+from atrc.networks import build_backbone
 from atrc.runs import RunDirectory
+from atrc.setup import Setup
+from atrc.supernets import supernet_of
 from searchspace import NONE, RELEASED, CPSpace, Genotype, InputError, Selection, Weighted, from_codes
 
 __all__ = ["ResourceRow", "resource_rows", "run_resources"]
@@ -31,7 +32,7 @@ class ResourceRow:
         model: As commands do: ``single`` for the sum over tasks, ``multi``, ``all-global``, ``pad_a``; ``retrain``
             for a genotype, ``search`` for the supernet.
         networks: Totals of the networks that it sums, one but for ``single``.
-        parts: See `atrc.resources.Counter.parts`; ``architecture`` has the parameters of a search by logits.
+        parts: See `atrc.costs.Counter.parts`; ``architecture`` has the parameters of a search by logits.
     """
 
     network: str
@@ -49,31 +50,31 @@ class _Rows:
     """Rows of one config; a backbone that networks share is built and counted once."""
 
     def __init__(self, config: Config, size: tuple[int, int]) -> None:
-        self.config = config
-        self.tasks = build_tasks(config, describe_dataset(config))
+        self.setup = Setup.of(config)
+        self.tasks, self.space = self.setup.tasks, self.setup.space
         self.counter = Counter(size)
         with torch.device("meta"):  # shapes are all that counts, and values take half a minute to draw
-            self.backbone: Backbone = build_backbone(config, pretrained=False)
-        self.space = build_space(config)
+            backbone = build_backbone(config, pretrained=False)
         branched = config.backbone.options.get("branches") is not None or not isinstance(self.space, CPSpace)
-        self.shared = None if branched else self.backbone
+        parts = self.setup.parts(pretrained=False)
+        encoder = parts.encoder if branched else lambda: backbone
+        self.parts = replace(parts, backbone=lambda: backbone, encoder=encoder)
+        self.kind: Any = supernet_of(self.space)
 
     def row(self, label: str, model: str, genotype: Genotype | None = None) -> ResourceRow:
         names = [f"single-{task}" for task in self.tasks] if model == SINGLE else [model]
         return _row(label, model, [self.counter.parts(self._network(name, genotype)) for name in names])
 
-    def _network(self, model: str, genotype: Genotype | None) -> MultiTaskNetwork:
-        backbone = self.backbone if model.startswith(SINGLE) else self.shared
+    def _network(self, model: str, genotype: Genotype | None) -> Any:
         with torch.device("meta"):
-            return build_network(self.config, self.tasks, model, genotype, pretrained=False, backbone=backbone)
+            if genotype is None:
+                return self.parts.baseline(model)
+            return self.kind.network(self.parts, self.space.validate(genotype))
 
     def supernet(self) -> ResourceRow:
         """With everything active that can be."""
-        shared = self.shared
         with torch.device("meta"):
-            network = build_search_network(
-                self.config, self.tasks, pretrained=False, backbone=(lambda: shared) if shared else None
-            )
+            network = self.kind(self.parts, self.space)
         everything = {c: tuple(Weighted(option, None) for option in options) for c, options in self.space.items()}
         logits = {"architecture": Resources(sum(map(len, self.space.values())), 0)}
         parts = self.counter.parts(network, Selection(everything))
@@ -117,7 +118,7 @@ def run_resources(run: RunDirectory, size: tuple[int, int] | None = None) -> Res
     genotype = run.genotype()
     if run.spec.kind == "search" and genotype is None:
         raise InputError(f"run {run.path} has found no genotype yet; continue it with: atrc resume {run.path}")
-    rows = _Rows(run.config, size or describe_dataset(run.config).size)
+    rows = _Rows(run.config, size or Setup.of(run.config).info.size)
     return rows.row(str(run.path), run.spec.model, genotype)
 
 

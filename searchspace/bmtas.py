@@ -8,13 +8,13 @@ reach is a tree, whatever is picked: two tasks share their stages up to one, and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from searchspace.errors import InputError
 from searchspace.genotype import Genotype
 from searchspace.space import SPACES, SearchSpace
 
-__all__ = ["BMTASSpace", "edge"]
+__all__ = ["BMTASSpace", "edge", "tree_space"]
 
 HEAD = "head"
 
@@ -122,3 +122,9 @@ class BMTASSpace(SearchSpace):
     def split(self) -> Genotype:
         """A branch for every task from the image on: the encoders of the single-task baselines."""
         return self.from_tree([[[task] for task in self.tasks]] * self.stages)
+
+
+def tree_space(genotype: Genotype, tasks: Collection[str]) -> BMTASSpace | None:
+    """The branching space of a genotype; None where that is another space, or one of other tasks."""
+    space = SPACES.create(genotype.space, genotype.parameters)
+    return space if isinstance(space, BMTASSpace) and set(space.tasks) == set(tasks) else None

@@ -11,7 +11,7 @@ from searchspace.errors import InputError, UnknownNameError
 from searchspace.genotype import Genotype
 from searchspace.space import SPACES, SearchSpace
 
-__all__ = ["CONTEXTS", "NONE", "CPSpace", "block"]
+__all__ = ["CONTEXTS", "NONE", "CPSpace", "block", "context_space"]
 
 NONE = "none"
 """The option that cuts the information flow from source to target."""
@@ -83,3 +83,15 @@ class CPSpace(SearchSpace):
     def matrix(self, genotype: Mapping[str, str]) -> dict[str, dict[str, str]]:
         """``{target: {source: context}}``: the table that a person reads."""
         return {t: {s: genotype[block(t, s)] for s in self.tasks} for t in self.tasks}
+
+
+def context_space(genotype: Genotype) -> CPSpace:
+    """The context-pooling space of a genotype.
+
+    Raises:
+        InputError: It is of another space.
+    """
+    space = SPACES.create(genotype.space, genotype.parameters)
+    if not isinstance(space, CPSpace):
+        raise InputError(f"ATRC takes a genotype of the cp space, got one of {genotype.space!r}")
+    return space

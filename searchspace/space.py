@@ -5,12 +5,13 @@ A space knows no network, no data and no strategy; it samples, enumerates, valid
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from searchspace.errors import InputError, UnknownNameError
 from searchspace.genotype import Genotype
@@ -158,6 +159,14 @@ class SearchSpace(Mapping[str, tuple[str, ...]], PathOptions):
             for option, choices in uniform.items()
             if self.violation(choices) is None
         }
+
+    def only(self, genotype: Mapping[str, str]) -> Self:
+        """The same space with one option for every choice, that of a genotype: for the network that it stands for."""
+        alone = copy.copy(self)
+        alone._choices = {choice: (genotype[choice],) for choice in self}
+        for computed in ("_listed", "_free", "_combinations"):
+            alone.__dict__.pop(computed, None)
+        return alone
 
     def sample(self, rng: random.Random) -> Genotype:
         """A genotype drawn uniformly.

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.numbers import DASH, decimals, number, plus_minus
 from analysis.paper_tables import PaperTable
-from atrc.build import RANDOM_WEIGHTS
+from atrc.networks import RANDOM_WEIGHTS
 
 __all__ = ["FORMATS", "format_of", "missing_notes", "to_csv", "to_latex", "to_markdown"]
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from atrc.build import model_genotype
 from atrc.config import Config
-from atrc.experiment import Planned
+from atrc.experiments import Planned
 from atrc.runs import RunSpec
 from atrc.runs.names import RETRAIN, SEARCH, expand_models, group, run_path
+from atrc.setup import Setup
 
 __all__ = ["Gap", "Origin", "commands", "options", "planned"]
 
@@ -90,7 +90,7 @@ def options(name: str, values: Iterable[str]) -> list[str]:
 
 
 def planned(gaps: Iterable[Gap]) -> list[Planned]:
-    """What has not begun, for `atrc.experiment.create_missing`: networks, and searches for what is retrained."""
+    """What has not begun, for `atrc.experiments.create_missing`: networks, and searches for what is retrained."""
     return [run for gap in gaps for run in _planned(gap)]
 
 
@@ -98,7 +98,7 @@ def _planned(gap: Gap) -> list[Planned]:
     folder, config = gap.origin.folder, gap.origin.config
     if gap.retrains:
         return [Planned(folder, RunSpec("search", SEARCH, seed), config) for seed in gap.absent]
-    genotype = model_genotype(config, gap.model)
+    genotype = Setup.of(config).genotype(gap.model)
     return [Planned(folder, RunSpec("train", group(gap.model), seed), config, genotype) for seed in gap.absent]
 
 

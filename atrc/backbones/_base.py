@@ -51,6 +51,9 @@ class Stage(nn.Module):
         parts: Its modules, under the names that they have in the backbone.
     """
 
+    counts_upsampling = True
+    """For `atrc.costs`, as that of a backbone."""
+
     def __init__(self, run: Callable[[Any, Maps], Maps], parts: Mapping[str, nn.Module]) -> None:
         super().__init__()
         self._run = run
@@ -95,6 +98,8 @@ class Backbone(nn.Module, PathOptions, ABC):
     strides: tuple[int, ...] = (4, 8, 16, 32)
     channels: tuple[int, ...]
     cuts: ClassVar[tuple[Cut, ...]] = ()
+    counts_upsampling = True
+    """For `atrc.costs`: the upsampling inside a backbone counts, as in the paper's columns."""
 
     def cut(self) -> list[Stage]:
         """The backbone in parts, which share its modules.

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from torch import Tensor, nn
 
 from atrc.backbones._base import Backbone, check_image
-from searchspace import BMTASSpace, Genotype, InputError, Selection
+from searchspace import Genotype, InputError, Selection
 from searchspace.bmtas import HEAD, edge
 
 __all__ = ["BranchedBackbone"]
+
+
+class TreeSpace(Protocol):
+    """A space of trees, as `searchspace.bmtas` defines its choices.
+
+    Attributes:
+        tasks: Names of the tasks.
+        stages: L, those of the backbone.
+    """
+
+    tasks: tuple[str, ...]
+    stages: int
+
+    def path(self, choices: Mapping[str, str], task: str) -> tuple[str, ...]:
+        """The nodes that a task runs through, one a stage, first stage first."""
+        ...
 
 
 class BranchedBackbone(nn.Module):
@@ -31,7 +48,7 @@ class BranchedBackbone(nn.Module):
     """
 
     def __init__(
-        self, make_backbone: Callable[[], Backbone], space: BMTASSpace, genotype: Genotype | None = None
+        self, make_backbone: Callable[[], nn.Module], space: TreeSpace, genotype: Genotype | None = None
     ) -> None:
         super().__init__()
         self.space = space
@@ -84,5 +101,5 @@ class BranchedBackbone(nn.Module):
         return {task: read(self.space.stages, chosen, edge(HEAD, task)) for task in self.space.tasks}
 
 
-def _reached(space: BMTASSpace, choices: Mapping[str, str]) -> set[tuple[int, str]]:
+def _reached(space: TreeSpace, choices: Mapping[str, str]) -> set[tuple[int, str]]:
     return {(stage, node) for task in space.tasks for stage, node in enumerate(space.path(choices, task), 1)}

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from atrc.bench._base import BENCHMARKS, Case, Setting
-from atrc.build import build_dataset, build_tasks, describe_dataset
 from atrc.config import load_config
 from atrc.data import BatchLoader
 from atrc.data.rooms.renderer import render
-from atrc.training.augmentation import training_transform
+from atrc.setup import Setup
 
 __all__ = ["loader"]
 
@@ -26,10 +25,9 @@ def loader(setting: Setting) -> Iterator[Case]:
 
 def _case(preset: str, images: int, *overrides: str) -> Case:
     config = load_config(preset, [f"dataset.train={images}", *overrides])
-    tasks = build_tasks(config, describe_dataset(config))
-    train = build_dataset(config, "train", tasks)
-    transform = training_transform(config.augmentation, train.info)
-    batches = BatchLoader(train, tasks, transform, batch_size=8, seed=0)
+    setup = Setup.of(config)
+    train = setup.split("train")
+    batches = BatchLoader(train, setup.tasks, setup.augmentation(), batch_size=8, seed=0)
     steps = iter(range(1_000_000))
 
     def from_cache() -> None:

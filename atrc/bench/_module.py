@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from atrc.bench._base import Setting
 from atrc.distillation import Supergraph
-from searchspace import CPSpace, Selection
+from searchspace import SPACES, Selection
 
 __all__ = ["CHANNELS", "REGIONS", "Maps", "build_module", "sizes", "step"]
 
@@ -32,7 +33,7 @@ def build_module(
     torch.manual_seed(0)
     module = Supergraph(
         dict.fromkeys(tasks, CHANNELS),
-        CPSpace(tuple(tasks)),
+        contexts_of(tasks),
         contexts={"local": {"form": form}},
         fused=fused,
         checkpoint=checkpoint,
@@ -41,6 +42,11 @@ def build_module(
         if name.endswith("out.1.weight"):  # at its zero start nothing flows back into the blocks
             torch.nn.init.ones_(parameter)
     return module.to(setting.device)
+
+
+def contexts_of(tasks: Sequence[str]) -> Any:
+    """The context-pooling space of tasks."""
+    return SPACES.create("cp", {"tasks": tuple(tasks)})
 
 
 @dataclass

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from atrc.bench._base import BENCHMARKS, Case, Setting
-from atrc.bench._module import REGIONS, Maps, build_module, step
-from searchspace import CPSpace
+from atrc.bench._module import REGIONS, Maps, build_module, contexts_of, step
 from strategies import GumbelEntropy
 
 __all__ = ["scaling"]
@@ -26,7 +25,7 @@ def scaling(setting: Setting) -> Iterator[Case]:
     for tasks_, scale, images in dict.fromkeys(points):
         tasks = tuple(REGIONS)[:tasks_]
         size = int(height * scale), int(width * scale)
-        select = GumbelEntropy(CPSpace(tasks)).select
+        select = GumbelEntropy(contexts_of(tasks)).select
         maps = Maps.draw(tasks, setting, size, images)
         contenders = {
             name: partial(step, build_module(tasks, setting, fused=fused, form=form), select, maps)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from atrc.bench._base import BENCHMARKS, Case, Setting
-from atrc.build import build_dataset, build_search_network, build_tasks, cp_space, describe_dataset, fit_tasks
 from atrc.config import Config, load_config
-from atrc.data import BatchLoader
 from atrc.machine.files import json_text
 from atrc.runs.checkpoint import save_checkpoint
-from atrc.training.augmentation import training_transform
+from atrc.setup import Setup
 from atrc.training.learner import SearchLearner
-from strategies import OneShotStrategy, Search, Trial, build_strategy
+from strategies import OneShotStrategy, Search, Trial
 
 __all__ = ["Always", "Never", "TimedSearch", "search_step"]
 
@@ -71,20 +71,14 @@ class TimedSearch:
     """A search whose parts can be called one by one."""
 
     def __init__(self, config: Config, setting: Setting) -> None:
-        tasks = build_tasks(config, describe_dataset(config))
-        train = build_dataset(config, "train", tasks)
-        fit_tasks(tasks, train)
-        strategy = build_strategy(config.strategy.name, cp_space(config), seed=0, knobs=config.strategy.options)
+        setup = Setup.of(config)
+        train = setup.split("train")
+        setup.fit(train)
+        strategy = setup.strategy(0)
         assert isinstance(strategy, OneShotStrategy)
-        network = build_search_network(config, tasks).to(setting.device)
-        self._learner = SearchLearner(network, strategy, config.search)
-        self._loader = BatchLoader(
-            train,
-            tasks,
-            training_transform(config.augmentation, train.info),
-            batch_size=config.search.batch_size,
-            seed=0,
-        )
+        network = setup.supernet().to(setting.device)
+        self._strategy, self._learner = strategy, SearchLearner(network, config.search)
+        self._loader = setup.batches(train, config.search, seed=0, device=torch.device("cpu"))
         self.batch = self._loader.batch(0).to(setting.device)
         self._search = Search(
             strategy,
@@ -111,7 +105,7 @@ class TimedSearch:
 
     def log(self) -> None:
         with (Path(self._folder.name) / "architecture.jsonl").open("a") as file:
-            file.write(json_text(self._learner.strategy.report()))
+            file.write(json_text(self._strategy.report()))
 
     def checkpoint(self) -> None:
         save_checkpoint(Path(self._folder.name), {"search": self._search.state_dict()})

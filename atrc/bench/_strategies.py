@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from atrc.bench._base import BENCHMARKS, Case, Setting
 from atrc.bench._search_step import Always, Never, TimedSearch
-from atrc.build import build_network, build_tasks, cp_space, describe_dataset
 from atrc.config import Config, load_config
+from atrc.setup import Setup
 from atrc.training.learner import WeightLearner
-from searchspace import CPSpace, Selection, ToySpace
+from searchspace import SearchSpace, Selection, ToySpace
 from strategies import STRATEGIES, Budget, MultiTrialStrategy, OneShotStrategy, Search, build_strategy
 
 __all__ = ["strategies"]
@@ -40,7 +40,7 @@ def strategies(setting: Setting) -> Iterator[Case]:
         {name: search.step for name, search in searches.items()} | {"plain training": partial(plain.step, batch, 0)},
         reference="plain training",
     )
-    space = cp_space(config)
+    space = Setup.of(config).space
     yield Case(
         "the strategy's own work in a step",
         {name: _OwnWork(name, space).step for name in sorted(names)}
@@ -55,14 +55,13 @@ def strategies(setting: Setting) -> Iterator[Case]:
 
 
 def _plain_training(config: Config, setting: Setting) -> WeightLearner:
-    tasks = build_tasks(config, describe_dataset(config))
-    return WeightLearner(build_network(config, tasks, "multi", None).to(setting.device), config.train)
+    return WeightLearner(Setup.of(config).network("multi", None).to(setting.device), config.train)
 
 
 class _Nothing(nn.Module):
     """A supernet that computes nothing but the sum of the weights that it is given."""
 
-    def __init__(self, space: CPSpace) -> None:
+    def __init__(self, space: SearchSpace) -> None:
         super().__init__()
         self.space = space
         self.weight = nn.Parameter(torch.zeros(()))
@@ -78,7 +77,7 @@ class _Nothing(nn.Module):
 class _OwnWork:
     """Search steps that cost what the strategy itself costs."""
 
-    def __init__(self, name: str, space: CPSpace) -> None:
+    def __init__(self, name: str, space: SearchSpace) -> None:
         strategy = build_strategy(name, space, seed=0)
         assert isinstance(strategy, OneShotStrategy)
         supernet = _Nothing(space)

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from atrc.bench._base import BENCHMARKS, Case, Setting
-from atrc.bench._module import REGIONS, Maps, build_module, sizes, step
-from searchspace import CPSpace, Selection
+from atrc.bench._module import REGIONS, Maps, build_module, contexts_of, sizes, step
+from searchspace import Selection
 from strategies import GumbelEntropy
 
 __all__ = ["supergraph"]
@@ -27,7 +27,7 @@ _FORMS: dict[str, dict[str, Any]] = {
 def supergraph(setting: Setting) -> Iterator[Case]:
     """The search module of four tasks, forward and backward: searching, and with all blocks fixed."""
     tasks = tuple(REGIONS)[:4]
-    space = CPSpace(tasks)
+    space = contexts_of(tasks)
     selections: dict[str, Callable[[], Selection]] = {
         "searching": GumbelEntropy(space).select,
         "blocks fixed": partial(Selection.of, space.sample(random.Random(0))),

@@ -9,9 +9,9 @@ from functools import partial
 import torch
 
 from atrc.bench._base import BENCHMARKS, Case, Setting
-from atrc.bench._module import REGIONS, Maps, build_module, sizes
+from atrc.bench._module import REGIONS, Maps, build_module, contexts_of, sizes
 from atrc.distillation import Supergraph
-from searchspace import CPSpace, Selection
+from searchspace import Selection
 from strategies import Categorical
 
 __all__ = ["validation"]
@@ -21,7 +21,7 @@ __all__ = ["validation"]
 def validation(setting: Setting) -> Iterator[Case]:
     """The search module of four tasks without gradients: at its argmax genotype, and mixing all candidates."""
     tasks = tuple(REGIONS)[:4]
-    space = CPSpace(tasks)
+    space = contexts_of(tasks)
     found = Selection.of(space.sample(random.Random(0)))
     uniform = Categorical(space)
     mixed = uniform.selection(uniform.probabilities.detach())

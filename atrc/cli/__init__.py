@@ -17,10 +17,10 @@ from atrc.cli import (
     _data,
     _lists,
     _models,
+    _paper,
     _recovery,
     _resources,
     _runs,
-    _tables,
 )
 from atrc.cli._app import app
 from atrc.training import Interrupted
@@ -36,7 +36,7 @@ _COMMANDS = (
     _resources,
     _data,
     _analysis,
-    _tables,
+    _paper,
     _lists,
     _recovery,
     _bench,

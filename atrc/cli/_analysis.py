@@ -10,14 +10,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from atrc.build import build_dataset, describe_dataset
 from atrc.cli._app import Json, Quiet, RunsArgument, app, console
 from atrc.config import Config
-from atrc.machine.devices import pick_device
+from atrc.data.decode import read_image
+from atrc.inference import open_run
 from atrc.machine.files import json_text
-from atrc.predict import read_image
 from atrc.runs import RunDirectory, find_runs
-from atrc.training import load_learner
 from searchspace import InputError
 
 __all__ = ["show_analysis", "show_comparison"]
@@ -129,15 +127,15 @@ def attention(
     from analysis.tables import write_table
 
     directory = RunDirectory.open(run)
-    learner = load_learner(directory, pick_device(directory.config.device))
-    info = describe_dataset(directory.config)
+    opened = open_run(directory, directory.config.device)
+    info = opened.setup.info
     if info.grid is not None:
         raise InputError(f"maps of the dataset {info.name} do not lie over its images, so there is no map to draw")
-    blocks = Blocks(learner.network, learner.genotype())
+    blocks = Blocks(opened.network, opened.predictor.genotype)
     if image is not None:
-        picture = read_image(image)
+        picture = read_image(image, upright=True)
     else:
-        dataset = build_dataset(directory.config, "val", learner.tasks)
+        dataset = opened.split("val")
         if sample >= len(dataset):
             raise InputError(
                 f"--sample {sample} is not one of the {len(dataset)} validation samples, 0 to {len(dataset) - 1}"

@@ -10,9 +10,9 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from atrc.boundary_files import count_pairs, pair_files
 from atrc.cli._app import Json, Quiet, app, console
 from atrc.data.reader import read_ids
+from atrc.inference.boundary_files import count_pairs, pair_files
 from atrc.machine.files import json_text, write_errors_as_input_errors, write_text
 from atrc.metrics import BoundaryCounts, BoundaryF, BoundaryScores, boundary_scores
 from searchspace import InputError

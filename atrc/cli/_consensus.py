@@ -14,9 +14,9 @@ from rich.text import Text
 
 from atrc.cli._app import Json, RunsArgument, app, console
 from atrc.config import load_config, ships
-from atrc.consensus import SearchConsensus, consensus_of_searches
+from atrc.experiments.consensus import SearchConsensus, consensus_of_searches
+from atrc.experiments.plan import changed_keys
 from atrc.machine.files import json_text, write_errors_as_input_errors, write_json
-from atrc.plan import changed_keys
 from atrc.runs import RunDirectory, find_searches
 from atrc.runs.names import SEARCH, run_path
 from searchspace import InputError

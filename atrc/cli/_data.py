@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from atrc.build import build_dataset, build_tasks, describe_dataset, import_plugins
 from atrc.cli._app import ConfigArgument, DataFolder, Json, OverrideOption, SkipBad, app, console, read_config
 from atrc.data.check import inspect_dataset
 from atrc.data.preview import contact_sheet
 from atrc.machine.files import json_text, writing
+from atrc.setup import Setup
 from searchspace import InputError
 
 __all__: list[str] = []
@@ -34,12 +34,11 @@ def preview(
 ) -> None:
     """Draw a contact sheet: images with every label map."""
     settings = read_config(config, override, data=folder, skip_bad=skip_bad)
-    import_plugins(settings)
-    dataset = build_dataset(settings, split)
-    tasks = build_tasks(settings, dataset.info)
+    setup = Setup.of(settings)
+    dataset = setup.split(split)
     count = min(count, len(dataset))
     indices = [i * len(dataset) // count for i in range(count)]
-    sheet = contact_sheet(dataset, tasks, indices, None)
+    sheet = contact_sheet(dataset, setup.tasks, indices, None)
     with writing(out) as file:
         sheet.save(file, format="PNG")
     console.print(f"{count} of {len(dataset)} samples of {dataset.info.name} ({split}) in {out}")
@@ -51,8 +50,7 @@ def check(
 ) -> None:
     """Go through every sample of every split; name each bad file; show what the labels hold."""
     settings = read_config(config, override, data=folder)
-    import_plugins(settings)
-    info = describe_dataset(settings)
+    info = Setup.of(settings).info
     report = inspect_dataset(settings.dataset.name, **settings.dataset.options)
     errors = [problem for problem in report.problems if problem.severity == "error"]
     if json_:

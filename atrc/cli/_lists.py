@@ -9,11 +9,11 @@ from atrc.backbones import BACKBONES
 from atrc.cli._app import Json, app, console
 from atrc.config import load_config, preset_names, variant_names, variant_summary
 from atrc.contexts import CONTEXTS
+from atrc.costs import MEASURES
 from atrc.data import DATASETS
 from atrc.distillation import DISTILLATIONS
 from atrc.heads import HEADS
 from atrc.machine.files import json_text
-from atrc.measures import MEASURES
 from atrc.necks import NECKS
 from atrc.supernets import SUPERNETS
 from atrc.tasks import TASKS

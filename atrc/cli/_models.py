@@ -9,7 +9,6 @@ import typer
 from rich.table import Column, Table
 from tqdm import tqdm
 
-from atrc.build import build_dataset, describe_dataset
 from atrc.cli._app import (
     DataFolder,
     Json,
@@ -22,12 +21,13 @@ from atrc.cli._app import (
     read_config,
     show_skipped,
 )
-from atrc.machine.devices import pick_device
+from atrc.data.decode import read_image
+from atrc.inference import NoNetwork, PredictionFiles, evaluate_split, open_run
+from atrc.inference.predict import draw_maps, predict_image, save_drawings
+from atrc.inference.prediction_files import folder_of_each_run
 from atrc.machine.files import json_text
-from atrc.predict import draw_maps, predict_image, read_image, save_drawings
 from atrc.runs import RunDirectory, find_runs
-from atrc.training import NoNetwork, evaluate_split, load_learner
-from atrc.training.prediction_files import folder_of_each_run
+from atrc.setup import Setup
 from searchspace import InputError
 
 __all__: list[str] = []
@@ -61,15 +61,14 @@ def evaluate(
     folders = folder_of_each_run(save_predictions, [run.path for run in found]) if save_predictions else {}
     for run in found:
         config = read_config(str(run.path / "config.yaml"), override, data=data, skip_bad=skip_bad)
-        device = pick_device(config.device)
         try:
-            learner = load_learner(run, device)
+            opened = open_run(run, config.device)
         except NoNetwork as error:
             without.append(error)
             continue
-        dataset = build_dataset(config, split, learner.tasks)
-        folder = folders.get(run.path)
-        metrics = evaluate_split(config, learner, dataset, device, save_predictions=folder, quiet=quiet)
+        dataset = Setup.of(config).split(split, opened.tasks)
+        save = PredictionFiles(folders[run.path], opened.tasks) if folders else None
+        metrics = evaluate_split(config, opened.predictor, dataset, save=save, quiet=quiet)
         rows.append({"run": str(run.path), "split": split, "metrics": metrics, "skipped": dict(dataset.skipped)})
     if not rows:
         raise without[0]
@@ -99,15 +98,15 @@ def predict(
 ) -> None:
     """Draw every task's prediction for image files, at their own resolution."""
     directory = RunDirectory.open(run)
-    learner = load_learner(directory, pick_device(directory.config.device))
-    size = describe_dataset(directory.config).size
+    opened = open_run(directory, directory.config.device)
+    size = opened.setup.info.size
     stems = [path.stem for path in images]
     if len(set(stems)) != len(stems):
         raise InputError(f"two images share the name {max(stems, key=stems.count)!r}; predict them into two folders")
     for path in tqdm(images, desc="read", unit="image", disable=quiet):
-        read_image(path)  # one that cannot be read shows before the first file is written; none is held
+        read_image(path, upright=True)  # one that cannot be read shows before the first file is written; none is held
     written = 0
     for path in tqdm(images, desc="predict", unit="image", disable=quiet):
-        drawn = draw_maps(predict_image(learner, read_image(path), size), learner.tasks)
+        drawn = draw_maps(predict_image(opened.predictor, read_image(path, upright=True), size), opened.tasks)
         written += len(list(save_drawings(drawn, out, path.stem)))
     console.print(f"{written} maps of {len(images)} images in {out}")

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from atrc.cli._app import Jobs, Quiet, app, console
 from atrc.config import load_config
-from atrc.experiment import default_jobs, execute_all
-from atrc.recovery import code_hash, matrix_runs, searched_runs
+from atrc.experiments import default_jobs, execute_all
+from atrc.experiments.recovery import code_hash, matrix_runs, searched_runs
 
 __all__: list[str] = []
 

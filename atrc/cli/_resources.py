@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from atrc.build import describe_dataset, import_plugins
 from atrc.cli._app import Json, OverrideOption, app, console, read_config
+from atrc.costs import Resources
 from atrc.machine.files import json_text
 from atrc.resource_table import ResourceRow, resource_rows, run_resources
-from atrc.resources import Resources
 from atrc.runs import RunDirectory
+from atrc.setup import Setup
 from searchspace import InputError
 
 __all__: list[str] = []
@@ -47,12 +47,10 @@ def resources(
     wanted = _parse_size(size) if size else None
     if (Path(config) / "run.json").is_file():
         run = RunDirectory.open(Path(config))
-        import_plugins(run.config)
-        shape, rows = wanted or describe_dataset(run.config).size, [run_resources(run, wanted)]
+        shape, rows = wanted or Setup.of(run.config).info.size, [run_resources(run, wanted)]
     else:
         settings = read_config(config, override)
-        import_plugins(settings)
-        shape, name = wanted or describe_dataset(settings).size, f"{settings.name}: "
+        shape, name = wanted or Setup.of(settings).info.size, f"{settings.name}: "
         rows = resource_rows(settings, shape)
     if json_:
         console.print_json(json_text({"size": shape, "rows": [_plain(row) for row in rows]}))

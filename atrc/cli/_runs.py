@@ -26,9 +26,9 @@ from atrc.cli._app import (
     read_config,
     show_skipped,
 )
-from atrc.comparison import baselines, networks, searches
 from atrc.config import import_plugins
-from atrc.experiment import (
+from atrc.experiments import (
+    Checks,
     create_retrain,
     create_search,
     create_train,
@@ -36,6 +36,7 @@ from atrc.experiment import (
     execute_all,
     execute_experiment,
 )
+from atrc.experiments.comparison import baselines, networks, searches
 from atrc.runs import RunDirectory, find_runs, find_searches
 from atrc.tasks import TASKS
 from searchspace import InputError
@@ -106,9 +107,10 @@ def compare(
     settings = read_config(config, override, seeds, data, skip_bad)
     folder = experiment_folder(settings, out)
     at_once = jobs or default_jobs(settings)
-    searched = searches(settings, folder)
-    execute_all([*searched, *baselines(settings, folder)], jobs=at_once, quiet=quiet)
-    execute_all(networks(settings, folder, searched), jobs=at_once, quiet=quiet)
+    checks = Checks()
+    searched = searches(settings, folder, checks)
+    execute_all([*searched, *baselines(settings, folder, checks)], jobs=at_once, quiet=quiet, checks=checks)
+    execute_all(networks(settings, folder, searched, checks), jobs=at_once, quiet=quiet, checks=checks)
     show_comparison(settings, folder, unequal=unequal)
     _show_skipped(find_runs([folder]))
 

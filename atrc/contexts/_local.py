@@ -41,5 +41,9 @@ class LocalContext(Context):
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         return local_attention(query, key, value, window=self.window, border=self.border, form=self.form)
 
+    def reference_form(self) -> None:
+        """Computes the attention in the form that defines it, from now on."""
+        self.form = "unfold"
+
     def extra_repr(self) -> str:
         return f"window={self.window}, border={self.border}, form={self.form}"

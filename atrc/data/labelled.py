@@ -1,14 +1,38 @@
-"""Refuses splits from which a task can learn nothing, or in which it cannot be measured."""
+"""Labels of a split: those of one task as a sequence, and a refusal of splits that have none of a task."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from atrc.data._base import Dataset
 from atrc.tasks import Task
 from searchspace.errors import InputError
 
-__all__ = ["refuse_unlabelled"]
+__all__ = ["LabelMaps", "refuse_unlabelled"]
+
+
+class LabelMaps(Sequence[np.ndarray]):
+    """The label maps of one task, each read when it is asked for.
+
+    Args:
+        dataset: A split, with the labels of the task.
+        task: Its name.
+    """
+
+    def __init__(self, dataset: Dataset, task: str) -> None:
+        self.dataset, self.task = dataset, task
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.dataset[index].labels[self.task]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[i] for i in range(len(self)))
 
 
 def refuse_unlabelled(dataset: Dataset, tasks: Mapping[str, Task], split: str) -> None:

@@ -21,7 +21,8 @@ from atrc.contexts.attention import spatial_softmax
 from atrc.distillation._base import DISTILLATIONS, Distillation, Features
 from atrc.distillation._pooling import Call, pool, recomputed
 from atrc.layers import pointwise_bn_relu
-from searchspace import NONE, CPSpace, Genotype, InputError, block, build_space
+from searchspace import NONE, Genotype, InputError, block
+from searchspace.cp import context_space
 
 __all__ = ["ATRC", "RowFusion", "build_context", "call", "densities", "row_hidden"]
 
@@ -112,10 +113,7 @@ class ATRC(Distillation):
         mask_padding: bool = True,
     ) -> None:
         super().__init__()
-        space = build_space(genotype.space, **genotype.parameters)
-        if not isinstance(space, CPSpace):
-            raise InputError(f"ATRC takes a genotype of the cp space, got one of {genotype.space!r}")
-        self.space = space
+        self.space = context_space(genotype)
         self.genotype = self.space.validate(genotype)
         if isinstance(channels, int):
             channels = dict.fromkeys(self.space.tasks, channels)
@@ -167,6 +165,13 @@ class ATRC(Distillation):
     def fuse(self, features: Features, pooled: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """Refined features from what `pool` gave."""
         return {target: self.rows[target](features[target], list(row.values())) for target, row in pooled.items()}
+
+    def fusion(self) -> list[nn.Module]:
+        return [self.rows]
+
+    def reference_form(self) -> None:
+        """Computes every context by itself from now on: fused projections have no batch norms."""
+        self.fused = False
 
 
 def row_hidden(channels: Mapping[str, int], target: str, hidden: int | None) -> int:

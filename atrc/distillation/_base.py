@@ -37,6 +37,10 @@ class Distillation(nn.Module, PathOptions, ABC):
             valid: ``(B, 1, H, W)`` bool, False on padding; None: all pixels are image.
         """
 
+    def fusion(self) -> list[nn.Module]:
+        """The modules that join what several sources gave to a target, which resources list by themselves."""
+        return []
+
 
 def equal_channels(channels: Mapping[str, int], module: str) -> int:
     """C, where all tasks have the same.

@@ -61,6 +61,13 @@ class PSD(Distillation):
             spread = {task: _mix(gates[task], [structure[task] for structure in along]) for task in tasks}
         return {task: row(features[task], [spread[task]]) for task, row in self.rows.items()}
 
+    def fusion(self) -> list[nn.Module]:
+        return [self.rows]
+
+    def reference_form(self) -> None:
+        """Computes the attention in the form that defines it, from now on."""
+        self.form = "unfold"
+
     def _along(self, query: Tensor, key: Tensor, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """All tasks' values, spread along one task's structure."""
         stacked = torch.cat(list(values.values()), dim=1)

@@ -1,4 +1,4 @@
-"""Opening a trained run: its network, its genotype, and what it predicts."""
+"""Opening a trained run: its network, its genotype, and its predictions."""
 
 from __future__ import annotations
 
@@ -9,16 +9,25 @@ from typing import Any
 import numpy as np
 import torch
 
-from atrc.build import build_dataset, describe_dataset
 from atrc.data import Batch, Dataset
+from atrc.data.decode import read_image
+from atrc.inference._predictor import Predictor
+from atrc.inference.evaluation import as_label, decode_predictions
+from atrc.inference.predict import predict_image
 from atrc.machine.devices import pick_device
-from atrc.predict import predict_image, read_image
 from atrc.runs import RunDirectory
-from atrc.tasks import Task
-from atrc.training import as_label, decode_predictions, load_learner
-from searchspace import Genotype
+from atrc.runs.checkpoint import fitting, latest, load_checkpoint
+from atrc.runs.earlier import upgraded_search
+from atrc.setup import Setup
+from atrc.tasks import Task, load_task_states
+from searchspace import Genotype, InputError
+from strategies import STRATEGIES, MultiTrialStrategy, NothingNamed, OneShotStrategy
 
-__all__ = ["Opened", "open_run"]
+__all__ = ["NoNetwork", "Opened", "open_run"]
+
+
+class NoNetwork(InputError):
+    """A run that has no trained network: a search by trials, or one without a checkpoint yet."""
 
 
 class Opened:
@@ -26,24 +35,33 @@ class Opened:
 
     Attributes:
         run: Its directory.
+        setup: What its config stands for.
         network: The network in evaluation mode, on its device; of a search, the supernet.
-        tasks: Task name -> task.
+        predictor: The network for batches; a supernet predicts at the genotype that its strategy names.
+        genotype: The genotype that was found or trained; None for a network that is no genotype's.
     """
 
     def __init__(self, run: RunDirectory, device: torch.device) -> None:
         self.run = run
-        self._learner = load_learner(run, device)
-        self.network = self._learner.network
-        self.tasks: Mapping[str, Task] = self._learner.tasks
+        self.setup = Setup.of(run.config)
+        checkpoint = _newest(run)
+        named: Genotype | None = None
+        if run.spec.kind == "search":
+            self.network, named = _open_supernet(run, self.setup, checkpoint, device)
+        else:
+            self.network = _open_network(run, self.setup, checkpoint, device)
+        self.network.eval()
+        self.genotype = named or run.genotype()
+        self.predictor = Predictor(self.network, named, bfloat16=run.config.precision == "bfloat16")
 
     @property
-    def genotype(self) -> Genotype | None:
-        """What was found or trained; None for a network without contexts."""
-        return self._learner.genotype() or self.run.genotype()
+    def tasks(self) -> Mapping[str, Task]:
+        """Task name -> task; a network of a single task has that one alone."""
+        return self.predictor.tasks
 
     def split(self, name: str) -> Dataset:
         """A split of the run's dataset, ``"train"`` or ``"val"``."""
-        return build_dataset(self.run.config, name, self.tasks)
+        return self.setup.split(name, self.tasks)
 
     @torch.no_grad()
     def predict(self, image: Path | str | np.ndarray | Batch) -> dict[str, np.ndarray]:
@@ -59,12 +77,56 @@ class Opened:
             InputError: The file is missing or cannot be read.
         """
         if isinstance(image, Batch):
-            batch = image.to(self._learner.device)
-            decoded = decode_predictions(self._learner.predict(batch), self.tasks, batch.label_size)
+            batch = image.to(self.predictor.device)
+            decoded = decode_predictions(self.predictor(batch), self.tasks, batch.label_size)
             return {task: np.stack([as_label(one.cpu()) for one in maps]) for task, maps in decoded.items()}
-        pixels: Any = image if isinstance(image, np.ndarray) else read_image(Path(image))
-        maps = predict_image(self._learner, pixels, describe_dataset(self.run.config).size)
+        pixels: Any = image if isinstance(image, np.ndarray) else read_image(Path(image), upright=True)
+        maps = predict_image(self.predictor, pixels, self.setup.info.size)
         return {task: as_label(one) for task, one in maps.items()}
+
+
+def _newest(run: RunDirectory) -> Path:
+    """The newest checkpoint.
+
+    Raises:
+        NoNetwork: The run is a search by trials, or has no checkpoint yet.
+    """
+    Setup.of(run.config)  # the strategy may be a plugin's
+    if run.spec.kind == "search" and issubclass(STRATEGIES[run.config.strategy.name], MultiTrialStrategy):
+        raise NoNetwork(f"run {run.path} is a search by trials, which keeps no network: train what it found")
+    checkpoint = latest(run.checkpoints)
+    if checkpoint is None:
+        raise NoNetwork(f"run {run.path} has no checkpoint yet; start it with: atrc resume {run.path}")
+    return checkpoint
+
+
+def _open_network(run: RunDirectory, setup: Setup, checkpoint: Path, device: torch.device) -> Any:
+    """The stand-alone network of a run, with what its tasks learnt from the data."""
+    saved = load_checkpoint(checkpoint)
+    network = setup.network(run.spec.model, run.genotype(), pretrained=False).to(device)
+    with fitting(checkpoint):
+        network.load_state_dict(saved["learner"]["network"])
+        load_task_states(network.tasks, saved["learner"]["tasks"])
+    return network
+
+
+def _open_supernet(run: RunDirectory, setup: Setup, checkpoint: Path, device: torch.device) -> tuple[Any, Genotype]:
+    """The supernet of a search, and the genotype that its strategy names."""
+    saved = load_checkpoint(checkpoint)
+    strategy = setup.strategy(run.spec.seed)
+    assert isinstance(strategy, OneShotStrategy)
+    network = setup.supernet(pretrained=False).to(device)
+    with fitting(checkpoint):
+        content = upgraded_search(saved, strategy, run.config.search.batch_size)
+        network.load_state_dict(content["search"]["training"]["supernet"])
+        strategy.load_state_dict(content["search"]["strategy"])
+        load_task_states(network.tasks, content["tasks"])
+    try:
+        return network, strategy.genotype()
+    except NothingNamed as error:
+        raise NoNetwork(
+            f"run {run.path} is not finished: {error}; continue it with: atrc resume {run.path}"
+        ) from None
 
 
 def open_run(run: Path | str | RunDirectory, device: str = "auto") -> Opened:
@@ -75,7 +137,8 @@ def open_run(run: Path | str | RunDirectory, device: str = "auto") -> Opened:
         device: Where it computes; ``"auto"`` takes a GPU where there is one.
 
     Raises:
-        InputError: It is no run, has no checkpoint yet, or is a search by trials, which keeps no network.
+        NoNetwork: It has no checkpoint yet, or is a search by trials, which keeps no network.
+        InputError: It is no run, or its checkpoint is damaged.
     """
     directory = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
     return Opened(directory, pick_device(device))

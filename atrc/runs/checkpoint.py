@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from atrc.config._upgrade import upgrade_run_config
 from atrc.machine.files import sync, writing
 from searchspace import InputError
 
-__all__ = ["FORMAT", "decisive", "latest", "load_checkpoint", "refuse_other_config", "save_checkpoint"]
+__all__ = ["FORMAT", "decisive", "fitting", "latest", "load_checkpoint", "refuse_other_config", "save_checkpoint"]
 
 FORMAT = "atrc-checkpoint/1"
 LAST, PREVIOUS = "last.pt", "previous.pt"
@@ -95,3 +96,17 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         found = state.get("format") if isinstance(state, dict) else type(state).__name__
         raise InputError(f"{path} is not a checkpoint of this software: format {found!r}, expected {FORMAT!r}")
     return state
+
+
+@contextmanager
+def fitting(checkpoint: Path) -> Iterator[None]:
+    """Within it the content of a checkpoint is loaded into what a run's config makes.
+
+    Raises:
+        InputError: It is of other networks than this version builds.
+    """
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:  # what torch raises where names or shapes differ
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"{checkpoint} does not fit what its run's config makes in this version: {reason}") from None

@@ -1,15 +1,17 @@
 """Supernets, one file for every kind of search space."""
 
-from atrc.network import SUPERNETS, SearchNetwork
-from atrc.supernets._branching import BranchingSearchNetwork
-from atrc.supernets._contexts import ContextSearchNetwork, atrc_network
-from atrc.supernets._tree_costs import TreeCosts
+from atrc.supernets._base import SUPERNETS, FixedSelection, MultiTaskSupernet, supernet_of
+from atrc.supernets._bmtas import BranchingSupernet, TreeCosts
+from atrc.supernets._cp import ContextSupernet
+from atrc.supernets._option_costs import option_costs
 
 __all__ = [
     "SUPERNETS",
-    "BranchingSearchNetwork",
-    "ContextSearchNetwork",
-    "SearchNetwork",
+    "BranchingSupernet",
+    "ContextSupernet",
+    "FixedSelection",
+    "MultiTaskSupernet",
     "TreeCosts",
-    "atrc_network",
+    "option_costs",
+    "supernet_of",
 ]

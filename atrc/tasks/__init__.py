@@ -1,6 +1,6 @@
 """Dense-prediction tasks, one file each."""
 
-from atrc.tasks._base import IGNORE, TASKS, Task
+from atrc.tasks._base import IGNORE, TASKS, Task, load_task_states, task_states
 from atrc.tasks._depth import Depth
 from atrc.tasks._edge import Edge
 from atrc.tasks._field import Field
@@ -20,4 +20,6 @@ __all__ = [
     "Saliency",
     "SemSeg",
     "Task",
+    "load_task_states",
+    "task_states",
 ]

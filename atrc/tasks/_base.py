@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
@@ -24,7 +24,7 @@ from searchspace.errors import InputError
 from searchspace.paths import PathOptions
 from searchspace.registry import Registry
 
-__all__ = ["IGNORE", "TASKS", "Task"]
+__all__ = ["IGNORE", "TASKS", "Task", "load_task_states", "task_states"]
 
 IGNORE = 255
 """The class index of a pixel that counts in no loss and in no metric."""
@@ -174,3 +174,14 @@ class Task(PathOptions, ABC):
         """
         if state:
             raise InputError(f"task {self.name!r} keeps no state, but was given {', '.join(sorted(state))}")
+
+
+def task_states(tasks: Mapping[str, Task]) -> dict[str, dict[str, Any]]:
+    """Task name -> what it learnt from the training labels."""
+    return {name: task.state_dict() for name, task in tasks.items()}
+
+
+def load_task_states(tasks: Mapping[str, Task], states: Mapping[str, Any]) -> None:
+    """Inverse of `task_states`."""
+    for name, task in tasks.items():
+        task.load_state_dict(states[name])

@@ -13,7 +13,7 @@ Strategies have suites of their own: `strategies.testing`.
 from atrc.testing._backbones import check_backbone
 from atrc.testing._datasets import check_dataset
 from atrc.testing._distillation import check_distillation
-from atrc.testing._search_networks import check_search_network
+from atrc.testing._multi_task_supernets import check_multi_task_supernet
 from atrc.testing._supernets import check_supernet
 from atrc.testing._tasks import check_task
 
@@ -21,7 +21,7 @@ __all__ = [
     "check_backbone",
     "check_dataset",
     "check_distillation",
-    "check_search_network",
+    "check_multi_task_supernet",
     "check_supernet",
     "check_task",
 ]

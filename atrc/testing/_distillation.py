@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from atrc.costs import count_module
 from atrc.distillation import DISTILLATIONS, Distillation
-from atrc.resources import count_module
 from atrc.testing._modules import check_evaluation, check_gradients, check_state, close, noise, seeded, stirred
 from atrc.testing._parts import maker, refused, works
 from searchspace import InputError

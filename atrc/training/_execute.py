@@ -8,15 +8,25 @@ number of threads from the config.
 
 from __future__ import annotations
 
-from atrc.build import import_plugins
+import inspect
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from atrc.config import import_plugins
 from atrc.machine.devices import pick_device
 from atrc.machine.memory import keep_memory, reset_peak_memory
+from atrc.machine.stopping import stop_requests
 from atrc.machine.threads import threads_of_a_run
 from atrc.runs import Result, RunDirectory
+from atrc.setup import Setup
 from atrc.trackers import tracked
-from atrc.training._open import build_run_strategy
-from atrc.training._search_run import execute_search
+from atrc.training._one_shot_run import OneShotRun
+from atrc.training._search_run import SearchRun, drive, search_budget
 from atrc.training._training_run import execute_training
+from atrc.training._trials_run import TrialsRun
+from strategies import STRATEGIES, MultiTrialStrategy, OneShotStrategy
 
 __all__ = ["execute"]
 
@@ -41,7 +51,62 @@ def execute(run: RunDirectory, *, quiet: bool = False, position: int = 0, jobs: 
     device = pick_device(run.config.device)
     reset_peak_memory(device)
     with tracked(run), threads_of_a_run(run.config.threads):
-        strategy = build_run_strategy(run)
-        if strategy is None:
-            return execute_training(run, device, quiet=quiet, position=position)
-        return execute_search(run, strategy, device, quiet=quiet, position=position, jobs=jobs)
+        setup = Setup.of(run.config)
+        if run.spec.kind == "train":
+            return execute_training(run, setup, device, quiet=quiet, position=position)
+        strategy = _strategy_of(run, setup)
+        return _search(run, setup, strategy, device, quiet=quiet, position=position, jobs=jobs)
+
+
+def _search(
+    run: RunDirectory,
+    setup: Setup,
+    strategy: OneShotStrategy | MultiTrialStrategy,
+    device: torch.device,
+    *,
+    quiet: bool,
+    position: int,
+    jobs: int,
+) -> Result:
+    """Searches to the end, from the newest checkpoint if there is one."""
+    with stop_requests(insist=True) as stop, _bar(run, quiet, position) as bar:
+        if isinstance(strategy, OneShotStrategy):
+            found: SearchRun = OneShotRun(run, setup, strategy, device, stop, bar)
+        else:
+            found = TrialsRun(run, setup, strategy, device, stop, bar, jobs)
+        drive(found, stop)
+        bar.close()
+        run.write_genotype(strategy.space.canonical(found.search.genotype()))
+        result = found.result(quiet, position)
+    run.write_result(result)
+    return result
+
+
+def _bar(run: RunDirectory, quiet: bool, position: int) -> tqdm[Any]:
+    budget = search_budget(run.config)
+    in_seconds = budget.seconds is not None
+    return tqdm(
+        total=budget.seconds if in_seconds else budget.samples,
+        desc=f"{run.spec.model} seed {run.spec.seed}",
+        unit="s" if in_seconds else "image",
+        disable=quiet,
+        position=position,
+        leave=position == 0,
+        dynamic_ncols=True,
+    )
+
+
+def _strategy_of(run: RunDirectory, setup: Setup) -> OneShotStrategy | MultiTrialStrategy:
+    """The strategy of a search."""
+    name, knobs = run.config.strategy.name, run.config.strategy.options
+    if "storage" in inspect.signature(STRATEGIES[name]).parameters:
+        knobs.setdefault("distinct", not run.config.trials.repeat)
+        if knobs.get("storage") is None:
+            # A study that the user puts nowhere lies in the run.
+            knobs |= {"storage": f"sqlite:///{run.path.resolve() / 'study.db'}", "shared": False}
+        elif knobs.get("study") is None:
+            study = f"{run.config.name}-{run.spec.model}-{name}-seed{run.spec.seed}"
+            knobs |= {"study": study, "join": False}
+    strategy = setup.strategy(run.spec.seed, knobs)
+    assert isinstance(strategy, OneShotStrategy | MultiTrialStrategy)
+    return strategy

@@ -10,15 +10,14 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from atrc.build import fit_tasks, open_splits
+from atrc.costs import count_multiply_adds, count_parameters
 from atrc.data import BatchLoader, content_hashes, skipped_samples
+from atrc.inference import evaluate_split
 from atrc.machine.memory import peak_memory
 from atrc.machine.stopping import Interrupted, Stop, stop_requests
-from atrc.resources import count_multiply_adds, count_parameters
 from atrc.runs import Result, RunDirectory
-from atrc.runs.checkpoint import decisive, latest, load_checkpoint, refuse_other_config, save_checkpoint
-from atrc.training._open import build_weight_learner, evaluate_split, fitting
-from atrc.training.augmentation import training_transform
+from atrc.runs.checkpoint import decisive, fitting, latest, load_checkpoint, refuse_other_config, save_checkpoint
+from atrc.setup import Setup
 from atrc.training.learner import WeightLearner
 from searchspace import InputError
 
@@ -33,26 +32,19 @@ class _State:
     seconds: float = 0.0
 
 
-def execute_training(run: RunDirectory, device: torch.device, *, quiet: bool, position: int) -> Result:
+def execute_training(run: RunDirectory, setup: Setup, device: torch.device, *, quiet: bool, position: int) -> Result:
     """Trains to the end, from the newest checkpoint if there is one; see `atrc.training.execute`."""
     config, training = run.config, run.config.train
     # Initialisation and dropout draw from torch's global generator, which is seeded here and saved in checkpoints.
     torch.manual_seed(run.spec.seed)
-    learner = build_weight_learner(run, device)
-    train, validation = open_splits(config, learner.tasks)
-    loader = BatchLoader(
-        train,
-        learner.tasks,
-        training_transform(config.augmentation, train.info),
-        batch_size=training.batch_size,
-        seed=run.spec.seed,
-        workers=config.workers,
-        pin=device.type == "cuda",
-    )
+    network: Any = setup.network(run.spec.model, run.genotype()).to(device)
+    learner = WeightLearner(network, training, bfloat16=config.precision == "bfloat16")
+    train, validation = setup.splits(learner.tasks)
+    loader = setup.batches(train, training, seed=run.spec.seed, device=device, tasks=learner.tasks)
     state = _State()
     checkpoint = latest(run.checkpoints)
     if checkpoint is None:
-        fit_tasks(learner.tasks, train)
+        setup.fit(train, learner.tasks)
     else:
         saved = load_checkpoint(checkpoint)
         refuse_other_config(saved, config, run.path)
@@ -62,14 +54,14 @@ def execute_training(run: RunDirectory, device: torch.device, *, quiet: bool, po
     run.rewind(state.step, "metrics.jsonl")
     with stop_requests(insist=True) as stop:
         _train(run, learner, loader, state, stop, quiet=quiet, position=position)
-        metrics = evaluate_split(config, learner, validation, device, stop=stop, quiet=quiet, position=position)
+        metrics = evaluate_split(config, learner.predictor(), validation, stop=stop, quiet=quiet, position=position)
     result = Result(
         metrics=metrics,
         steps=training.steps,
         samples=training.steps * training.batch_size,
         seconds=round(state.seconds, 3),
-        parameters=count_parameters(learner.network),
-        multiply_adds=count_multiply_adds(learner.network, train.info.size),
+        parameters=count_parameters(network),
+        multiply_adds=count_multiply_adds(network, train.info.size),
         peak_memory=peak_memory(device),
         data={"train": content_hashes(train), "val": content_hashes(validation)},
         skipped=skipped_samples(train=train, val=validation),

@@ -8,14 +8,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from atrc.build import build_space, import_plugins
 from atrc.engines import Processes, WorkerDied
 from atrc.machine.devices import pick_device
 from atrc.machine.memory import keep_memory
 from atrc.machine.stopping import Stop, stop_requests
 from atrc.machine.threads import threads_of_a_run
 from atrc.runs import RunDirectory
-from atrc.training.scoring import Scorer
+from atrc.setup import Setup
+from atrc.training.scoring import Scorer, Scoring, build_scorer
 from strategies import Score, Trial
 
 __all__ = ["TrialProcesses", "score_trial"]
@@ -95,18 +95,16 @@ def score_trial(run: str, number: int, genotype: dict[str, str], budget: float) 
     """Scores a trial of a search in this process."""
     directory = RunDirectory.open(run)
     scorer = _scorer(run)
-    with stop_requests(insist=True, stop=scorer.setting.stop), threads_of_a_run(directory.config.threads):
-        trial = Trial(number, build_space(directory.config).genotype(genotype), budget)
+    with stop_requests(insist=True, stop=scorer.scoring.stop), threads_of_a_run(directory.config.threads):
+        trial = Trial(number, scorer.scoring.setup.space.genotype(genotype), budget)
         score = scorer.score(trial)
     return {"value": score.value, "samples": score.samples, "metrics": dict(score.metrics)}
 
 
 @lru_cache(maxsize=1)
 def _scorer(run: str) -> Scorer:
-    from atrc.training._search_run import build_scorer, trial_setting  # which hands trials to this module
-
     directory = RunDirectory.open(run)
     keep_memory()
-    import_plugins(directory.config)
+    setup, device = Setup.of(directory.config), pick_device(directory.config.device)
     with threads_of_a_run(directory.config.threads):
-        return build_scorer(trial_setting(directory, pick_device(directory.config.device), Stop()))
+        return build_scorer(Scoring.of(setup, setup.train(), seed=directory.spec.seed, device=device, stop=Stop()))

@@ -1,12 +1,10 @@
 """Networks with what they are trained and used with: the optimiser, its schedule, mixed precision.
 
-`WeightLearner` trains a stand-alone network. `SearchLearner` holds a supernet with its strategy; `strategies.Search`
-trains that.
+`WeightLearner` trains a stand-alone network. `SearchLearner` holds a supernet, which `strategies.Search` trains.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,57 +13,35 @@ from torch import Tensor, nn
 
 from atrc.config import Training
 from atrc.data import Batch
-from atrc.network import MultiTaskNetwork, Predictions, SearchNetwork, multi_task_loss
-from atrc.tasks import Task
-from searchspace import Genotype, Selection
-from strategies import OneShotStrategy
+from atrc.inference import Predictor
+from atrc.networks import multi_task_loss
+from atrc.tasks import Task, load_task_states, task_states
+from searchspace import Genotype
 
 __all__ = ["Learner", "SearchLearner", "WeightLearner", "build_optimizer", "learning_rate", "set_learning_rate"]
 
 
-class Learner(ABC):
-    """A network that can predict.
+class Learner:
+    """A network with its optimiser.
 
     Args:
         network: On its device.
         training: Schedule and optimiser.
-        autocast: Forward passes run in bfloat16.
+        bfloat16: Whether forward passes run in bfloat16.
     """
 
-    network: MultiTaskNetwork | SearchNetwork
-    tasks: Mapping[str, Task]
-
-    def __init__(self, network: MultiTaskNetwork | SearchNetwork, training: Training, *, autocast: bool) -> None:
+    def __init__(self, network: Any, training: Training, *, bfloat16: bool = False) -> None:
+        self.network = network
         self.training = training
-        self.tasks = network.tasks
+        self.tasks: Mapping[str, Task] = network.tasks
         self.optimizer = build_optimizer(network.backbone, network, training)
         self.device = next(network.parameters()).device
-        self.autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=autocast)
-
-    @abstractmethod
-    def predict(self, batch: Batch) -> Predictions:
-        """Predictions as validation wants them: for a supernet, at the genotype that its strategy names."""
-
-    def genotype(self) -> Genotype | None:
-        """The genotype that the strategy of a supernet names; None for other networks."""
-        return None
-
-    def task_state(self) -> dict[str, Any]:
-        """What the tasks learnt from the training labels."""
-        return {name: task.state_dict() for name, task in self.tasks.items()}
-
-    def load_task_state(self, state: Mapping[str, Any]) -> None:
-        """Inverse of `task_state`."""
-        for name, task in self.tasks.items():
-            task.load_state_dict(state[name])
+        self.bfloat16 = bfloat16
+        self.autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16)
 
 
 class WeightLearner(Learner):
     """Trains a stand-alone network."""
-
-    def __init__(self, network: MultiTaskNetwork, training: Training, *, autocast: bool = False) -> None:
-        super().__init__(network, training, autocast=autocast)
-        self.network: MultiTaskNetwork = network
 
     def step(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """One optimiser step on a batch; ``{"loss": ...}`` and its parts, detached.
@@ -86,49 +62,31 @@ class WeightLearner(Learner):
         self.optimizer.step()
         return {"loss": loss.detach(), **parts}
 
-    def predict(self, batch: Batch) -> Predictions:
-        with self.autocast:
-            out: Predictions = self.network(batch.image, batch.valid)
-        return out
+    def predictor(self) -> Predictor:
+        """The network as validation uses it."""
+        return Predictor(self.network, bfloat16=self.bfloat16)
 
     def state_dict(self) -> dict[str, Any]:
         """All state: weights, optimiser, and what the tasks learnt from the data."""
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "tasks": self.task_state(),
+            "tasks": task_states(self.tasks),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continues from `state_dict`."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.load_task_state(state["tasks"])
+        load_task_states(self.tasks, state["tasks"])
 
 
 class SearchLearner(Learner):
-    """A supernet with its strategy, which `strategies.Search` trains."""
+    """A supernet with the optimiser of its weights; `strategies.Search` trains it."""
 
-    def __init__(
-        self,
-        network: SearchNetwork,
-        strategy: OneShotStrategy,
-        training: Training,
-        *,
-        autocast: bool = False,
-    ) -> None:
-        super().__init__(network, training, autocast=autocast)
-        self.network: SearchNetwork = network
-        self.strategy = strategy
-
-    def predict(self, batch: Batch) -> Predictions:
-        with self.autocast:
-            selection = Selection.of(self.strategy.genotype())
-            out: Predictions = self.network(batch.image, selection, batch.valid)
-        return out
-
-    def genotype(self) -> Genotype:
-        return self.strategy.genotype()
+    def predictor(self, genotype: Genotype) -> Predictor:
+        """The supernet at a genotype, as validation uses it."""
+        return Predictor(self.network, genotype, bfloat16=self.bfloat16)
 
     def schedule(self, step: int, progress: float) -> None:
         """Sets the learning rate of a step: the ``scheduler`` of a `strategies.Search`."""

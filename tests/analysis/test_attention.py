@@ -14,7 +14,7 @@ from analysis.figures import draw_attention
 from atrc.contexts import Context, LabelSpace
 from atrc.contexts.attention import spatial_softmax
 from atrc.data import Batch
-from atrc.network import on_grid
+from atrc.networks import on_grid
 from searchspace import InputError
 
 from .test_importance import derived, drawn, sampled

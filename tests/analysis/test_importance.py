@@ -27,10 +27,10 @@ from atrc.backbones import BACKBONES
 from atrc.config import parse_config
 from atrc.data import Batch
 from atrc.distillation import NoDistillation
-from atrc.experiment import create_train
-from atrc.network import Encoded, MultiTaskNetwork
+from atrc.experiments import create_train
+from atrc.networks import Encoded, MultiTaskNetwork
 from atrc.runs import RunDirectory
-from atrc.supernets import ContextSearchNetwork, atrc_network
+from atrc.supernets import ContextSupernet, atrc_network
 from atrc.tasks import TASKS as TASK_TYPES
 from atrc.training import Interrupted, execute
 from searchspace import CPSpace, InputError, block
@@ -97,7 +97,7 @@ def derived() -> Blocks:
 
 def sampled() -> Blocks:
     torch.manual_seed(0)
-    return Blocks(shaken(ContextSearchNetwork(tiny, some_tasks(), SPACE)), MIXED)
+    return Blocks(shaken(ContextSupernet(tiny, some_tasks(), SPACE)), MIXED)
 
 
 @pytest.mark.parametrize("make", [derived, sampled])
@@ -180,7 +180,7 @@ def test_a_baseline_has_no_blocks() -> None:
     with pytest.raises(InputError, match="no context-pooling blocks"):
         Blocks(MultiTaskNetwork(tiny(), some_tasks(), NoDistillation({})))
     with pytest.raises(InputError, match="genotype"):
-        Blocks(ContextSearchNetwork(tiny, some_tasks(), SPACE))
+        Blocks(ContextSupernet(tiny, some_tasks(), SPACE))
 
 
 # -- over runs ------------------------------------------------------------------------------------------------------

@@ -7,9 +7,9 @@ import torch
 
 from analysis.paper.published import published_table, table_numbers
 from analysis.paper_resources import paper_resources
-from atrc.build import build_network, build_search_network, build_tasks, describe_dataset
 from atrc.config import load_config
-from atrc.resources import count_parameters
+from atrc.costs import count_parameters
+from atrc.setup import Setup
 from searchspace import InputError
 
 UNEXPLAINED = {"pap", "psd", "all-t_label", "all-s_label", "retrain"}
@@ -46,10 +46,9 @@ def test_every_row_of_every_table_has_a_network(source: str) -> None:
         config = config.model_copy(update={"dataset": load_config("rooms4").dataset})
         if set(config.tasks) != set(load_config("rooms4").tasks):
             config = config.model_copy(update={"dataset": load_config("rooms5").dataset})
-    tasks = build_tasks(config, describe_dataset(config))
     with torch.device("meta"):
-        supernet = build_search_network(config, tasks, pretrained=False)
-        network = build_network(config, tasks, "multi", None, pretrained=False)
+        supernet = Setup.of(config).supernet(pretrained=False)
+        network = Setup.of(config).network("multi", None, pretrained=False)
     assert 0 < count_parameters(network) <= count_parameters(supernet)
 
 

@@ -16,11 +16,11 @@ import pytest
 from analysis.paper.formats import to_csv, to_latex, to_markdown
 from analysis.paper.published import PublishedRow, PublishedTable, published_table, table_numbers
 from analysis.paper_tables import PaperTable, paper_table
-from atrc.build import model_genotype
 from atrc.config import load_config
 from atrc.metrics.delta_m import delta_m
 from atrc.runs import Result, RunDirectory, RunSpec
 from atrc.runs.names import expand_models, run_path
+from atrc.setup import Setup
 from atrc.tasks import TASKS as KINDS
 from searchspace import InputError, UnknownNameError
 
@@ -126,7 +126,7 @@ class TestPublished:
                 config = load_config(preset if row.variant is None else f"{preset}+{row.variant}")
                 for model in expand_models(config, [row.model]):
                     if model != "retrain":
-                        model_genotype(config, model)
+                        Setup.of(config).genotype(model)
         assert set(load_config(table.places[table.own_place]).tasks) == set(table.tasks)
 
 

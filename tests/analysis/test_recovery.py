@@ -20,10 +20,10 @@ from analysis.recovery import Found, answer_of, confusion, found_by_searches, im
 from analysis.recovery_report import recovery_report
 from analysis.significance import holm
 from analysis.strategy_recovery import found_along_the_way, recovery_along_the_way, recovery_tests
-from atrc.comparison import searches
 from atrc.config import Config, parse_config
 from atrc.data import Answer
-from atrc.experiment import execute_all, execute_experiment
+from atrc.experiments import execute_all, execute_experiment
+from atrc.experiments.comparison import searches
 from atrc.runs import Result, RunDirectory, RunSpec
 from searchspace import CPSpace, Genotype, SearchSpace
 

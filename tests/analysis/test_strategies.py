@@ -18,12 +18,13 @@ from analysis.strategies import (
     strategy_points,
     strategy_table,
 )
-from atrc.build import cp_space
-from atrc.comparison import baselines, incumbents, networks, searches, strategy_config
 from atrc.config import Compare, Config, Named, parse_config
-from atrc.experiment import execute_all
-from atrc.network import MultiTaskNetwork, SearchNetwork
+from atrc.experiments import execute_all
+from atrc.experiments.comparison import baselines, incumbents, networks, searches, strategy_config
+from atrc.networks import MultiTaskNetwork
 from atrc.runs import RunDirectory, RunSpec
+from atrc.setup import Setup
+from atrc.supernets import MultiTaskSupernet
 from atrc.training import execute
 from searchspace import InputError
 
@@ -90,7 +91,7 @@ def test_as_many_images_pass_through_networks_as_the_ledger_says(
 
     def count(module: nn.Module, arguments: tuple[Any, ...]) -> None:
         nonlocal passed
-        if isinstance(module, MultiTaskNetwork | SearchNetwork) and not arguments[0].is_meta:
+        if isinstance(module, MultiTaskNetwork | MultiTaskSupernet) and not arguments[0].is_meta:
             passed += len(arguments[0])
 
     hook = register_module_forward_pre_hook(count)
@@ -137,7 +138,7 @@ def logged(config: Config, folder: Path, name: str, file: str, lines: list[dict[
     settings = config.model_copy(update={"compare": None, "strategy": Named(name=name)})
     run = RunDirectory.create(folder, RunSpec("search", "search", 0), settings)
     (run.path / file).write_text("".join(json.dumps(line) + "\n" for line in lines))
-    run.write_genotype(cp_space(config).uniform("global"))
+    run.write_genotype(Setup.of(config).space.uniform("global"))
     return run
 
 
@@ -145,8 +146,8 @@ def test_incumbents_of_logs_that_were_written_by_hand(compared: tuple[Config, Pa
     """Of 40 images, looked at by quarters; what it named at its end is in the run."""
     config, _ = compared
     compare = Compare(strategies={"one": Named(name="random")}, samples=40, points=4)
-    none, local, t_label = (dict(cp_space(config).uniform(context)) for context in ("none", "local", "t_label"))
-    end = (1.0, dict(cp_space(config).uniform("global")))
+    none, local, t_label = (dict(Setup.of(config).space.uniform(context)) for context in ("none", "local", "t_label"))
+    end = (1.0, dict(Setup.of(config).space.uniform("global")))
 
     def found(run: RunDirectory) -> list[tuple[float, dict[str, str]]]:
         return [(incumbent.fraction, dict(incumbent.genotype)) for incumbent in incumbents(run, compare)]

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from atrc.build import build_tasks, cp_space, describe_dataset, lacks_weights
 from atrc.config import load_config, parse_config, preset_names, ships, variant_names, variant_summary
+from atrc.networks import lacks_weights
+from atrc.setup import Setup
 from searchspace import InputError
 
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_builds_its_tasks_and_space(name: str) -> None:
     config = load_config(name)
-    tasks = build_tasks(config, describe_dataset(config))
-    assert list(tasks) == list(cp_space(config).tasks)
+    tasks = Setup.of(config).tasks
+    assert list(tasks) == list(Setup.of(config).space.tasks)
     assert config.name == name
     assert name in preset_names()
 

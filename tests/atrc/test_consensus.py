@@ -10,12 +10,12 @@ import pytest
 
 from analysis import load_runs
 from analysis.genotypes import consensus, with_consensus
-from atrc.build import build_space, cp_space
 from atrc.config import Config, parse_config
-from atrc.consensus import consensus_of_searches, last_probabilities
-from atrc.experiment import create_train, execute_experiment
-from atrc.plan import plan_train
+from atrc.experiments import create_train, execute_experiment
+from atrc.experiments.consensus import consensus_of_searches, last_probabilities
+from atrc.experiments.plan import plan_train
 from atrc.runs import Result, RunDirectory, RunSpec, find_runs
+from atrc.setup import Setup
 from searchspace import Genotype, InputError
 
 Put = Callable[..., RunDirectory]
@@ -51,13 +51,13 @@ def put(short: Config) -> Put:
 
 def found(config: Config, contexts: str) -> Genotype:
     """A genotype from the first letters of its four contexts."""
-    space = cp_space(config)
+    space = Setup.of(config).space
     named = {"n": "none", "g": "global", "l": "local", "t": "t_label", "s": "s_label"}
     return space.genotype(dict(zip(space, (named[letter] for letter in contexts), strict=True)))
 
 
 def says(config: Config, **options: float) -> dict[str, dict[str, float]]:
-    return {choice: dict(options) for choice in cp_space(config)}
+    return {choice: dict(options) for choice in Setup.of(config).space}
 
 
 class TestOfSearches:
@@ -117,7 +117,7 @@ class TestOfSearches:
     def test_probabilities_of_a_tree_under_other_names_are_left_out(self, short: Config) -> None:
         """A node of another name has other options; votes are counted with canonical names."""
         config = parse_config(json.dumps({**short.model_dump(mode="json"), "space": {"name": "bmtas"}}), "test")
-        space = build_space(config)
+        space = Setup.of(config).space
         run = RunDirectory.create(Path("run"), RunSpec("search", "search", 0), config)
         assert last_probabilities(run, space) is None
         for tree, kept in (("edge", False), ("depth", True)):
@@ -128,7 +128,7 @@ class TestOfSearches:
 
     def test_what_is_not_finite_says_nothing(self, short: Config, put: Put) -> None:
         run = put(0, "gggg", says(short, **{"global": float("nan")}))
-        assert last_probabilities(run, cp_space(short)) is None
+        assert last_probabilities(run, Setup.of(short).space) is None
 
     def test_figures_show_the_same_consensus(self, short: Config, put: Put) -> None:
         runs = [put(0, "gggn", says(short, **{"global": 0.3, "local": 0.6})), put(1, "llgn")]

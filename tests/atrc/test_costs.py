@@ -7,10 +7,9 @@ import random
 import pytest
 import torch
 
-from atrc.build import build_network, build_tasks, cp_space, describe_dataset
 from atrc.config import Config, Cost
-from atrc.costs import network_costs
-from atrc.resources import count_multiply_adds, count_parameters
+from atrc.costs import count_multiply_adds, count_parameters
+from atrc.setup import Setup
 from searchspace import NONE, InputError
 
 SIZE = (32, 48)
@@ -24,13 +23,12 @@ def charged(config: Config, measure: str) -> Config:
 def test_costs_add_up_to_those_of_whole_networks(config: Config, measure: str) -> None:
     """Differences between genotypes, exactly, as long as no row is cut entirely and every label map is read."""
     settings = charged(config, measure)
-    tasks = build_tasks(settings, describe_dataset(settings))
-    costs = network_costs(settings, tasks, SIZE, torch.device("cpu"))
-    space = cp_space(settings)
+    costs = Setup.of(settings).costs(torch.device("cpu"), SIZE)
+    space = Setup.of(settings).space
     rng = random.Random(0)
 
     def whole(genotype: object) -> float:
-        network = build_network(settings, tasks, "found", genotype)  # type: ignore[arg-type]
+        network = Setup.of(settings).network("found", genotype)  # type: ignore[arg-type]
         counted = (
             count_multiply_adds(network.eval(), SIZE) if measure == "multiply_adds" else count_parameters(network)
         )
@@ -51,8 +49,7 @@ def test_costs_add_up_to_those_of_whole_networks(config: Config, measure: str) -
 
 def test_latency_is_measured(config: Config) -> None:
     settings = charged(config, "latency").model_copy(update={"tasks": {"depth": {}, "edge": {"thresholds": 5}}})
-    tasks = build_tasks(settings, describe_dataset(settings))
-    costs = network_costs(settings, tasks, SIZE, torch.device("cpu"))
+    costs = Setup.of(settings).costs(torch.device("cpu"), SIZE)
     assert costs.unit == "seconds"
     assert {cost for options in costs.options.values() for option, cost in options.items() if option == NONE} == {0}
     # A sum over options may be off by what a busy machine does to a clock; the genotype that was timed is not.
@@ -60,6 +57,5 @@ def test_latency_is_measured(config: Config) -> None:
 
 
 def test_a_measure_that_does_not_exist(config: Config) -> None:
-    tasks = build_tasks(config, describe_dataset(config))
     with pytest.raises(InputError, match=r"unknown measure of cost 'flops'.*multiply_adds"):
-        network_costs(charged(config, "flops"), tasks, SIZE, torch.device("cpu"))
+        Setup.of(charged(config, "flops")).costs(torch.device("cpu"), SIZE)

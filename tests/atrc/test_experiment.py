@@ -16,10 +16,11 @@ import torch
 
 from atrc.config import Config, load_config
 from atrc.data import DATASETS
-from atrc.experiment import PIXEL_MEMORY, check, create_search, create_train, default_jobs, execute_all, run_memory
+from atrc.experiments import Checks, create_search, create_train, default_jobs, execute_all, run_memory
+from atrc.experiments._jobs import PIXEL_MEMORY
 from atrc.runs import RunDirectory, find_runs
+from atrc.runs.checkpoint import load_checkpoint
 from atrc.runs.names import run_path
-from atrc.training import load_checkpoint
 from searchspace import InputError
 
 PUBLISHED = Path(__file__).parents[2] / "runs" / "published"
@@ -124,7 +125,7 @@ def test_a_plain_script_needs_no_guard(config_file: Path, tmp_path: Path) -> Non
     (tmp_path / "script.py").write_text(
         textwrap.dedent("""
         from atrc.config import load_config
-        from atrc.experiment import create_train, execute_all, execute_experiment
+        from atrc.experiments import create_train, execute_all, execute_experiment
         print("begun")
         config = load_config("tiny.yaml", ["search.steps=2", "train.steps=2", "tasks={depth: {}}"])
         execute_experiment(config, "one", ["multi"], quiet=True)
@@ -196,7 +197,7 @@ def test_a_backbone_that_should_have_weights_and_has_none_is_named(
     overrides: list[str], said: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In one line, before the first step; a config that asks for none needs no word."""
-    check(load_config("nyud_hrnet18", overrides))
+    Checks().config(load_config("nyud_hrnet18", overrides))
     lines = [line for line in capsys.readouterr().err.splitlines() if "random weights" in line]
     assert len(lines) == said
     assert all("-s backbone.weights=FILE" in line for line in lines)

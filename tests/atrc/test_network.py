@@ -8,18 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from atrc.build import (
-    build_network,
-    build_search_network,
-    build_tasks,
-    cp_space,
-    describe_dataset,
-    model_genotype,
-)
 from atrc.config import Config, Model, Training
 from atrc.data import Batch
 from atrc.distillation import DISTILLATIONS
-from atrc.network import MultiTaskNetwork, SearchNetwork, multi_task_loss
+from atrc.networks import MultiTaskNetwork, multi_task_loss
+from atrc.setup import Setup
+from atrc.supernets import MultiTaskSupernet
 from atrc.tasks import Task
 from atrc.training import learning_rate
 from searchspace import Selection, Supernet
@@ -29,7 +23,7 @@ PASCAL = ["semseg", "human_parts", "saliency", "normals", "edge"]
 
 @pytest.fixture
 def tasks(config: Config) -> dict[str, Task]:
-    return build_tasks(config, describe_dataset(config))
+    return Setup.of(config).tasks
 
 
 @pytest.fixture
@@ -47,14 +41,14 @@ def batch(tasks: dict[str, Task]) -> Batch:
 
 
 @pytest.fixture
-def supernet(config: Config, tasks: dict[str, Task]) -> SearchNetwork:
+def supernet(config: Config, tasks: dict[str, Task]) -> MultiTaskSupernet:
     torch.manual_seed(0)
-    return build_search_network(config, tasks)
+    return Setup.of(config).supernet()
 
 
 def test_total_is_the_weighted_sum_of_final_and_auxiliary_losses(config, tasks, batch) -> None:
     torch.manual_seed(0)
-    network = build_network(config, tasks, "all-t_label", cp_space(config).uniform("t_label"))
+    network = Setup.of(config).network("all-t_label", Setup.of(config).space.uniform("t_label"))
     total, parts = multi_task_loss(network(batch.image, batch.valid), batch, tasks)
     assert set(parts) == {name + suffix for name in tasks for suffix in ("", ".aux")}
     weights = {"semseg": 1, "depth": 1, "normals": 10, "edge": 50}
@@ -63,7 +57,7 @@ def test_total_is_the_weighted_sum_of_final_and_auxiliary_losses(config, tasks, 
 
 
 def test_auxiliary_losses_do_not_reach_the_backbone_but_do_reach_their_head(config, tasks, batch) -> None:
-    network = build_network(config, tasks, "x", cp_space(config).uniform("t_label"))
+    network = Setup.of(config).network("x", Setup.of(config).space.uniform("t_label"))
     predictions = network(batch.image)
     sum(x.square().mean() for x in predictions.regions.values()).backward()
     assert all(p.grad is None for p in network.backbone.parameters())
@@ -71,7 +65,7 @@ def test_auxiliary_losses_do_not_reach_the_backbone_but_do_reach_their_head(conf
 
 
 def test_final_losses_reach_the_auxiliary_head_through_the_prototypes(config, tasks, batch) -> None:
-    network = build_network(config, tasks, "x", cp_space(config).uniform("s_label"))
+    network = Setup.of(config).network("x", Setup.of(config).space.uniform("s_label"))
     for row in network.distillation.rows.values():
         torch.nn.init.ones_(row.out[1].weight)
     torch.manual_seed(1)
@@ -81,21 +75,21 @@ def test_final_losses_reach_the_auxiliary_head_through_the_prototypes(config, ta
 
 
 def test_auxiliary_heads_exist_only_where_regions_are_read(config, tasks) -> None:
-    space = cp_space(config)
-    assert not build_network(config, tasks, "multi", None).auxiliary
-    assert not build_network(config, tasks, "x", space.uniform("local")).auxiliary
+    space = Setup.of(config).space
+    assert not Setup.of(config).network("multi", None).auxiliary
+    assert not Setup.of(config).network("x", space.uniform("local")).auxiliary
     one = space.genotype({**space.uniform("none"), "depth<-edge": "s_label"})
-    assert set(build_network(config, tasks, "x", one).auxiliary) == {"edge"}
+    assert set(Setup.of(config).network("x", one).auxiliary) == {"edge"}
 
 
 def test_single_task_network_predicts_its_task_alone(config, tasks, batch) -> None:
-    network = build_network(config, tasks, "single-depth", None)
+    network = Setup.of(config).network("single-depth", None)
     assert set(network(batch.image).final) == {"depth"}
 
 
 @pytest.mark.parametrize("size", [(32, 48), (33, 47), (61, 90)])
 def test_odd_sizes_and_the_grid(config, tasks, size) -> None:
-    network = build_network(config, tasks, "x", cp_space(config).uniform("local")).eval()
+    network = Setup.of(config).network("x", Setup.of(config).space.uniform("local")).eval()
     out = network(torch.randn(1, 3, *size)).final
     grid = tuple(math.ceil(side / 4) for side in size)
     assert {name: tuple(x.shape[2:]) for name, x in out.items()} == dict.fromkeys(tasks, grid)
@@ -104,7 +98,7 @@ def test_odd_sizes_and_the_grid(config, tasks, size) -> None:
 def test_padding_changes_no_label_context(config, tasks) -> None:
     """The prototypes of a padded image weigh its real pixels only."""
     torch.manual_seed(0)
-    network = build_network(config, tasks, "x", cp_space(config).uniform("t_label")).eval()
+    network = Setup.of(config).network("x", Setup.of(config).space.uniform("t_label")).eval()
     image = torch.randn(1, 3, 32, 64)
     valid = torch.ones(1, 1, 32, 64, dtype=torch.bool)
     valid[..., 32:] = False
@@ -141,9 +135,9 @@ def test_every_backbone_neck_and_head_learns_at_an_odd_size(config, backbone, he
         "model": {"head": head, "neck": neck and {"name": neck}},
     }
     chosen = Config.model_validate({**config.model_dump(), **changes})
-    built = build_tasks(chosen, describe_dataset(chosen))
+    built = Setup.of(chosen).tasks
     torch.manual_seed(0)
-    network = build_network(chosen, built, "x", cp_space(chosen).uniform("t_label"))
+    network = Setup.of(chosen).network("x", Setup.of(chosen).space.uniform("t_label"))
     for row in network.distillation.rows.values():
         torch.nn.init.ones_(row.out[1].weight)  # which is zero at first, and lets nothing through
     predictions = network(torch.randn(2, 3, 47, 65))
@@ -168,8 +162,8 @@ def test_every_backbone_neck_and_head_learns_at_an_odd_size(config, backbone, he
 def test_a_network_is_saved_loaded_and_exported(config, neck, head, tmp_path) -> None:
     changes = {"tasks": ["semseg", "depth"], "model": {"head": head, "neck": neck and {"name": neck}}}
     chosen = Config.model_validate({**config.model_dump(), **changes})
-    built = build_tasks(chosen, describe_dataset(chosen))
-    network, other = (build_network(chosen, built, "x", cp_space(chosen).uniform("t_label")) for _ in range(2))
+    built = Setup.of(chosen).tasks
+    network, other = (Setup.of(chosen).network("x", Setup.of(chosen).space.uniform("t_label")) for _ in range(2))
     for row in network.distillation.rows.values():
         torch.nn.init.ones_(row.out[1].weight)
     torch.save(network.state_dict(), tmp_path / "network.pt")
@@ -187,7 +181,7 @@ def test_a_network_is_saved_loaded_and_exported(config, neck, head, tmp_path) ->
             torch.testing.assert_close(of.regions[name], expected.regions[name])
 
 
-def test_derived_network_is_fresh_and_holds_only_the_genotype(supernet: SearchNetwork) -> None:
+def test_derived_network_is_fresh_and_holds_only_the_genotype(supernet: MultiTaskSupernet) -> None:
     genotype = supernet.space.uniform("global")
     derived = supernet.derive(genotype)
     assert isinstance(derived, MultiTaskNetwork)
@@ -202,7 +196,7 @@ def dropping(network: torch.nn.Module) -> list[float]:
     return [layer.p for layer in layers if layer.p > 0]
 
 
-def test_search_has_no_dropout_and_no_scale_on_values(supernet: SearchNetwork) -> None:
+def test_search_has_no_dropout_and_no_scale_on_values(supernet: MultiTaskSupernet) -> None:
     assert dropping(supernet) == []
     assert dropping(supernet.derive(supernet.space.uniform("local"))) == [0.05] * 4
     candidate = supernet.supergraph.blocks["depth"]["edge"].candidates["local"]
@@ -210,7 +204,7 @@ def test_search_has_no_dropout_and_no_scale_on_values(supernet: SearchNetwork) -
     assert supernet.derive(supernet.space.uniform("local")).distillation.rows["depth"].dropout.p == 0.05
 
 
-def test_supernet_loss_is_differentiable_under_a_one_hot_selection(supernet: SearchNetwork, batch) -> None:
+def test_supernet_loss_is_differentiable_under_a_one_hot_selection(supernet: MultiTaskSupernet, batch) -> None:
     supernet.loss(batch, Selection.of(supernet.space.uniform("none"))).backward()
     assert isinstance(supernet, Supernet)
     assert all(p.grad is not None for p in supernet.backbone.parameters())
@@ -228,8 +222,8 @@ def test_learning_rate_is_polynomial_per_step() -> None:
 
 @pytest.mark.parametrize("model", ["cross_stitch", "pad_a", "pad_b", "pad_c", "pap", "psd"])
 def test_a_distillation_module_makes_a_network(config: Config, tasks, batch, model: str) -> None:
-    assert model_genotype(config, model) is None
-    network = build_network(config, tasks, model, None)
+    assert Setup.of(config).genotype(model) is None
+    network = Setup.of(config).network(model, None)
     assert type(network.distillation) is DISTILLATIONS[model]
     total, parts = multi_task_loss(network(batch.image, batch.valid), batch, tasks)
     total.backward()
@@ -239,4 +233,4 @@ def test_a_distillation_module_makes_a_network(config: Config, tasks, batch, mod
 
 def test_a_distillation_module_takes_its_options_from_the_config(config: Config, tasks) -> None:
     given = config.model_copy(update={"model": Model(distillations={"pap": {"steps": 2}})})
-    assert build_network(given, tasks, "pap", None).distillation.steps == 2
+    assert Setup.of(given).network("pap", None).distillation.steps == 2

@@ -13,11 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
-from atrc.build import build_backbone
 from atrc.config import Config, Named, load_config, parse_config
-from atrc.experiment import changed_keys, create_missing, create_retrain, create_search, create_train, execute_all
-from atrc.paths import absolute_paths
-from atrc.plan import plan_search, plan_train
+from atrc.experiments import changed_keys, create_missing, create_retrain, create_search, create_train, execute_all
+from atrc.experiments.paths import absolute_paths
+from atrc.experiments.plan import plan_search, plan_train
+from atrc.networks import build_backbone
 from atrc.runs import RunDirectory, RunSpec
 from searchspace import InputError
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from atrc.build import cp_space
 from atrc.config import Config
-from atrc.experiment import (
+from atrc.experiments import (
     create_missing,
     create_retrain,
     create_search,
@@ -18,9 +17,10 @@ from atrc.experiment import (
     execute_experiment,
     open_made_with,
 )
-from atrc.plan import plan_train
+from atrc.experiments.plan import plan_train
 from atrc.runs import Result, RunDirectory, find_runs
 from atrc.runs.names import run_path
+from atrc.setup import Setup
 from searchspace import Genotype, InputError
 
 
@@ -36,7 +36,7 @@ def short(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Co
 def genotype_file(config: Config, path: str, context: str) -> str:
     """A file of the genotype with one context everywhere."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(json.dumps(cp_space(config).uniform(context).to_json()))
+    Path(path).write_text(json.dumps(Setup.of(config).space.uniform(context).to_json()))
     return path
 
 
@@ -104,7 +104,7 @@ def test_a_run_of_a_genotype_is_not_taken_for_a_baseline(short: Config) -> None:
 
 def test_a_run_is_opened_if_it_was_made_of_the_genotype(short: Config) -> None:
     (run,) = create_train(short, ["all-global"], "runs")
-    space = cp_space(short)
+    space = Setup.of(short).space
     assert open_made_with(run.path, short).path == run.path
     assert open_made_with(run.path, short, genotype=space.uniform("global")).path == run.path
     with pytest.raises(InputError, match="trained another genotype"):
@@ -114,7 +114,7 @@ def test_a_run_is_opened_if_it_was_made_of_the_genotype(short: Config) -> None:
 def test_an_experiment_does_not_take_an_older_genotype_for_what_its_search_found(short: Config) -> None:
     execute_experiment(short, "runs", [], quiet=True)
     found = trained(Path("runs/search/seed0"))
-    other = next(g for g in map(cp_space(short).uniform, ("global", "none")) if g != found)
+    other = next(g for g in map(Setup.of(short).space.uniform, ("global", "none")) if g != found)
     RunDirectory.open("runs/retrain/seed0").write_genotype(other)
     with pytest.raises(InputError, match="than what runs/search/seed0 found"):
         execute_experiment(short, "runs", [], quiet=True)

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from atrc.build import import_plugins
-from atrc.config import Config
+from atrc.config import Config, import_plugins
 from atrc.distillation import DISTILLATIONS, Distillation
 from searchspace import InputError
 

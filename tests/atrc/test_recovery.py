@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from atrc.data import Planted
-from atrc.recovery import SEARCHED, code_hash, matrix_runs, searched_runs
+from atrc.experiments.recovery import SEARCHED, code_hash, matrix_runs, searched_runs
 from searchspace import CONTEXTS
 
 

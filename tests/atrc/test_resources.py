@@ -11,22 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from atrc.backbones import BACKBONES
-from atrc.build import (
-    build_network,
-    build_search_network,
-    build_space,
-    build_tasks,
-    cp_space,
-    describe_dataset,
-    import_plugins,
-    model_genotype,
-)
-from atrc.config import Config, load_config, parse_config
+from atrc.config import Config, import_plugins, load_config, parse_config
+from atrc.costs import Counter, Resources, count_module, count_parameters
 from atrc.distillation import NoDistillation
-from atrc.network import Encoded, MultiTaskNetwork
+from atrc.networks import Encoded, MultiTaskNetwork
 from atrc.resource_table import resource_rows, run_resources
-from atrc.resources import Counter, Resources, count_module, count_parameters
 from atrc.runs import RunDirectory, RunSpec
+from atrc.setup import Setup
 from atrc.tasks import TASKS
 from searchspace import RELEASED, InputError, from_codes
 
@@ -52,7 +43,7 @@ PUBLISHED = {
 
 def test_nyud_hrnet18() -> None:
     config = load_config("nyud_hrnet18")
-    rows = resource_rows(config, describe_dataset(config).size)
+    rows = resource_rows(config, Setup.of(config).info.size)
     counted = {row.network: (row.total.parameters, row.total.multiply_adds) for row in rows}
     assert counted["search supergraph"][0] == 5_459_314
     for network, (parameters, giga) in NYUD.items():
@@ -79,9 +70,8 @@ def test_nyud_hrnet18() -> None:
 )
 def test_parts_add_up_to_the_network(source: str, model: str) -> None:
     config = load_config(source)
-    tasks = build_tasks(config, describe_dataset(config))
     with torch.device("meta"):
-        network: MultiTaskNetwork = build_network(config, tasks, model, model_genotype(config, model))
+        network: MultiTaskNetwork = Setup.of(config).network(model, Setup.of(config).genotype(model))
     counter = Counter((64, 96))
     parts = counter.parts(network)
     assert sum(part.parameters for part in parts.values()) == count_parameters(network)
@@ -95,8 +85,7 @@ OWN_SPACE = '''
 import torch
 from torch import nn
 
-from atrc.distillation import Distillation
-from atrc.network import SUPERNETS, Decoder, MultiTaskNetwork, SearchNetwork
+from atrc.supernets import SUPERNETS, MultiTaskSupernet
 from searchspace import SPACES, SearchSpace
 
 KERNELS = {"k1": 1, "k3": 3, "k5": 5}
@@ -114,22 +103,12 @@ def refiner(width, option):
     return nn.Sequential(layer, nn.BatchNorm2d(width), nn.ReLU())
 
 
-class Refine(Distillation):
-    def __init__(self, channels, genotype):
-        super().__init__()
-        self.layers = nn.ModuleDict({task: refiner(width, genotype[task]) for task, width in channels.items()})
-
-    def forward(self, features, regions, valid=None):
-        return {task: layer(features[task]) for task, layer in self.layers.items()}
-
-
 @SUPERNETS.register("kernels")
-class KernelNetwork(SearchNetwork):
+class KernelSupernet(MultiTaskSupernet):
     space_type = Kernels
 
-    def __init__(self, make_backbone, tasks, space, decoder, model):
-        super().__init__(make_backbone(), tasks, frozenset(), decoder)
-        self.space = space
+    def __init__(self, parts, space):
+        super().__init__(parts, space)
         width = next(iter(self.channels.values()))
         self.candidates = nn.ModuleDict(
             {task: nn.ModuleDict({option: refiner(width, option) for option in space[task]}) for task in space}
@@ -144,17 +123,6 @@ class KernelNetwork(SearchNetwork):
             outputs = {option: self.candidates[task][option](x) for option in selection.active(task)}
             refined[task] = found + selection.mix(task, outputs)
         return self.finish(refined, encoded)
-
-    def costs(self, measure, size, device):
-        raise NotImplementedError
-
-    def derive(self, genotype):
-        raise NotImplementedError
-
-    @staticmethod
-    def stand_alone(make_backbone, tasks, genotype, decoder, model):
-        backbone = make_backbone()
-        return MultiTaskNetwork(backbone, tasks, Refine(decoder.channels(backbone, tasks), genotype), decoder)
 '''
 OWN_CONFIG = """
 name: own
@@ -171,8 +139,7 @@ def test_a_supernet_of_ones_own_is_counted_whole(tmp_path: Path) -> None:
     (tmp_path / "plugin_kernels.py").write_text(OWN_SPACE)
     config = parse_config(OWN_CONFIG, "test", [f"plugins=[{tmp_path / 'plugin_kernels.py'}]"])
     import_plugins(config)
-    tasks = build_tasks(config, describe_dataset(config))
-    network = build_search_network(config, tasks)
+    network = Setup.of(config).supernet()
     C, pixels = network.channels["depth"], 8 * 12
     weights = 2 * sum(C * C * kernel * kernel for kernel in (1, 3, 5)) + C * C
     other = Resources(weights + 2 * 3 * 2 * C, pixels * (weights + C * C + 2 * 3 * 3 * C))  # both tasks are mixed
@@ -187,11 +154,10 @@ def test_a_supernet_of_ones_own_is_counted_whole(tmp_path: Path) -> None:
     assert "other" not in plain.parts
     assert row.total == plain.total + other + Resources(2 * 3, 0)
 
-    genotype = build_space(config).genotype({"semseg": "k1", "depth": "k5"})
-    parts = Counter((32, 48)).parts(build_network(config, tasks, "retrain", genotype))
-    weights = C * C * (1 + 25)
-    assert parts["blocks"] == Resources(weights + 2 * 2 * C, pixels * (weights + 2 * 3 * C))
-    assert "other" not in parts
+    genotype = Setup.of(config).space.genotype({"semseg": "k1", "depth": "k5"})
+    parts = Counter((32, 48)).parts(Setup.of(config).network("retrain", genotype))
+    weights = C * C * (1 + 25) + C * C
+    assert parts["other"] == Resources(weights + 2 * 2 * C, pixels * (weights + C * C + 2 * 3 * C))
 
 
 class Lent(NoDistillation):
@@ -239,7 +205,7 @@ def test_parts_that_share_and_call_what_they_like_add_up_too() -> None:
 
 
 def test_a_run_is_counted_as_what_it_trained(config: Config, tmp_path: Path) -> None:
-    genotype = cp_space(config).uniform("global")
+    genotype = Setup.of(config).space.uniform("global")
     found = RunDirectory.create(tmp_path / "found", RunSpec("train", "retrain", 0), config, genotype)
     plain = RunDirectory.create(tmp_path / "multi", RunSpec("train", "multi", 0), config)
     rows = {row.model: row.total for row in resource_rows(config, (32, 48))}
@@ -277,8 +243,7 @@ def test_a_run_is_counted_as_what_it_trained(config: Config, tmp_path: Path) -> 
 )
 def test_parameters_of_other_networks(preset: str, overrides: list[str], expected: dict[str, int]) -> None:
     config = load_config(preset, overrides)
-    tasks = build_tasks(config, describe_dataset(config))
     for model, parameters in expected.items():
-        genotype = from_codes(*RELEASED[model]) if model in RELEASED else model_genotype(config, model)
+        genotype = from_codes(*RELEASED[model]) if model in RELEASED else Setup.of(config).genotype(model)
         with torch.device("meta"):
-            assert count_parameters(build_network(config, tasks, model, genotype, pretrained=False)) == parameters
+            assert count_parameters(Setup.of(config).network(model, genotype, pretrained=False)) == parameters

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atrc.build import build_dataset
 from atrc.config import Config
 from atrc.data import Subset, content_hashes
-from atrc.experiment import create_train
+from atrc.experiments import create_train
 from atrc.runs import Result, RunDirectory, RunSpec
+from atrc.setup import Setup
 from atrc.training import execute
 
 
@@ -65,6 +65,6 @@ def test_a_result_says_what_was_learnt_from_and_measured_on(config: Config, tmp_
     assert set(first["val"]) == {"image", *config.tasks}
     for split in first:
         assert {"image": first[split]["image"], "depth": first[split]["depth"]}.items() <= alone[split].items()
-    dataset = build_dataset(config, "val")
+    dataset = Setup.of(config).split("val")
     assert content_hashes(dataset) == first["val"]
     assert content_hashes(Subset(dataset, range(len(dataset) - 1)))["image"] != first["val"]["image"]

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from atrc.config import Config, config_value, upgrade_run_config
-from atrc.experiment import Planned, changed_keys, create_missing, create_search, create_train, execute_all
+from atrc.experiments import Planned, changed_keys, create_missing, create_search, create_train, execute_all
 from atrc.runs import RunDirectory, RunSpec, find_runs
 from atrc.runs.checkpoint import decisive, refuse_other_config
 from searchspace import InputError

@@ -1,6 +1,6 @@
 """How a genotype is scored for a search: by training it, with a supernet's weights, or by looking it up."""
 
-from atrc.training.scoring._base import SCORERS, Score, Scorer, Setting
+from atrc.training.scoring._base import SCORERS, Score, Scorer, Scoring, build_scorer
 from atrc.training.scoring._inherit import InheritedScorer, InheritScorer
 from atrc.training.scoring._table import TableScorer
 from atrc.training.scoring._train import TrainScorer
@@ -11,7 +11,8 @@ __all__ = [
     "InheritedScorer",
     "Score",
     "Scorer",
-    "Setting",
+    "Scoring",
     "TableScorer",
     "TrainScorer",
+    "build_scorer",
 ]

@@ -14,42 +14,66 @@ import torch
 from atrc.config import Config
 from atrc.data import Batch, Dataset, Subset, eval_transform, evaluation_batches
 from atrc.machine.stopping import Interrupted, Stop
-from atrc.network import Predictions, multi_task_loss
+from atrc.networks import Predictions, multi_task_loss
+from atrc.setup import Setup
 from atrc.tasks import Task
 from searchspace import Registry
 from searchspace.paths import PathOptions
 from strategies import Score, Trial
 from strategies._base import spawn_seed
 
-__all__ = ["SCORERS", "Score", "Scorer", "Setting"]
+__all__ = ["SCORERS", "Score", "Scorer", "Scoring", "build_scorer"]
 
 _SCORED = 5
 """Spawns the seed of the draw of held-out images; smaller keys belong to the search."""
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What a scorer may use.
+class Scoring:
+    """The search that a scorer works for: its config, its images, its device.
 
     Attributes:
-        config: The config of the search.
+        setup: The search's setup, with tasks fitted to the training data.
         seed: The seed of the search.
         device: Where to compute.
-        tasks: The tasks, fitted to the training data.
         train: The images that weights learn from.
         held_out: The images that scores are taken on, or drawn from.
         stop: Whether somebody asked to stop.
         tick: Called after every training step.
     """
 
-    config: Config
+    setup: Setup
     seed: int
     device: torch.device
-    tasks: Mapping[str, Task]
     train: Dataset
     held_out: Dataset
     stop: Stop
     tick: Callable[[], Any] = lambda: None
+
+    @classmethod
+    def of(
+        cls,
+        setup: Setup,
+        whole: Dataset,
+        *,
+        seed: int,
+        device: torch.device,
+        stop: Stop,
+        tick: Callable[[], Any] = lambda: None,
+    ) -> Scoring:
+        """Fits the tasks to the training split ``whole``, and holds a part of it out."""
+        setup.fit(whole)
+        return cls(setup, seed, device, *setup.held_out(whole), stop, tick)
+
+    @property
+    def config(self) -> Config:
+        """The config of the search."""
+        return self.setup.config
+
+    @property
+    def tasks(self) -> Mapping[str, Task]:
+        """The tasks, fitted to the training data."""
+        return self.setup.tasks
 
     @property
     def images(self) -> int:
@@ -128,13 +152,16 @@ def _single_images(predictions: Predictions, batch: Batch) -> Iterator[tuple[Pre
 
 
 class Scorer(PathOptions, ABC):
-    """Scores genotypes. Built from a `Setting` and the options of the config's ``trials.scorer``.
+    """Scores genotypes. Built from a `Scoring` and the options of the config's ``trials.scorer``.
 
     A scorer can be called, so that it is a ``score`` of `strategies.Search`.
+
+    Attributes:
+        scoring: The search that it works for.
     """
 
-    def __init__(self, setting: Setting) -> None:
-        self.setting = setting
+    def __init__(self, scoring: Scoring) -> None:
+        self.scoring = scoring
 
     def __call__(self, trial: Trial) -> Score:
         """The same as `score`."""
@@ -157,3 +184,10 @@ class Scorer(PathOptions, ABC):
 
 
 SCORERS: Registry[type[Scorer]] = Registry("scorer", "atrc.scorers")
+
+
+def build_scorer(scoring: Scoring) -> Scorer:
+    """The config's scorer."""
+    named = scoring.config.trials.scorer
+    scorer: Scorer = SCORERS.create(named.name, named.options, scoring)
+    return scorer

@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from atrc.build import build_space
 from atrc.data import Batch, collate
-from atrc.network import SearchNetwork
-from atrc.runs import RunDirectory
-from atrc.training.augmentation import training_transform
-from atrc.training.scoring._base import SCORERS, Score, Scorer, Setting
+from atrc.inference import open_run
+from atrc.supernets import MultiTaskSupernet
+from atrc.training.scoring._base import SCORERS, Score, Scorer, Scoring
 from searchspace import Genotype, InputError, SearchSpace, Selection
 from strategies import Trial
 from strategies._base import spawn_seed
@@ -28,7 +26,9 @@ _RECALIBRATION = 6
 
 
 @torch.no_grad()
-def recalibrate(network: SearchNetwork, genotype: Genotype, batches: Iterable[Batch], device: torch.device) -> None:
+def recalibrate(
+    network: MultiTaskSupernet, genotype: Genotype, batches: Iterable[Batch], device: torch.device
+) -> None:
     """Takes the batch-norm statistics of what a genotype runs anew, pooled over batches.
 
     A supernet's running statistics mix all paths that ran through a layer, and predict badly for any one of them.
@@ -53,22 +53,22 @@ class InheritedScorer(Scorer):
     the other if there are fewer, augmented as in training, and always cut into chunks of 8.
 
     Args:
-        setting: See `Scorer`.
-        network: A supernet of the search's space on the setting's device. Its weights are left as they are; its
+        scoring: See `Scorer`.
+        network: A supernet of the search's space on the search's device. Its weights are left as they are; its
             batch-norm statistics are those of the genotype that was scored last.
     """
 
-    def __init__(self, setting: Setting, network: SearchNetwork) -> None:
-        super().__init__(setting)
+    def __init__(self, scoring: Scoring, network: MultiTaskSupernet) -> None:
+        super().__init__(scoring)
         self.network = network
 
     def samples(self, trial: Trial) -> int:
-        return self.setting.config.trials.recalibration + self.setting.images
+        return self.scoring.config.trials.recalibration + self.scoring.images
 
     def score(self, trial: Trial) -> Score:
         self.recalibrate(trial.genotype)
         selection = Selection.of(trial.genotype)
-        loss = self.setting.held_out_loss(lambda batch: self.network(batch.image, selection, batch.valid))
+        loss = self.scoring.held_out_loss(lambda batch: self.network(batch.image, selection, batch.valid))
         return Score(-loss, self.samples(trial))
 
     def recalibrate(self, genotype: Genotype) -> None:
@@ -77,19 +77,19 @@ class InheritedScorer(Scorer):
         Raises:
             Interrupted: Somebody asked to stop.
         """
-        recalibrate(self.network, genotype, self._recalibration_batches(), self.setting.device)
+        recalibrate(self.network, genotype, self._recalibration_batches(), self.scoring.device)
 
     def _recalibration_batches(self) -> Iterator[Batch]:
-        setting = self.setting
-        train, number = setting.train, setting.config.trials.recalibration
-        transform = training_transform(setting.config.augmentation, train.info)
-        rng = np.random.default_rng(spawn_seed(setting.seed, _RECALIBRATION))
+        scoring = self.scoring
+        train, number = scoring.train, scoring.config.trials.recalibration
+        transform = scoring.setup.augmentation()
+        rng = np.random.default_rng(spawn_seed(scoring.seed, _RECALIBRATION))
         epochs = [rng.permutation(len(train)) for _ in range(-(-number // len(train)))]
         drawn = np.concatenate(epochs)[:number]
         # A last image alone joins the chunk before: a norm after global pooling needs two images.
         for chunk in np.split(drawn, range(CHUNK, number - 1, CHUNK)):
-            setting.check_stop()
-            yield collate([transform(train[int(index)], setting.tasks, rng) for index in chunk])
+            scoring.check_stop()
+            yield collate([transform(train[int(index)], scoring.tasks, rng) for index in chunk])
 
 
 @SCORERS.register("inherit")
@@ -97,7 +97,7 @@ class InheritScorer(InheritedScorer):
     """Minus the held-out loss with the weights of a finished search run, see `InheritedScorer`.
 
     Args:
-        setting: See `Scorer`.
+        scoring: See `Scorer`.
         run: Directory of a one-shot search of the same tasks, in a space with the same choices and at least the same
             options.
 
@@ -107,16 +107,14 @@ class InheritScorer(InheritedScorer):
 
     paths = ("run",)
 
-    def __init__(self, setting: Setting, run: str | Path) -> None:
-        from atrc.training import load_learner  # which runs scorers
-
-        network = load_learner(RunDirectory.open(Path(run)), setting.device).network
-        if not isinstance(network, SearchNetwork):
+    def __init__(self, scoring: Scoring, run: str | Path) -> None:
+        network = open_run(run, str(scoring.device)).network
+        if not isinstance(network, MultiTaskSupernet):
             raise InputError(f"run {run} trained no supernet whose weights could be inherited")
-        if set(network.tasks) != set(setting.tasks):
-            raise InputError(f"run {run} is of the tasks {', '.join(network.tasks)}, not {', '.join(setting.tasks)}")
-        _check_choices(network.space, build_space(setting.config), run)
-        super().__init__(setting, network)
+        if set(network.tasks) != set(scoring.tasks):
+            raise InputError(f"run {run} is of the tasks {', '.join(network.tasks)}, not {', '.join(scoring.tasks)}")
+        _check_choices(network.space, scoring.setup.space, run)
+        super().__init__(scoring, network)
 
 
 def _check_choices(trained: SearchSpace, searched: SearchSpace, run: str | Path) -> None:

@@ -6,8 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from atrc.build import build_space
-from atrc.training.scoring._base import SCORERS, Score, Scorer, Setting
+from atrc.training.scoring._base import SCORERS, Score, Scorer, Scoring
 from searchspace import Genotype, InputError
 from searchspace.text import read_text
 from strategies import Trial
@@ -24,18 +23,18 @@ class TableScorer(Scorer):
     columns, a row is that of the trial's budget. A score of ``nan`` is a failed trial.
 
     Args:
-        setting: See `Scorer`.
+        scoring: See `Scorer`.
         file: Path of the table.
     """
 
     paths = ("file",)
 
-    def __init__(self, setting: Setting, file: str | Path) -> None:
-        super().__init__(setting)
+    def __init__(self, scoring: Scoring, file: str | Path) -> None:
+        super().__init__(scoring)
         self._file = file
         self._scores: dict[tuple[Genotype, float], list[tuple[float, int]]] = {}
-        space = build_space(setting.config)
-        full = setting.config.trials.steps * setting.config.search.batch_size
+        space = scoring.setup.space
+        full = scoring.config.trials.steps * scoring.config.search.batch_size
         try:
             rows = list(csv.DictReader(io.StringIO(read_text(file))))
         except (OSError, UnicodeError) as error:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from atrc.build import build_network
-from atrc.data import BatchLoader
-from atrc.training.augmentation import training_transform
 from atrc.training.learner import WeightLearner
 from atrc.training.scoring._base import SCORERS, Score, Scorer
 from strategies import Trial
@@ -25,30 +22,22 @@ class TrainScorer(Scorer):
     """
 
     def samples(self, trial: Trial) -> int:
-        return self._steps(trial) * self.setting.config.search.batch_size + self.setting.images
+        return self._steps(trial) * self.scoring.config.search.batch_size + self.scoring.images
 
     def _steps(self, trial: Trial) -> int:
-        return max(1, round(trial.budget * self.setting.config.trials.steps))
+        return max(1, round(trial.budget * self.scoring.config.trials.steps))
 
     def score(self, trial: Trial) -> Score:
-        setting, config = self.setting, self.setting.config
+        scoring, config = self.scoring, self.scoring.config
         training = config.search.model_copy(update={"steps": self._steps(trial)})
-        seed = int(np.random.SeedSequence([setting.seed, trial.number]).generate_state(1)[0])
+        seed = int(np.random.SeedSequence([scoring.seed, trial.number]).generate_state(1)[0])
         torch.manual_seed(seed)  # initialisation and dropout draw from the global generator
-        network = build_network(config, setting.tasks, "trial", trial.genotype).to(setting.device)
-        learner = WeightLearner(network, training, autocast=config.precision == "bfloat16")
-        loader = BatchLoader(
-            setting.train,
-            setting.tasks,
-            training_transform(config.augmentation, setting.train.info),
-            batch_size=training.batch_size,
-            seed=seed,
-            workers=config.workers,
-            pin=setting.device.type == "cuda",
-        )
+        network = scoring.setup.network("trial", trial.genotype).to(scoring.device)
+        learner = WeightLearner(network, training, bfloat16=config.precision == "bfloat16")
+        loader = scoring.setup.batches(scoring.train, training, seed=seed, device=scoring.device)
         for step, batch in enumerate(loader.iterate(0, training.steps)):
-            setting.check_stop()
-            learner.step(batch.to(setting.device), step)
-            setting.tick()
+            scoring.check_stop()
+            learner.step(batch.to(scoring.device), step)
+            scoring.tick()
         learner.network.eval()
-        return Score(-setting.held_out_loss(learner.predict), self.samples(trial))
+        return Score(-scoring.held_out_loss(learner.predictor()), self.samples(trial))

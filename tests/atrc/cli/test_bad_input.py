@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from atrc.config import Config
-from atrc.experiment import create_train
+from atrc.experiments import create_train
 from atrc.runs import RunDirectory
 from atrc.training import execute
 from searchspace import CPSpace

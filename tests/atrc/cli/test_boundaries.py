@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from atrc.boundary_files import read_truth
+from atrc.inference.boundary_files import read_truth
 from searchspace import InputError
 
 from .conftest import Command, Said

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from atrc.config import load_config, preset_names
-from atrc.experiment import execute_experiment
+from atrc.experiments import execute_experiment
 from atrc.runs import find_runs
 from searchspace import load_genotype
 from strategies import STRATEGIES

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from atrc.config import Config
-from atrc.experiment import create_search, create_train
+from atrc.experiments import create_search, create_train
 from atrc.runs import Result, RunDirectory
 from searchspace import CPSpace, load_genotype
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from atrc.config import Config
-from atrc.experiment import create_search, create_train, execute_all
+from atrc.experiments import create_search, create_train, execute_all
 from atrc.runs import RunDirectory
 
 from .conftest import Command

@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from atrc.build import build_dataset, build_tasks
 from atrc.config import Config, load_config
 from atrc.data.decode import read_label
-from atrc.experiment import create_search, create_train
+from atrc.experiments import create_search, create_train
 from atrc.runs import RunDirectory
+from atrc.setup import Setup
 from atrc.training import execute
 
 from .conftest import Command
@@ -51,8 +51,8 @@ def test_files_score_as_the_run_does(atrc: Command, trained: RunDirectory, small
     # The run measured without saving: equal to the last bit.
     assert row["metrics"] == json.loads((trained.path / "result.json").read_text())["metrics"]
 
-    dataset = build_dataset(small, "val")
-    for name, task in build_tasks(small, dataset.info).items():
+    dataset = Setup.of(small).split("val")
+    for name, task in Setup.of(small).tasks.items():
         metric = task.metric()
         labels = [torch.from_numpy(sample.labels[name]) for sample in map(dataset.__getitem__, range(4))]
         batch = torch.stack([label.movedim(-1, 0) if label.ndim == 3 else label for label in labels])

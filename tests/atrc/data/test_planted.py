@@ -16,7 +16,7 @@ from atrc.data import DATASETS, Answer, Need, Planted
 from atrc.data.planted import CONTENTS, Scenes
 from atrc.data.planted.picture import COLOURS, draw
 from atrc.data.planted.scene import CLASSES, SHARES, draw_scenes
-from atrc.experiment import create_search
+from atrc.experiments import create_search
 from searchspace import InputError
 
 ANSWER = {"a": {"a": "global", "b": {"context": "t_label", "strength": 0.5, "noise": 0.25}}, "b": {"a": "none"}}

@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from atrc.backbones import Pyramid
-from atrc.build import build_network, build_tasks, describe_dataset
 from atrc.config import load_config
+from atrc.costs import count_parameters
 from atrc.data import Batch
 from atrc.distillation import NoDistillation
 from atrc.necks import FPM, NECKS, MTINet, Propagation
-from atrc.network import multi_task_loss
-from atrc.resources import count_parameters
+from atrc.networks import multi_task_loss
+from atrc.setup import Setup
 
 OUTPUTS = {"semseg": 40, "depth": 1, "normals": 3, "edge": 1}
 HRNET18 = (18, 36, 72, 144)
@@ -40,9 +40,7 @@ def test_share_that_it_adds_to_the_multi_task_network(backbone: str, least: floa
     for source in (f"nyud_{backbone}", f"nyud_{backbone}+fpm"):
         config = load_config(source)
         with torch.device("meta"):
-            network = build_network(
-                config, build_tasks(config, describe_dataset(config)), "multi", None, pretrained=False
-            )
+            network = Setup.of(config).network("multi", None, pretrained=False)
         counts.append(count_parameters(network))
     assert least < 100 * (counts[1] - counts[0]) / counts[0] < most
 
@@ -122,14 +120,15 @@ def test_mti_net_exchanges_messages_at_every_scale() -> None:
 
 
 def test_initial_predictions_are_supervised_like_the_final_one(config) -> None:
-    tasks = {name: task for name, task in build_tasks(config, describe_dataset(config)).items() if name != "normals"}
     with_neck = config.model_copy(
         update={
-            "model": config.model.model_validate({"neck": {"name": "fpm"}, "head": {"aspp": True, "rates": [1, 2]}})
+            "tasks": {name: options for name, options in config.tasks.items() if name != "normals"},
+            "model": config.model.model_validate({"neck": {"name": "fpm"}, "head": {"aspp": True, "rates": [1, 2]}}),
         }
     )
     torch.manual_seed(0)
-    network = build_network(with_neck, tasks, "multi", None)
+    setup = Setup.of(with_neck)
+    tasks, network = setup.tasks, setup.network("multi", None)
     assert isinstance(network.distillation, NoDistillation)
     assert isinstance(network.neck, nn.Module)
     generator = torch.Generator().manual_seed(0)

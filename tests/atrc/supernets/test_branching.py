@@ -9,12 +9,11 @@ import pytest
 import torch
 
 from atrc.backbones import BACKBONES, Backbone, BranchedBackbone, Tiny
-from atrc.build import build_network, build_search_network, build_space, build_tasks, describe_dataset
 from atrc.config import Config, Cost, parse_config
-from atrc.costs import network_costs
-from atrc.experiment import create_retrain, create_search
-from atrc.resources import Counter, count_multiply_adds, count_parameters
+from atrc.costs import Counter, count_multiply_adds, count_parameters
+from atrc.experiments import create_retrain, create_search
 from atrc.runs import RunDirectory
+from atrc.setup import Setup
 from atrc.training import execute
 from searchspace import BMTASSpace, InputError, Selection, Weighted
 
@@ -115,18 +114,17 @@ def test_parents_learn_in_proportion_to_their_weights_and_weights_learn() -> Non
 def test_a_stage_costs_what_it_adds_to_a_network(config: Config, name: str) -> None:
     options = {"name": name, "width": 0.25} if name == "tiny" else {"name": name}
     chosen = settings(config, backbone=config.backbone.model_validate(options), cost=Cost())
-    tasks = build_tasks(chosen, describe_dataset(chosen))
-    space = build_space(chosen)
+    space = Setup.of(chosen).space
     assert isinstance(space, BMTASSpace)
     names = space.tasks
     late = space.from_tree([[names], [names], [names[:2], names[2:]], [names[:1], names[1:2], names[2:]]])
     counter = Counter((64, 96))
     for measure in ("multiply_adds", "parameters"):
         priced = chosen.model_copy(update={"cost": Cost(measure=measure)})
-        costs = network_costs(priced, tasks, (64, 96), torch.device("cpu"))
+        costs = Setup.of(priced).costs(torch.device("cpu"), (64, 96))
         with torch.device("meta"):
             networks = [
-                build_network(chosen, tasks, "x", genotype, pretrained=False)
+                Setup.of(chosen).network("x", genotype, pretrained=False)
                 for genotype in (space.shared(), late, space.split())
             ]
         whole = [counter.multiply_adds(n) if measure == "multiply_adds" else count_parameters(n) for n in networks]
@@ -137,8 +135,7 @@ def test_a_stage_costs_what_it_adds_to_a_network(config: Config, name: str) -> N
 
 def test_the_supernet_counts_what_a_selection_computes(config: Config) -> None:
     chosen = settings(config)
-    tasks = build_tasks(chosen, describe_dataset(chosen))
-    supernet = build_search_network(chosen, tasks)
+    supernet = Setup.of(chosen).supernet()
     space = supernet.space
     for genotype in (space.shared(), space.split()):
         derived = supernet.derive(genotype)
@@ -167,7 +164,7 @@ def test_a_tree_is_searched_trained_and_given_contexts(
     (retrained,) = create_retrain([search])
     result = execute(retrained, quiet=True)
     assert set(result.metrics) == set(config.tasks)
-    network = build_network(chosen, build_tasks(chosen, describe_dataset(chosen)), "x", found)
+    network = Setup.of(chosen).network("x", found)
     assert result.parameters == count_parameters(network)
     if strategy == "random":
         return
@@ -182,8 +179,6 @@ def test_a_tree_is_searched_trained_and_given_contexts(
 
 
 def test_trees_that_do_not_fit_are_one_line(config: Config, tmp_path: Path) -> None:
-    tasks = build_tasks(config, describe_dataset(config))
-
     def branches(path: Path) -> Config:
         return parse_config(
             config.model_copy(
@@ -195,13 +190,13 @@ def test_trees_that_do_not_fit_are_one_line(config: Config, tmp_path: Path) -> N
     with pytest.raises(
         InputError, match=r"backbone.branches: .* does not exist.*; search a tree with the space bmtas"
     ):
-        build_network(branches(tmp_path / "none.json"), tasks, "multi", None)
+        Setup.of(branches(tmp_path / "none.json")).network("multi", None)
     other = tmp_path / "other.json"
     other.write_text(json.dumps(TREE.to_json()))
     with pytest.raises(
         InputError, match="must be a genotype of the space bmtas for the tasks semseg, depth, normals"
     ):
-        build_network(branches(other), tasks, "multi", None)
+        Setup.of(branches(other)).network("multi", None)
     with pytest.raises(
         InputError, match=r"the space has 3 stages, but the backbone 'tiny' has 4: set space.stages to 4"
     ):

@@ -10,10 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from atrc.distillation import NoDistillation
-from atrc.network import SUPERNETS, Decoder, MultiTaskNetwork, Predictions
-from atrc.supernets import BranchingSearchNetwork, TreeCosts
-from atrc.testing import check_search_network, check_supernet
+from atrc.networks import MultiTaskNetwork, Parts, Predictions
+from atrc.supernets import SUPERNETS, BranchingSupernet, TreeCosts
+from atrc.testing import check_multi_task_supernet, check_supernet
 from searchspace import SPACES, BMTASSpace, CPSpace, Genotype, SearchSpace, Selection, ToySpace, Weighted
 from strategies.testing import SparseSpace, ToySupernet, toy_batch
 
@@ -29,7 +28,7 @@ def test_the_suite_covers_the_registry() -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped(name: str) -> None:
     space, inherits = SHIPPED[name]
-    check_search_network(name, space, inherits=inherits)
+    check_multi_task_supernet(name, space, inherits=inherits)
 
 
 @pytest.mark.parametrize("space", [ToySpace(choices=3, options=3, seed=0), SparseSpace()], ids=["toy", "sparse"])
@@ -254,44 +253,45 @@ def test_a_broken_promise_is_caught(broken: Callable[[], Any], message: str) -> 
     assert "\n" not in str(caught.value)
 
 
-# -- search networks that break a promise ----------------------------------------------------------------------------
+# -- multi-task supernets that break a promise -----------------------------------------------------------------------
 
 
-class WiderPredictions(BranchingSearchNetwork):
+class WiderPredictions(BranchingSupernet):
     def forward(self, image: Tensor, selection: Selection, valid: Tensor | None = None) -> Predictions:
         predictions = super().forward(image, selection, valid)
         maps = {**predictions.final, "extra": predictions.final["depth"]}
         return Predictions(maps, predictions.regions)
 
 
-class HalvesUnderAMask(BranchingSearchNetwork):
+class HalvesUnderAMask(BranchingSupernet):
     def forward(self, image: Tensor, selection: Selection, valid: Tensor | None = None) -> Predictions:
         return super().forward(image if valid is None else image / 2, selection)
 
 
-class AnotherAlone(BranchingSearchNetwork):
-    @staticmethod
-    def stand_alone(make_backbone, tasks, genotype, decoder, model) -> MultiTaskNetwork:  # type: ignore[no-untyped-def]
-        return MultiTaskNetwork(make_backbone(), tasks, NoDistillation({}), decoder)
+class AnotherAlone(BranchingSupernet):
+    @classmethod
+    def network(cls, parts: Parts, genotype: Genotype) -> MultiTaskNetwork:
+        return parts.baseline("multi")
 
     def derive(self, genotype: Genotype) -> MultiTaskNetwork:
-        return BranchingSearchNetwork.stand_alone(self._make_backbone, self.tasks, genotype, Decoder(), None)  # type: ignore[arg-type]
+        return BranchingSupernet.network(self._built_from, genotype)
 
 
-class PredictsMore(BranchingSearchNetwork):
+class PredictsMore(BranchingSupernet):
     def forward(self, image: Tensor, selection: Selection, valid: Tensor | None = None) -> Predictions:
         predictions = super().forward(image, selection, valid)
         return Predictions({task: x + 1 for task, x in predictions.final.items()}, predictions.regions)
 
 
-class DerivesAModule(BranchingSearchNetwork):
+class DerivesAModule(BranchingSupernet):
     def derive(self, genotype: Genotype) -> Any:
         return nn.Linear(1, 1)
 
 
-class UnitOfItsOwn(BranchingSearchNetwork):
-    def costs(self, measure: Any, size: Any, device: Any) -> TreeCosts:
-        return TreeCosts(self.space, [1.0] * 4, unit="euros")
+class UnitOfItsOwn(BranchingSupernet):
+    @classmethod
+    def costs(cls, parts: Any, space: Any, *given: Any) -> TreeCosts:
+        return TreeCosts(space, [1.0] * 4, unit="euros")
 
 
 class Backwards(TreeCosts):
@@ -305,9 +305,10 @@ class Backwards(TreeCosts):
         return torch.zeros(())
 
 
-class PaysForLess(BranchingSearchNetwork):
-    def costs(self, measure: Any, size: Any, device: Any) -> TreeCosts:
-        return Backwards(self.space, [1.0] * 4, unit="parameters")
+class PaysForLess(BranchingSupernet):
+    @classmethod
+    def costs(cls, parts: Any, space: Any, *given: Any) -> TreeCosts:
+        return Backwards(space, [1.0] * 4, unit="parameters")
 
 
 class LargeShare(TreeCosts):
@@ -315,9 +316,10 @@ class LargeShare(TreeCosts):
         return 1.5
 
 
-class SharesMore(BranchingSearchNetwork):
-    def costs(self, measure: Any, size: Any, device: Any) -> TreeCosts:
-        return LargeShare(self.space, [1.0] * 4, unit="parameters")
+class SharesMore(BranchingSupernet):
+    @classmethod
+    def costs(cls, parts: Any, space: Any, *given: Any) -> TreeCosts:
+        return LargeShare(space, [1.0] * 4, unit="parameters")
 
 
 class NoExpectation(TreeCosts):
@@ -325,9 +327,10 @@ class NoExpectation(TreeCosts):
         return torch.tensor(0.123)
 
 
-class ExpectsSomethingElse(BranchingSearchNetwork):
-    def costs(self, measure: Any, size: Any, device: Any) -> TreeCosts:
-        return NoExpectation(self.space, [1.0] * 4, unit="parameters")
+class ExpectsSomethingElse(BranchingSupernet):
+    @classmethod
+    def costs(cls, parts: Any, space: Any, *given: Any) -> TreeCosts:
+        return NoExpectation(space, [1.0] * 4, unit="parameters")
 
 
 @pytest.mark.parametrize(
@@ -335,28 +338,28 @@ class ExpectsSomethingElse(BranchingSearchNetwork):
     [
         (WiderPredictions, "the final predictions of .* must be"),
         (HalvesUnderAMask, "predicts semseg differently under a mask that is all valid"),
-        (AnotherAlone, r"stand_alone\(\) of .* must have the parameters of what derive\(\) gives"),
+        (AnotherAlone, r"network\(\) of .* must have the parameters of what derive\(\) gives"),
         (PredictsMore, "must predict semseg as the supernet does, with its weights"),
-        (DerivesAModule, r"must give an atrc\.network\.MultiTaskNetwork"),
+        (DerivesAModule, r"must give a network like atrc\.networks\.MultiTaskNetwork: no tasks"),
         (UnitOfItsOwn, "must have the unit of their measure, not 'euros'"),
         (PaysForLess, "the costs of .* must be those of its networks"),
         (SharesMore, "must be between 0 and 1, but is 1.5"),
         (ExpectsSomethingElse, "must expect the share of a genotype for it"),
     ],
 )
-def test_a_broken_promise_of_a_search_network_is_caught(broken: Any, message: str) -> None:
+def test_a_broken_promise_of_a_multi_task_supernet_is_caught(broken: Any, message: str) -> None:
     with pytest.raises(AssertionError, match=message) as caught:
-        check_search_network(broken, BMTASSpace(TASKS), inherits=True)
+        check_multi_task_supernet(broken, BMTASSpace(TASKS), inherits=True)
     assert "\n" not in str(caught.value)
 
 
-def test_a_search_network_that_another_hides_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_multi_task_supernet_that_another_hides_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SUPERNETS._entries, "abc", PredictsMore)
     monkeypatch.setattr(SUPERNETS, "_entries", dict(sorted(SUPERNETS._entries.items())))
     with pytest.raises(AssertionError, match="must be found for its space, but PredictsMore is"):
-        check_search_network("bmtas", BMTASSpace(TASKS))
+        check_multi_task_supernet("bmtas", BMTASSpace(TASKS))
 
 
-def test_a_search_network_of_another_space_is_named() -> None:
+def test_a_multi_task_supernet_of_another_space_is_named() -> None:
     with pytest.raises(AssertionError, match="the space_type of supernet 'cp' must fit the space BMTASSpace"):
-        check_search_network("cp", BMTASSpace(TASKS))
+        check_multi_task_supernet("cp", BMTASSpace(TASKS))

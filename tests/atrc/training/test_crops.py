@@ -7,21 +7,19 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from atrc.build import build_tasks, describe_dataset, open_splits
 from atrc.config import Config
 from atrc.data import DATASETS, BatchLoader, Rooms
-from atrc.training.augmentation import training_transform
+from atrc.setup import Setup
 from searchspace import InputError
 from searchspace.registry import forget
 
 
 def images(config: Config, *names: str) -> torch.Tensor:
     """What the first 16 steps of a network of these tasks see."""
-    tasks = build_tasks(config, describe_dataset(config))
-    tasks = {name: tasks[name] for name in names}
-    train, _ = open_splits(config, tasks)
-    transform = training_transform(config.augmentation, train.info)
-    batches = list(BatchLoader(train, tasks, transform, batch_size=4, seed=0).iterate(0, 16))
+    setup = Setup.of(config)
+    tasks = {name: setup.tasks[name] for name in names}
+    train, _ = setup.splits(tasks)
+    batches = list(BatchLoader(train, tasks, setup.augmentation(), batch_size=4, seed=0).iterate(0, 16))
     assert all(set(batch.labels) == set(names) for batch in batches)
     return torch.cat([batch.image for batch in batches])
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from atrc.data import Batch
-from atrc.network import Predictions
+from atrc.inference import evaluate
+from atrc.networks import Predictions
 from atrc.tasks import Depth, Edge, Field
-from atrc.training import evaluate
 
 CANVAS = (60, 80)  # diagonal 100
 SIZES = ((18, 24), (60, 80), (18, 24))  # diagonals 30, 100, 30

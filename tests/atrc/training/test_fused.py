@@ -11,10 +11,10 @@ from typing import TypeVar
 import pytest
 import torch
 
-from atrc.build import build_dataset, build_search_network, build_tasks, cp_space, describe_dataset, fit_tasks
 from atrc.config import Config
 from atrc.data import Batch, BatchLoader, eval_transform
-from atrc.experiment import create_search
+from atrc.experiments import create_search
+from atrc.setup import Setup
 from atrc.training import execute
 from atrc.training.learner import SearchLearner
 from strategies import GumbelEntropy, Search
@@ -45,12 +45,13 @@ def search(config: Config, *, fused: bool) -> tuple[Search, GumbelEntropy]:
     )
     config = config.model_copy(update={"model": model})
     torch.manual_seed(0)
-    network = build_search_network(config, build_tasks(config, describe_dataset(config))).double()
-    strategy = GumbelEntropy(cp_space(config), lr=0.05)
+    setup = Setup.of(config)
+    network = setup.supernet().double()
+    strategy = GumbelEntropy(setup.space, lr=0.05)
     strategy.distribution.logits.data = strategy.distribution.logits.data.double()
-    learner = SearchLearner(network, strategy, config.search)
-    train = build_dataset(config, "train", learner.tasks)
-    fit_tasks(learner.tasks, train)
+    learner = SearchLearner(network, config.search)
+    train = setup.split("train")
+    setup.fit(train)
     loader = BatchLoader(train, learner.tasks, eval_transform(train.info.size), batch_size=4, seed=0)
     training = config.search
     made = Search(

@@ -10,10 +10,10 @@ import torch
 
 from atrc.data import Batch, Dataset, DatasetInfo, Sample, eval_transform, evaluation_batches
 from atrc.data.decode import read_label
-from atrc.network import Predictions
+from atrc.inference import evaluate
+from atrc.inference.prediction_files import PredictionFiles, folder_of_each_run
+from atrc.networks import Predictions
 from atrc.tasks import Depth, Normals, Saliency, SemSeg, Task
-from atrc.training import evaluate
-from atrc.training.prediction_files import PredictionFiles, folder_of_each_run
 from searchspace import InputError
 
 CPU = torch.device("cpu")

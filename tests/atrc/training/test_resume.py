@@ -16,9 +16,11 @@ import torch
 
 from atrc.config import Config
 from atrc.data import BatchLoader
-from atrc.experiment import create_search, create_train
+from atrc.experiments import create_search, create_train
+from atrc.inference import open_run
 from atrc.runs import RunDirectory
-from atrc.training import Interrupted, execute, load_checkpoint, load_learner, save_checkpoint
+from atrc.runs.checkpoint import load_checkpoint, save_checkpoint
+from atrc.training import Interrupted, execute
 from searchspace import InputError
 
 
@@ -184,7 +186,7 @@ def test_a_search_that_an_earlier_version_left_goes_on(
     spent = {"step": search["spent"]["steps"], "seconds": search["spent"]["seconds"]}
     old = {**spent, "learner": {**learner, "tasks": saved["tasks"]}, "generators": training["generators"]}
     save_checkpoint(stopped.checkpoints, old)
-    assert load_learner(stopped, torch.device("cpu")).genotype() is not None
+    assert open_run(stopped, "cpu").genotype is not None
     execute(RunDirectory.open(stopped.path), quiet=True)
     assert stopped.genotype() == whole.genotype()
     assert_same_bits(final_state(whole)["search"], final_state(stopped)["search"])
@@ -195,7 +197,7 @@ def test_a_checkpoint_of_another_network_is_one_line(config: Config, tmp_path: P
     (run,) = create_train(config.model_copy(update={"tasks": {"depth": {}}}), ["multi"], tmp_path)
     save_checkpoint(run.checkpoints, {"learner": {"network": {"other.weight": torch.zeros(1)}, "optimizer": {}}})
     with pytest.raises(InputError, match=r"last\.pt does not fit what its run's config makes in this version: .*"):
-        load_learner(run, torch.device("cpu"))
+        open_run(run, "cpu")
 
 
 def test_run_directory_reads_without_this_software(config: Config, tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from atrc.build import build_dataset, build_search_network, build_tasks, cp_space, describe_dataset, fit_tasks
 from atrc.config import Config
 from atrc.data import (
     Batch,
@@ -24,15 +23,16 @@ from atrc.data import (
     Subset,
     eval_transform,
     evaluation_batches,
-    hold_out,
 )
-from atrc.experiment import create_search
+from atrc.experiments import create_search
 from atrc.machine.stopping import Interrupted, Stop
-from atrc.network import Predictions, SearchNetwork
+from atrc.networks import Predictions
 from atrc.runs import RunDirectory
+from atrc.setup import Setup
+from atrc.supernets import MultiTaskSupernet
 from atrc.tasks import IGNORE, TASKS
 from atrc.training import execute
-from atrc.training.scoring import SCORERS, InheritedScorer, Scorer, Setting
+from atrc.training.scoring import SCORERS, InheritedScorer, Scorer, Scoring
 from atrc.training.scoring._inherit import recalibrate
 from searchspace import InputError, Selection
 from strategies import Budget, LocalSearch, Search, Trial
@@ -55,12 +55,9 @@ def small(config: Config, *, steps: int = 6, search: dict[str, Any] | None = Non
     )
 
 
-def setting(config: Config, seed: int = 0) -> Setting:
-    tasks = build_tasks(config, describe_dataset(config))
-    whole = build_dataset(config, "train", tasks)
-    fit_tasks(tasks, whole)
-    rest, out = hold_out(whole, config.held_out)
-    return Setting(config, seed, CPU, tasks, rest, out, Stop())
+def scoring(config: Config, seed: int = 0) -> Scoring:
+    setup = Setup.of(config)
+    return Scoring.of(setup, setup.split("train"), seed=seed, device=CPU, stop=Stop())
 
 
 # -- held-out images ------------------------------------------------------------------------------------------------
@@ -113,10 +110,12 @@ class Looks:
         return math.log(2 + math.exp(cls.wrong(index))) if Sparse.labelled(index) else 0.0
 
 
-def sparse(config: Config, evaluate_batch: int = 8, images: int | None = None, seed: int = 0) -> Setting:
+def sparse(config: Config, evaluate_batch: int = 8, images: int | None = None, seed: int = 0) -> Scoring:
     trials = config.trials.model_copy(update={"images": images})
     config = config.model_copy(update={"evaluate_batch": evaluate_batch, "trials": trials})
-    return Setting(config, seed, CPU, {"semseg": TASKS.create("semseg", {"classes": 3})}, Sparse(), Sparse(), Stop())
+    setup = Setup.of(config)
+    setup.tasks = {"semseg": TASKS.create("semseg", {"classes": 3})}
+    return Scoring(setup, seed, CPU, Sparse(), Sparse(), Stop())
 
 
 @pytest.mark.parametrize("evaluate_batch", [1, 3, 8, 64])
@@ -173,8 +172,8 @@ def test_a_stop_is_seen_before_the_next_images(config: Config) -> None:
 
 def test_training_scores_the_same_trial_the_same(config: Config) -> None:
     settings = small(config)
-    scorer = SCORERS.create("train", {}, setting(settings))
-    genotype = cp_space(settings).uniform("global")
+    scorer = SCORERS.create("train", {}, scoring(settings))
+    genotype = Setup.of(settings).space.uniform("global")
     one, again = (scorer.score(Trial(3, genotype)) for _ in range(2))
     other = scorer(Trial(4, genotype))
     assert one == again
@@ -186,8 +185,8 @@ def test_training_takes_its_images_and_those_it_is_scored_on(
     config: Config, images: int | None, held_out: int
 ) -> None:
     settings = small(config, trials={"images": images})
-    scorer = SCORERS.create("train", {}, setting(settings))
-    genotype = cp_space(settings).uniform("global")
+    scorer = SCORERS.create("train", {}, scoring(settings))
+    genotype = Setup.of(settings).space.uniform("global")
     assert scorer.samples(Trial(0, genotype)) == 2 * 4 + held_out
     assert scorer.samples(Trial(0, genotype, 0.5)) == 1 * 4 + held_out
     assert scorer.score(Trial(0, genotype, 0.5)).samples == 1 * 4 + held_out
@@ -195,18 +194,18 @@ def test_training_takes_its_images_and_those_it_is_scored_on(
 
 def test_a_diverged_training_has_no_finite_score(config: Config) -> None:
     settings = small(config, search={"lr": 1e30, "clip_norm": None}, trials={"steps": 3})
-    scorer = SCORERS.create("train", {}, setting(settings))
-    score = scorer.score(Trial(0, cp_space(settings).uniform("global")))
+    scorer = SCORERS.create("train", {}, scoring(settings))
+    score = scorer.score(Trial(0, Setup.of(settings).space.uniform("global")))
     assert not math.isfinite(score.value)
 
 
 # -- inherited weights ----------------------------------------------------------------------------------------------
 
 
-def supernet(config: Config, given: Setting) -> SearchNetwork:
+def supernet(config: Config, given: Scoring) -> MultiTaskSupernet:
     """An untrained one in which contexts count: the norm after them is initialised with a weight of 0."""
     torch.manual_seed(0)
-    network = build_search_network(config, given.tasks)
+    network = Setup.of(config).supernet()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d) and module.affine:
             nn.init.ones_(module.weight)
@@ -214,11 +213,11 @@ def supernet(config: Config, given: Setting) -> SearchNetwork:
 
 
 def inherited(config: Config, seed: int = 0) -> InheritedScorer:
-    given = setting(config, seed)
+    given = scoring(config, seed)
     return InheritedScorer(given, supernet(config, given))
 
 
-def passes(network: SearchNetwork) -> list[tuple[bool, Tensor]]:
+def passes(network: MultiTaskSupernet) -> list[tuple[bool, Tensor]]:
     """What passes through a network from now on: whether norms use batch statistics, and the images."""
     seen: list[tuple[bool, Tensor]] = []
     norm = next(module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
@@ -230,7 +229,7 @@ def test_inherited_scores_leave_nothing_behind(config: Config) -> None:
     settings = small(config)
     scorer = inherited(settings)
     before = [p.clone() for p in scorer.network.parameters()]
-    genotypes = [cp_space(settings).sample(random.Random(seed)) for seed in range(2)]
+    genotypes = [Setup.of(settings).space.sample(random.Random(seed)) for seed in range(2)]
     first = [scorer.score(Trial(0, genotype)) for genotype in genotypes]
     assert [scorer(Trial(9, genotype)) for genotype in genotypes] == first
     assert first[0].value != first[1].value
@@ -249,7 +248,7 @@ def test_batch_norms_see_exactly_that_many_images_in_chunks_of_eight(
     settings = small(config, search={"batch_size": 3}, evaluate_batch=2, trials={"recalibration": recalibration})
     scorer = inherited(settings)
     seen = passes(scorer.network)
-    trial = Trial(0, cp_space(settings).uniform("global"))
+    trial = Trial(0, Setup.of(settings).space.uniform("global"))
     score = scorer.score(trial)
     assert [len(images) for training, images in seen if training] == chunks
     assert [len(images) for training, images in seen if not training] == [2, 2]
@@ -266,13 +265,13 @@ def test_recalibration_goes_through_the_training_images_epoch_by_epoch(config: C
             self.asked.append(index)
             return super().__getitem__(index)
 
-    given = setting(settings)
+    given = scoring(settings)
     orders = []
     for seed in (0, 0, 1):
         train = Counting(given.train, range(len(given.train)))
         train.asked = []
-        own = Setting(settings, seed, CPU, given.tasks, train, given.held_out, Stop())
-        InheritedScorer(own, supernet(settings, own)).recalibrate(cp_space(settings).uniform("global"))
+        own = Scoring(given.setup, seed, CPU, train, given.held_out, Stop())
+        InheritedScorer(own, supernet(settings, own)).recalibrate(Setup.of(settings).space.uniform("global"))
         orders.append(train.asked)
     first = orders[0]
     assert len(first) == 20
@@ -284,7 +283,7 @@ def test_an_inherited_score_depends_on_no_batch_size(config: Config) -> None:
     values = []
     for batch_size, evaluate_batch in ((4, 8), (2, 8), (4, 1), (3, 3)):
         settings = small(config, search={"batch_size": batch_size}, evaluate_batch=evaluate_batch)
-        values.append(inherited(settings).score(Trial(0, cp_space(settings).uniform("local"))).value)
+        values.append(inherited(settings).score(Trial(0, Setup.of(settings).space.uniform("local"))).value)
     assert values[0] == values[1]
     assert values == pytest.approx([values[0]] * 4, rel=1e-5)
 
@@ -293,12 +292,12 @@ def test_recalibration_images_are_augmented_as_in_training(config: Config) -> No
     def recalibrated_on(config: Config) -> list[Tensor]:
         scorer = inherited(config)
         seen = passes(scorer.network)
-        scorer.recalibrate(cp_space(config).uniform("global"))
+        scorer.recalibrate(Setup.of(config).space.uniform("global"))
         return [image for _, images in seen for image in images]
 
     plain = config.augmentation.model_copy(update={"scale": None, "photometric": False, "flip": 0.0})
     settings = small(config, augmentation=plain)
-    given = setting(settings)
+    given = scoring(settings)
     transform = eval_transform(given.train.info.size)
     originals = [batch.image[0] for batch in evaluation_batches(given.train, given.tasks, transform)]
     unchanged = recalibrated_on(settings)
@@ -312,12 +311,12 @@ def test_recalibration_images_are_augmented_as_in_training(config: Config) -> No
 def test_recalibrated_statistics_are_the_moments_of_all_inputs(config: Config, cut: int) -> None:
     """Of the first batch norm, whose inputs do not depend on other norms."""
     settings = small(config, evaluate_batch=cut, trials={"images": None})
-    given = setting(settings)
+    given = scoring(settings)
     network = supernet(settings, given)
     norm = next(module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
     inputs: list[Tensor] = []
     hook = norm.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
-    recalibrate(network, cp_space(settings).uniform("global"), given.held_out_batches(), CPU)
+    recalibrate(network, Setup.of(settings).space.uniform("global"), given.held_out_batches(), CPU)
     hook.remove()
     everything = torch.cat(inputs)
     assert len(everything) == 6
@@ -330,12 +329,12 @@ def test_recalibrated_statistics_are_the_moments_of_all_inputs(config: Config, c
 def test_a_recalibrated_network_predicts_as_its_score_says(config: Config) -> None:
     settings = small(config)
     scorer = inherited(settings)
-    genotypes = [cp_space(settings).uniform(name) for name in ("global", "local")]
+    genotypes = [Setup.of(settings).space.uniform(name) for name in ("global", "local")]
     value = scorer.score(Trial(0, genotypes[0])).value
     scorer.score(Trial(1, genotypes[1]))
     scorer.recalibrate(genotypes[0])
     selection = Selection.of(genotypes[0])
-    loss = scorer.setting.held_out_loss(lambda batch: scorer.network(batch.image, selection, batch.valid))
+    loss = scorer.scoring.held_out_loss(lambda batch: scorer.network(batch.image, selection, batch.valid))
     assert -loss == value
 
 
@@ -350,7 +349,7 @@ def searched(config: Config, folder: Path, name: str = "gumbel_entropy") -> RunD
 
 
 def of_run(config: Config, run: RunDirectory) -> Scorer:
-    scorer: Scorer = SCORERS.create("inherit", {"run": str(run.path)}, setting(config))
+    scorer: Scorer = SCORERS.create("inherit", {"run": str(run.path)}, scoring(config))
     return scorer
 
 
@@ -363,8 +362,8 @@ def narrowed(config: Config, *contexts: str) -> Config:
 def test_the_weights_of_a_run_score_as_its_live_network(config: Config, tmp_path: Path) -> None:
     settings = small(config)
     scorer = of_run(settings, searched(settings, tmp_path))
-    trial = Trial(0, cp_space(settings).uniform("global"))
-    live = InheritedScorer(setting(settings), scorer.network)  # type: ignore[attr-defined]
+    trial = Trial(0, Setup.of(settings).space.uniform("global"))
+    live = InheritedScorer(scoring(settings), scorer.network)  # type: ignore[attr-defined]
     assert scorer.score(trial) == live.score(trial)
     assert scorer.samples(trial) == 12 + 4
     untrained = inherited(settings)
@@ -383,7 +382,7 @@ def test_a_supernet_that_lacks_options_is_refused(config: Config, tmp_path: Path
 def test_a_part_of_what_a_supernet_has_can_be_searched(config: Config, tmp_path: Path) -> None:
     run = searched(small(config), tmp_path)
     settings = narrowed(small(config), "none", "global")
-    genotype = cp_space(settings).uniform("global")
+    genotype = Setup.of(settings).space.uniform("global")
     assert math.isfinite(of_run(settings, run).score(Trial(0, genotype)).value)
 
 
@@ -404,7 +403,7 @@ def test_a_search_by_trials_has_no_supernet_to_inherit_from(config: Config, tmp_
 
 
 def write_table(path: Path, config: Config, seeds: int = 2, **extra: str) -> Path:
-    space = cp_space(config)
+    space = Setup.of(config).space
     with path.open("w", newline="") as file:
         rows = csv.DictWriter(file, [*space, "score", *extra])
         rows.writeheader()
@@ -424,8 +423,8 @@ def table(config: Config, tmp_path: Path) -> tuple[Config, Path]:
 @pytest.mark.parametrize("kind", [str, Path])
 def test_a_table_is_searched_without_training(table: tuple[Config, Path], kind: Callable[[Path], Any]) -> None:
     settings, path = table
-    scorer = SCORERS.create("table", {"file": kind(path)}, setting(settings))
-    space = cp_space(settings)
+    scorer = SCORERS.create("table", {"file": kind(path)}, scoring(settings))
+    space = Setup.of(settings).space
     search = Search(LocalSearch(space, seed=0), score=scorer, budget=Budget(samples=8 * 100))
     assert search.run() == space.uniform("global")
     # a trial of a table takes what its training would have taken: two steps of four images
@@ -436,10 +435,10 @@ def test_a_table_is_searched_without_training(table: tuple[Config, Path], kind: 
 def test_a_failed_row_fails_its_genotype_and_no_other(table: tuple[Config, Path]) -> None:
     settings, path = table
     lines = path.read_text().splitlines()
-    genotypes = list(cp_space(settings).enumerate())
+    genotypes = list(Setup.of(settings).space.enumerate())
     lines[2] = lines[2].rpartition(",")[0] + ",nan"  # the second seed of the first genotype
     path.write_text("\n".join(lines))
-    scorer = SCORERS.create("table", {"file": str(path)}, setting(settings))
+    scorer = SCORERS.create("table", {"file": str(path)}, scoring(settings))
     assert math.isnan(scorer.score(Trial(0, genotypes[0])).value)
     assert math.isfinite(scorer.score(Trial(1, genotypes[1])).value)
 
@@ -459,14 +458,14 @@ def test_a_broken_table_is_named_with_its_line(
     settings, path = table
     path.write_text(change(path.read_text()))
     with pytest.raises(InputError, match=message):
-        SCORERS.create("table", {"file": str(path)}, setting(settings))
+        SCORERS.create("table", {"file": str(path)}, scoring(settings))
 
 
 def test_a_genotype_that_a_table_lacks(config: Config, tmp_path: Path) -> None:
     settings = small(config)
     path = write_table(tmp_path / "table.csv", settings, budget="0.5")
-    scorer = SCORERS.create("table", {"file": str(path)}, setting(settings))
-    genotype = cp_space(settings).uniform("local")
+    scorer = SCORERS.create("table", {"file": str(path)}, scoring(settings))
+    genotype = Setup.of(settings).space.uniform("local")
     assert scorer.score(Trial(0, genotype, 0.5)).samples == 4
     with pytest.raises(InputError, match=r"no row for .* with budget 1"):
         scorer.score(Trial(0, genotype))

@@ -12,7 +12,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from atrc.config import Config
-from atrc.experiment import create_search, create_train
+from atrc.experiments import create_search, create_train
 from atrc.trackers import TRACKERS, TensorBoard, Tracker
 from atrc.training import execute
 from searchspace import CPSpace, InputError, UnknownNameError

@@ -13,14 +13,15 @@ import psutil
 import pytest
 import torch
 
-from atrc.build import build_dataset, cp_space
-from atrc.comparison import incumbents
 from atrc.config import Compare, Config, Named
 from atrc.data import BatchLoader, hold_out
-from atrc.experiment import create_search
+from atrc.experiments import create_search
+from atrc.experiments.comparison import incumbents
+from atrc.inference import open_run
 from atrc.machine.memory import peak_memory, reset_peak_memory
 from atrc.runs import RunDirectory
-from atrc.training import Interrupted, execute, load_learner
+from atrc.setup import Setup
+from atrc.training import Interrupted, execute
 from searchspace import InputError
 
 KNOBS = {
@@ -64,7 +65,7 @@ def test_what_a_search_takes(config: Config, tmp_path: Path, name: str, samples:
     result = run.result()
     assert (result.samples, result.steps) == (samples, steps)
     assert result.peak_memory is None or result.peak_memory > 2**20
-    space = cp_space(run.config)
+    space = Setup.of(run.config).space
     genotype = run.genotype()
     assert genotype is not None
     space.validate(genotype)
@@ -96,8 +97,8 @@ def test_the_last_stage_of_spos_names_the_best_that_it_scored(config: Config, tm
     assert lines[0]["seconds"] > trained["seconds"]
     assert [line["samples"] for line in lines] == [8 * 4 + 8, 8 * 4 + 16]
     assert not any("genotype" in line for line in run.lines("architecture.jsonl"))  # nothing is named before
-    loaded = load_learner(run, torch.device("cpu"))
-    assert loaded.genotype() == genotype
+    loaded = open_run(run, "cpu")
+    assert loaded.genotype == genotype
 
 
 def test_a_budget_below_the_second_stage_is_refused_before_there_is_a_run(config: Config, tmp_path: Path) -> None:
@@ -240,7 +241,7 @@ def test_trials_in_flight_do_not_depend_on_processes(config: Config, tmp_path: P
 def test_a_search_by_trials_has_no_network_to_load(config: Config, tmp_path: Path) -> None:
     run = searched(small(config, "random"), tmp_path)
     with pytest.raises(InputError, match="keeps no network"):
-        load_learner(run, torch.device("cpu"))
+        open_run(run, "cpu")
 
 
 # -- held-out data --------------------------------------------------------------------------------------------------
@@ -248,7 +249,7 @@ def test_a_search_by_trials_has_no_network_to_load(config: Config, tmp_path: Pat
 
 @pytest.mark.parametrize(("share", "held"), [(0.5, 6), (0.01, 1), (0.99, 11)])
 def test_what_is_held_out_and_the_rest_are_the_whole(config: Config, share: float, held: int) -> None:
-    whole = build_dataset(config, "train")
+    whole = Setup.of(config).split("train")
     rest, out = hold_out(whole, share)
     assert len(out) == held
     ids = [part[index].id for part in (rest, out) for index in range(len(part))]

@@ -1,44 +1,42 @@
-"""The suite of the supernets that configs build: networks for several tasks."""
+"""The suite of multi-task supernets, which configs build."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from atrc.backbones import Tiny
-from atrc.build import supernet_of
-from atrc.config import Model
+from atrc.costs import MEASURES, count_parameters
 from atrc.data import Batch
-from atrc.measures import MEASURES
-from atrc.network import SUPERNETS, Decoder, MultiTaskNetwork, Predictions, SearchNetwork
-from atrc.resources import count_parameters
+from atrc.networks import Parts, Predictions
+from atrc.supernets import SUPERNETS, MultiTaskSupernet, supernet_of
 from atrc.tasks import Depth, SemSeg, Task
 from atrc.testing._modules import close, noise, seeded, stirred
 from atrc.testing._parts import found, works
 from atrc.testing._supernets import check_supernet, genotypes_of
 from searchspace import CostModel, Genotype, SearchSpace, Selection
 
-__all__ = ["check_search_network"]
+__all__ = ["check_multi_task_supernet"]
 
 BATCH, SIZE, CLASSES = 2, (33, 48), 5
 
 
-def check_search_network(
-    network: str | type[SearchNetwork], space: SearchSpace, *, genotypes: int = 3, inherits: bool = False
+def check_multi_task_supernet(
+    network: str | type[MultiTaskSupernet], space: SearchSpace, *, genotypes: int = 3, inherits: bool = False
 ) -> None:
-    """Everything that an `atrc.network.SearchNetwork` promises, on a small backbone and random images.
+    """Everything that an `atrc.supernets.MultiTaskSupernet` promises, on a small backbone and random images.
 
     All of `check_supernet`, and:
 
     - It is found for its space, and gives every task a final prediction of its channels, and region maps of its
       regions. A mask that is all valid is no mask.
-    - ``derive()`` gives a `MultiTaskNetwork` that predicts the same tasks; ``stand_alone()`` gives one with the same
-      parameters.
-    - ``costs()`` is a cost model. A share is between 0 and 1, and expected shares of a genotype are its share. Who
-      costs more parameters has at least as many.
+    - ``derive()`` gives a network with ``tasks``, ``backbone`` and ``parts()`` that predicts the same tasks;
+      ``network()`` gives one with the same parameters.
+    - ``costs()`` is a cost model. A share is between 0 and 1, and expected shares of a genotype are its share. A
+      genotype that costs more parameters than another has at least as many.
 
     Args:
         network: A registered name, or a class.
@@ -53,10 +51,10 @@ def check_search_network(
     Example::
 
         def test_my_network() -> None:
-            check_search_network(MyNetwork, MySpace(["semseg", "depth"]))
+            check_multi_task_supernet(MyNetwork, MySpace(["semseg", "depth"]))
     """
     name, kind = found(SUPERNETS, network)
-    assert issubclass(kind, SearchNetwork), f"{name} must be an atrc.network.SearchNetwork"
+    assert issubclass(kind, MultiTaskSupernet), f"{name} must be an atrc.supernets.MultiTaskSupernet"
     assert isinstance(space, kind.space_type), f"the space_type of {name} must fit the space {space!r}"
     if kind in SUPERNETS.values():
         with works(f"{name} must be found for its space"):
@@ -66,17 +64,19 @@ def check_search_network(
         )
     tasks: dict[str, Task] = {"semseg": SemSeg(CLASSES), "depth": Depth()}
 
+    parts, made = Parts(tasks, _backbone), cast(Any, kind)
+
     def make() -> Any:
-        return kind(_backbone, tasks, space, Decoder(), Model())
+        return made(parts, space)
 
     batch = _batch()
     check_supernet(make, batch, genotypes=genotypes, name=name)
     net = stirred(seeded(make)).eval()
-    costs = _costs(name, net, space)
+    costs = _costs(name, kind, parts, space)
     priced = []
     for genotype in genotypes_of(space, genotypes):
         _check_predictions(name, net, batch, genotype, tasks)
-        derived = _check_derived(name, net, batch, genotype, tasks)
+        derived = _check_derived(name, net, batch, genotype, parts)
         if inherits:
             _check_inherited(name, net, derived, batch, genotype)
         _check_shares(name, costs, space, genotype)
@@ -103,7 +103,7 @@ def _batch() -> Batch:
 
 
 def _check_shapes(name: str, predictions: Any, tasks: Mapping[str, Task]) -> None:
-    assert isinstance(predictions, Predictions), f"{name} must give atrc.network.Predictions"
+    assert isinstance(predictions, Predictions), f"{name} must give atrc.networks.Predictions"
     grid = _backbone().grid(SIZE)
     expected = {task: (BATCH, made.channels, *grid) for task, made in tasks.items()}
     shapes = {task: tuple(x.shape) for task, x in predictions.final.items()}
@@ -124,23 +124,22 @@ def _check_predictions(name: str, net: Any, batch: Batch, genotype: Genotype, ta
 
 
 @torch.no_grad()
-def _check_derived(
-    name: str, net: Any, batch: Batch, genotype: Genotype, tasks: Mapping[str, Task]
-) -> MultiTaskNetwork:
+def _check_derived(name: str, net: Any, batch: Batch, genotype: Genotype, parts: Parts) -> Any:
     derived = net.derive(genotype)
-    assert isinstance(derived, MultiTaskNetwork), f"derive() of {name} must give an atrc.network.MultiTaskNetwork"
+    lacking = [one for one in ("tasks", "backbone", "parts") if not hasattr(derived, one)]
+    assert not lacking, f"derive() of {name} must give a network like atrc.networks.MultiTaskNetwork: no {lacking[0]}"
     with works(f"the network that {name} derives must predict"):
         predictions = derived.eval()(batch.image, batch.valid)
-    _check_shapes(f"the network that {name} derives", predictions, tasks)
-    with works(f"stand_alone() of {name} must make what derive() makes"):
-        alone = type(net).stand_alone(_backbone, tasks, genotype, Decoder(), Model())
+    _check_shapes(f"the network that {name} derives", predictions, parts.tasks)
+    with works(f"network() of {name} must make what derive() makes"):
+        alone = type(net).network(parts, genotype)
     shapes = [{path: tuple(x.shape) for path, x in one.state_dict().items()} for one in (derived, alone)]
-    assert shapes[0] == shapes[1], f"stand_alone() of {name} must have the parameters of what derive() gives"
+    assert shapes[0] == shapes[1], f"network() of {name} must have the parameters of what derive() gives"
     return derived
 
 
 @torch.no_grad()
-def _check_inherited(name: str, net: Any, derived: MultiTaskNetwork, batch: Batch, genotype: Genotype) -> None:
+def _check_inherited(name: str, net: Any, derived: Any, batch: Batch, genotype: Genotype) -> None:
     own = net.state_dict()
     with works(f"the network that {name} derives must take its weights by name"):
         derived.load_state_dict({path: own[path] for path in derived.state_dict()})
@@ -151,9 +150,9 @@ def _check_inherited(name: str, net: Any, derived: MultiTaskNetwork, batch: Batc
         )
 
 
-def _costs(name: str, net: Any, space: SearchSpace) -> CostModel:
+def _costs(name: str, kind: type[MultiTaskSupernet], parts: Parts, space: SearchSpace) -> CostModel:
     with works(f"{name} must say what genotypes cost"):
-        costs: CostModel = net.costs(MEASURES["parameters"](), SIZE, torch.device("cpu"))
+        costs = kind.costs(parts, space, MEASURES["parameters"](), SIZE, torch.device("cpu"))
     assert costs.unit == "parameters", f"the costs of {name} must have the unit of their measure, not {costs.unit!r}"
     return costs
 

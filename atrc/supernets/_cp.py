@@ -1,4 +1,4 @@
-"""What every option of the cp space costs."""
+"""The supernet of the cp space: a network whose distillation is the ATRC supergraph."""
 
 from __future__ import annotations
 
@@ -7,13 +7,58 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from atrc.contexts import CONTEXTS
-from atrc.distillation import ATRC
-from atrc.measures import Measure
-from searchspace import NONE, Costs, CPSpace, Genotype, block
+from atrc.costs import Measure
+from atrc.distillation import ATRC, Supergraph
+from atrc.networks import MultiTaskNetwork, Parts, Predictions, on_grid
+from atrc.supernets._base import SUPERNETS, MultiTaskSupernet
+from searchspace import NONE, Costs, CPSpace, Genotype, SearchSpace, Selection, block
 
-__all__ = ["context_costs"]
+__all__ = ["ContextSupernet"]
+
+
+@SUPERNETS.register("cp")
+class ContextSupernet(MultiTaskSupernet):
+    """A supernet that searches a context type for every pair of tasks. There is no dropout in search.
+
+    Args:
+        parts: The parts that networks are built from.
+        space: The cp space of their tasks.
+    """
+
+    space_type = CPSpace
+
+    def __init__(self, parts: Parts, space: CPSpace) -> None:
+        super().__init__(parts, space, region_tasks=frozenset(parts.tasks))
+        options = parts.model.of_contexts
+        options.pop("dropout")
+        self.supergraph = Supergraph(self.channels, space, **options)
+
+    def forward(self, image: Tensor, selection: Selection, valid: Tensor | None = None) -> Predictions:
+        encoded = self.encode(image)
+        features, regions, _ = encoded
+        return self.finish(self.supergraph(features, regions, selection, on_grid(valid, features)), encoded)
+
+    def parts(self) -> dict[str, list[nn.Module]]:
+        return {**super().parts(), "blocks": [self.supergraph], "fuse": [self.supergraph.rows]}
+
+    @classmethod
+    def network(cls, parts: Parts, genotype: Genotype) -> MultiTaskNetwork:
+        return parts.network(lambda channels: ATRC(channels, genotype, **parts.model.of_contexts))
+
+    @classmethod
+    def costs(
+        cls, parts: Parts, space: SearchSpace, measure: Measure, size: tuple[int, int], device: torch.device
+    ) -> Costs:
+        """Costs of the contexts of one image."""
+        assert isinstance(space, CPSpace)
+        with torch.device("meta"):
+            encoder = parts.encoder()
+        channels = parts.decoder.channels(encoder, parts.tasks)
+        regions = {name: task.regions for name, task in parts.tasks.items()}
+        return context_costs(space, channels, regions, encoder.grid(size), parts.model.of_contexts, measure, device)
 
 
 def context_costs(
@@ -45,7 +90,7 @@ def context_costs(
         for of in (channels, regions)
     )
 
-    @functools.cache  # two readings of a clock would differ
+    @functools.cache  # timings are noisy: every genotype is measured once
     def of(genotype: Genotype) -> float:
         with device:
             contexts = ATRC(channels, genotype, **options)
@@ -62,7 +107,7 @@ def context_costs(
     costs: dict[str, dict[str, float]] = {}
     for target, source in space.pairs():
         choice = block(target, source)
-        # rows know nothing of each other: the others run as little as they may
+        # rows are independent: the other rows get their first options
         row = first | {block(target, other): last[block(target, other)] for other in space.tasks}
         costs[choice] = {}
         for option in space[choice]:

@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from atrc.build import build_space
 from atrc.config import Compare, Config
-from atrc.experiment import Planned, check, check_strategy, create_missing
+from atrc.experiments._checks import Checks
+from atrc.experiments._create import create_missing
+from atrc.experiments.plan import Planned
 from atrc.runs import RunDirectory, RunSpec
 from atrc.runs.names import expand_models
+from atrc.setup import Setup
 from searchspace import Genotype, InputError
 from strategies import STRATEGIES, OneShotStrategy
 
@@ -75,31 +77,34 @@ def _section(config: Config) -> Compare:
     return config.compare
 
 
-def searches(config: Config, folder: Path) -> list[RunDirectory]:
+def searches(config: Config, folder: Path, checks: Checks | None = None) -> list[RunDirectory]:
     """The searches of a comparison, those that are there and new ones for the rest.
 
     Raises:
         InputError: A strategy cannot be built, or a search is there with another config.
     """
-    check(config)
+    checks = checks or Checks()
+    checks.config(config)
     planned = []
     for label in _section(config).strategies:
         settings = strategy_config(config, label)
-        check_strategy(settings)
+        checks.strategy(settings)
         planned += [Planned(folder, RunSpec("search", f"{SEARCH}{label}", seed), settings) for seed in config.seeds]
-    return create_missing(planned)
+    return create_missing(planned, checks)
 
 
-def baselines(config: Config, folder: Path) -> list[RunDirectory]:
+def baselines(config: Config, folder: Path, checks: Checks | None = None) -> list[RunDirectory]:
     """The single-task runs that Delta_m compares with, and multi-task ones."""
     alone = config.model_copy(update={"compare": None})
     models = expand_models(config, ["baselines"])
     return create_missing(
-        [Planned(folder, RunSpec("train", model, seed), alone) for model in models for seed in config.seeds]
+        [Planned(folder, RunSpec("train", model, seed), alone) for model in models for seed in config.seeds], checks
     )
 
 
-def networks(config: Config, folder: Path, searched: list[RunDirectory]) -> list[RunDirectory]:
+def networks(
+    config: Config, folder: Path, searched: list[RunDirectory], checks: Checks | None = None
+) -> list[RunDirectory]:
     """The networks of every search's incumbents, one for each genotype and seed."""
     alone = config.model_copy(update={"compare": None})
     planned = {}
@@ -107,7 +112,7 @@ def networks(config: Config, folder: Path, searched: list[RunDirectory]) -> list
         for incumbent in incumbents(run, _section(config)):
             spec = RunSpec("train", network_model(incumbent.genotype), run.spec.seed)
             planned[spec] = Planned(folder / "networks", spec, alone, incumbent.genotype)
-    return create_missing(list(planned.values()))
+    return create_missing(list(planned.values()), checks)
 
 
 def network_model(genotype: Genotype) -> str:
@@ -125,7 +130,7 @@ def incumbents(run: RunDirectory, compare: Compare) -> list[Incumbent]:
     if found is None:
         raise InputError(f"run {run.path} is not a finished search")
     named = list(_named(run))
-    space = build_space(run.config)
+    space = Setup.of(run.config).space
     result = []
     for point in range(1, compare.points):
         fraction = point / compare.points

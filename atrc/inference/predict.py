@@ -10,34 +10,30 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from atrc.data import Batch, Normalize, Sample, View, collate, decode
+from atrc.data import Batch, Normalize, Sample, View, collate
+from atrc.inference._predictor import Predictor
+from atrc.inference.evaluation import as_label, decode_predictions
 from atrc.machine.files import writing
 from atrc.tasks import Task
-from atrc.training import Learner, as_label, decode_predictions
 
-__all__ = ["draw_maps", "fitted_batch", "predict_image", "read_image", "save_drawings"]
-
-
-def read_image(path: Path) -> np.ndarray:
-    """A photograph as ``(H, W, 3)`` uint8, turned as its EXIF tag says; see `atrc.data.decode.read_image`."""
-    return decode.read_image(path, upright=True)
+__all__ = ["draw_maps", "fitted_batch", "predict_image", "save_drawings"]
 
 
 @torch.no_grad()
-def predict_image(learner: Learner, image: np.ndarray, size: tuple[int, int]) -> dict[str, Tensor]:
+def predict_image(predictor: Predictor, image: np.ndarray, size: tuple[int, int]) -> dict[str, Tensor]:
     """Decoded maps of one image at its own resolution.
 
     Args:
-        learner: A trained run, in evaluation mode.
+        predictor: A trained network, in evaluation mode.
         image: ``(H, W, 3)`` uint8, of any size.
         size: (h, w) at which the network was trained; the image is shrunk or grown to fit into it, aspect kept.
 
     Returns:
         Task -> ``(H, W)``, or ``(C, H, W)`` for a task whose map has channels.
     """
-    predictions = learner.predict(fitted_batch(image, size).to(learner.device))
+    predictions = predictor(fitted_batch(image, size).to(predictor.device))
     # Maps whose values depend on scale (depth) are those of the image as the network saw it.
-    decoded = decode_predictions(predictions, learner.tasks, image.shape[:2])
+    decoded = decode_predictions(predictions, predictor.tasks, image.shape[:2])
     return {name: maps[0].cpu() for name, maps in decoded.items()}
 
 

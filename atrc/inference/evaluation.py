@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torchmetrics import Metric
+from tqdm import tqdm
 
-from atrc.data import Batch, image_windows
-from atrc.network import Predictions
+from atrc.config import Config
+from atrc.data import Batch, Dataset, eval_transform, evaluation_batches, image_windows
+from atrc.inference._predictor import Predictor
+from atrc.machine.stopping import Interrupted, Stop
+from atrc.networks import Predictions
 from atrc.tasks import Task
 
-__all__ = ["as_label", "decode_predictions", "evaluate", "measure"]
+__all__ = ["as_label", "decode_predictions", "evaluate", "evaluate_split", "update_metrics"]
 
 
 @torch.no_grad()
@@ -33,25 +37,71 @@ def evaluate(
         tasks: What is measured.
         device: Where ``predict`` computes.
         save: Called with every batch and its decoded maps once they are measured; leaves them as they are.
-            `atrc.training.prediction_files.PredictionFiles` writes them to files.
+            `atrc.inference.PredictionFiles` writes them to files.
     """
     metrics = {name: task.metric().to(device) for name, task in tasks.items()}
     for cpu_batch in batches:
         batch = cpu_batch.to(device)
         decoded = decode_predictions(predict(batch), tasks, batch.label_size)
-        measure(metrics, decoded, batch.labels, cpu_batch.valid)
+        update_metrics(metrics, decoded, batch.labels, cpu_batch.valid)
         if save is not None:
             save(cpu_batch, decoded)
     return {name: float(metric.compute()) for name, metric in metrics.items()}
 
 
-def measure(
+def evaluate_split(
+    config: Config,
+    predictor: Predictor,
+    split: Dataset,
+    *,
+    save: Callable[[Batch, Mapping[str, torch.Tensor]], None] | None = None,
+    stop: Stop | None = None,
+    quiet: bool = False,
+    position: int = 0,
+) -> dict[str, float]:
+    """Metrics of a network on a split: task -> metric in the task's unit.
+
+    Args:
+        config: Says how many images at a time, and by how many processes they are prepared.
+        predictor: The network.
+        split: With the labels of all its tasks.
+        save: See `evaluate`.
+        stop: Asks for an early end.
+        quiet: No progress bar.
+        position: Line of the progress bar, where several runs share a screen.
+
+    Raises:
+        InputError: A sample cannot be read, or a prediction cannot be written.
+        Interrupted: ``stop`` was requested.
+    """
+    batches = evaluation_batches(
+        split,
+        predictor.tasks,
+        eval_transform(split.info.size),
+        batch_size=config.evaluate_batch,
+        workers=config.workers,
+    )
+    total = -(-len(split) // config.evaluate_batch)
+
+    def watched() -> Iterator[Batch]:
+        for batch in tqdm(
+            batches, total=total, desc="evaluate", unit="batch", disable=quiet, position=position, leave=False
+        ):
+            if stop is not None and stop.requested:
+                raise Interrupted("stopped during evaluation; a resumed run starts it again")
+            yield batch
+
+    predictor.network.eval()
+    return evaluate(predictor, watched(), predictor.tasks, predictor.device, save=save)
+
+
+def update_metrics(
     metrics: Mapping[str, Metric],
     decoded: Mapping[str, torch.Tensor],
     labels: Mapping[str, torch.Tensor],
     valid: torch.Tensor,
 ) -> None:
-    """Updates metrics with a batch, of which images of one size are seen together, without padding.
+    """Updates metrics with a batch; images of one size are passed together, without padding.
 
     A metric may depend on the size: the tolerance of the boundary measure is a share of the diagonal.
 

@@ -14,9 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from atrc.data import Batch, image_windows
+from atrc.inference.evaluation import as_label
 from atrc.machine.files import write_errors_as_input_errors, writing
 from atrc.tasks import Task
-from atrc.training.evaluation import as_label
 from searchspace import InputError
 
 __all__ = ["PredictionFiles", "folder_of_each_run"]
@@ -32,7 +32,7 @@ class PredictionFiles:
 
     Example::
 
-        evaluate(learner.predict, batches, learner.tasks, device, save=PredictionFiles(Path("maps"), learner.tasks))
+        evaluate_split(config, predictor, split, save=PredictionFiles(Path("maps"), predictor.tasks))
 
     Args:
         folder: Where the tasks' folders go; made with the first file.

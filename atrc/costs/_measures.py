@@ -1,4 +1,4 @@
-"""What a module costs for given inputs: multiply-adds, parameters, or seconds."""
+"""Measures of what a module costs for given inputs: multiply-adds, parameters, seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from atrc.resources import count_module, count_parameters
+from atrc.costs._counting import count_module, count_parameters
 from searchspace import Registry
 
 __all__ = ["MEASURES", "Measure"]
@@ -43,7 +43,7 @@ MEASURES: Registry[type[Measure]] = Registry("measure of cost", "atrc.cost_measu
 
 @MEASURES.register("multiply_adds")
 class MultiplyAdds(Measure):
-    """As `atrc.resources` counts them."""
+    """Multiply-adds, as `count_module` counts them."""
 
     unit = "multiply-adds"
 
@@ -53,7 +53,7 @@ class MultiplyAdds(Measure):
 
 @MEASURES.register("parameters")
 class Parameters(Measure):
-    """Learned numbers."""
+    """Number of learned parameters."""
 
     unit = "parameters"
 
@@ -63,7 +63,7 @@ class Parameters(Measure):
 
 @MEASURES.register("latency")
 class Latency(Measure):
-    """Seconds of the shortest of a few forward passes: disturbances lengthen them."""
+    """Seconds of a forward pass: the minimum over a few, since noise only adds time."""
 
     unit = "seconds"
     runs = True

@@ -16,18 +16,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import atrc
 import searchspace
 import strategies
-from atrc.build import cp_space
 from atrc.config import Config, Named, load_config
-from atrc.experiment import Planned, check, create_missing
+from atrc.experiments._checks import Checks
+from atrc.experiments._create import create_missing
+from atrc.experiments.plan import Planned
 from atrc.runs import RunDirectory, RunSpec
 from atrc.runs.names import SEARCH
-from searchspace import NONE, CPSpace, Genotype
+from atrc.setup import Setup
+from searchspace import NONE, Genotype
 
 __all__ = ["MATRIX", "SEARCHED", "code_hash", "matrix_runs", "searched_runs"]
 
@@ -69,12 +72,12 @@ def matrix_runs(folder: Path, seeds: Sequence[int]) -> list[RunDirectory]:
 
 
 def _planned(config: Config, folder: Path, seeds: Sequence[int]) -> Iterator[Planned]:
-    space = cp_space(config)
+    space, checks = Setup.of(config).space, Checks()
     for planted in space.contexts:
         if planted == NONE:
             continue
         of = _with_answer(config, planted)
-        check(of)
+        checks.config(of)
         for used in space.contexts:
             genotype = _only_from_first(space, used)
             for seed in seeds:
@@ -90,7 +93,7 @@ def _with_answer(config: Config, planted: str) -> Config:
     return config.model_copy(update={"dataset": dataset, "name": f"planted-{planted}"})
 
 
-def _only_from_first(space: CPSpace, used: str) -> Genotype:
+def _only_from_first(space: Any, used: str) -> Genotype:
     """One context in both blocks that read the first task, nothing in the others."""
     uniform, (first, *_) = space.matrix(space.uniform(used)), space.tasks
     return space.from_matrix(
@@ -103,9 +106,9 @@ def _only_from_first(space: CPSpace, used: str) -> Genotype:
 
 def searched_runs(folder: Path, seeds: Sequence[int]) -> list[RunDirectory]:
     """The searches, as `matrix_runs` gives networks."""
-    planned = []
+    planned, checks = [], Checks()
     for preset in SEARCHED:
         config = load_config(preset)
-        check(config)
+        checks.config(config)
         planned += [Planned(folder / preset, RunSpec("search", SEARCH, seed), config) for seed in seeds]
-    return create_missing(planned)
+    return create_missing(planned, checks)

@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 
 from atrc.cli._app import DataFolder, Jobs, OverrideOption, Quiet, SkipBad, app, dataset_overrides
-from atrc.experiment import (
+from atrc.experiments import (
+    Checks,
     Planned,
-    check,
-    check_strategy,
     create_missing,
     create_retrain,
     default_jobs,
@@ -91,11 +90,13 @@ def _fill(begun: Sequence[RunDirectory], wanted: Sequence[Planned], jobs: int | 
         InputError: A config that cannot run, before anything is trained; a run in the way; a run that failed.
         Interrupted: Stopped by a signal; the same command goes on.
     """
+    checks = Checks()
     for config in {run.folder: run.config for run in wanted}.values():
-        check(config)
+        checks.config(config)
     for config in {run.folder: run.config for run in wanted if run.spec.kind == "search"}.values():
-        check_strategy(config)
-    runs = [*begun, *create_missing(wanted)]
+        checks.strategy(config)
+    runs = [*begun, *create_missing(wanted, checks)]
     at_once = jobs or default_jobs(runs[0].config)
-    execute_all(runs, jobs=at_once, quiet=quiet)
-    execute_all(create_retrain([run for run in runs if run.spec.kind == "search"]), jobs=at_once, quiet=quiet)
+    execute_all(runs, jobs=at_once, quiet=quiet, checks=checks)
+    found = create_retrain([run for run in runs if run.spec.kind == "search"])
+    execute_all(found, jobs=at_once, quiet=quiet, checks=checks)

@@ -1,16 +1,70 @@
-"""What trees of the branching space cost: every stage once for each of its nodes that is reached."""
+"""The supernet of the branching space: every stage of the backbone once for each task."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from searchspace import BMTASSpace, SearchSpace
+from atrc.backbones import BranchedBackbone
+from atrc.costs import Measure
+from atrc.distillation import NoDistillation
+from atrc.networks import MultiTaskNetwork, Parts, Predictions
+from atrc.supernets._base import SUPERNETS, MultiTaskSupernet
+from searchspace import BMTASSpace, Genotype, SearchSpace, Selection
 
-__all__ = ["TreeCosts"]
+__all__ = ["BranchingSupernet", "TreeCosts"]
+
+
+@SUPERNETS.register("bmtas")
+class BranchingSupernet(MultiTaskSupernet):
+    """A supernet that searches which tasks share which stages of the backbone. There is no distillation.
+
+    Args:
+        parts: The parts that networks are built from. Their encoder is called once here for every task, and for
+            every derived network once for every task that has nodes of its own.
+        space: The branching space of their tasks, with the backbone's stages.
+
+    Raises:
+        InputError: The backbone cannot be cut into the space's stages.
+    """
+
+    space_type = BMTASSpace
+
+    def __init__(self, parts: Parts, space: BMTASSpace) -> None:
+        super().__init__(parts, space, encoder=BranchedBackbone(parts.encoder, space))
+
+    def forward(self, image: Tensor, selection: Selection, valid: Tensor | None = None) -> Predictions:
+        encoded = self.encode(image, selection)
+        return self.finish(encoded.features, encoded)
+
+    @classmethod
+    def network(cls, parts: Parts, genotype: Genotype) -> MultiTaskNetwork:
+        space = BMTASSpace(**genotype.parameters)
+        tree = space.validate(genotype)
+        branched = replace(parts, encoder=lambda: BranchedBackbone(parts.encoder, space, tree))
+        return branched.network(NoDistillation)
+
+    @classmethod
+    def costs(
+        cls, parts: Parts, space: SearchSpace, measure: Measure, size: tuple[int, int], device: torch.device
+    ) -> TreeCosts:
+        """Costs of a node of every stage, for one image. Heads cost every genotype the same, and count nothing."""
+        assert isinstance(space, BMTASSpace)
+        device = measure.device(device)
+        with device:
+            encoder: Any = parts.encoder()
+        stages = encoder.cut()
+        maps = [torch.zeros(1, 3, *size, device=device)]
+        costs = []
+        for stage in stages:
+            costs.append(measure(stage.eval(), [maps]))
+            with torch.no_grad():
+                maps = stage(maps)
+        return TreeCosts(space, costs, unit=measure.unit)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from atrc.build import build_space, import_plugins
 from atrc.runs import RunDirectory
+from atrc.setup import Setup
 from searchspace import Consensus, Genotype, InputError, SearchSpace, find_consensus
 from searchspace.consensus import Probabilities
 
@@ -104,16 +104,14 @@ def _none_finished(unfinished: Sequence[RunDirectory]) -> str:
 
 def _common_space(searches: Sequence[RunDirectory]) -> SearchSpace:
     first, *others = searches
-    import_plugins(first.config)
-    space = build_space(first.config)
+    space: SearchSpace = Setup.of(first.config).space
     for run in others:
         if set(run.config.tasks) != set(first.config.tasks):
             raise InputError(
                 f"searches of different tasks have no consensus: {first.path} has {', '.join(first.config.tasks)}; "
                 f"{run.path} has {', '.join(run.config.tasks)}"
             )
-        import_plugins(run.config)
-        other = build_space(run.config)
+        other = Setup.of(run.config).space
         if other != space:
             raise InputError(
                 f"searches of different spaces have no consensus: {first.path} is of {_described(space)}; "

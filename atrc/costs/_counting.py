@@ -4,6 +4,12 @@ The network runs on torch's ``meta`` device, where tensors have shapes and no va
 counter. Multiply-adds are counted as the paper's resource columns are: every convolution and matrix product (those of
 the attentions included), one per bias element, two per element of a batch norm, one per element of a ReLU, and one
 per element that the backbone upsamples (not the stacking of its four maps).
+
+The counter knows no class of this project. It asks, where they are there:
+
+- a network for ``parts()``: the name of a part -> its modules;
+- a module for ``reference_form()``: it changes itself to the form by which it is defined, which is the one to count;
+- a module for ``counts_upsampling``: True where the upsampling inside it is counted.
 """
 
 from __future__ import annotations
@@ -19,10 +25,6 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from atrc.backbones import Backbone, Stage
-from atrc.contexts import LocalContext
-from atrc.distillation import ATRC, PSD, Supergraph
-from atrc.network import MultiTaskNetwork, SearchNetwork
 from searchspace import Selection
 
 __all__ = ["Counter", "Resources", "count_module", "count_multiply_adds", "count_parameters"]
@@ -49,9 +51,7 @@ def count_parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def count_multiply_adds(
-    network: MultiTaskNetwork | SearchNetwork, size: tuple[int, int], selection: Selection | None = None
-) -> int:
+def count_multiply_adds(network: nn.Module, size: tuple[int, int], selection: Selection | None = None) -> int:
     """See `Counter.multiply_adds`."""
     return Counter(size).multiply_adds(network, selection)
 
@@ -68,7 +68,7 @@ class Counter:
         self._ghosts: dict[nn.Module, nn.Module] = {}
         self._known: dict[nn.Module, tuple[int, Any]] = {}
 
-    def multiply_adds(self, network: MultiTaskNetwork | SearchNetwork, selection: Selection | None = None) -> int:
+    def multiply_adds(self, network: nn.Module, selection: Selection | None = None) -> int:
         """Multiply-adds in evaluation mode, up to the predictions on the stride-4 grid.
 
         Args:
@@ -77,9 +77,7 @@ class Counter:
         """
         return sum(self._run(network, selection).values())
 
-    def parts(
-        self, network: MultiTaskNetwork | SearchNetwork, selection: Selection | None = None
-    ) -> dict[str, Resources]:
+    def parts(self, network: Any, selection: Selection | None = None) -> dict[str, Resources]:
         """What the parts of a network cost; together that is all of it.
 
         What lies in two parts is counted in one of them: a parameter in the first that has it, an operation in that
@@ -90,13 +88,11 @@ class Counter:
             selection: For a supernet: what runs.
 
         Returns:
-            ``backbone``, ``neck`` (where there is one), ``heads`` (with the final predictions), ``aux`` (the
-            auxiliary heads), ``blocks`` (the distillation but for) ``fuse`` (what joins the blocks of a row), and
-            ``other`` (what a network has beside these, where there is such).
+            What the network calls its parts, and ``other`` for what it has beside them, where there is such.
         """
         multiply_adds = self._run(network, selection)
         part_of = _parts_of(network)
-        parameters = dict.fromkeys((*_PARTS, OTHER), 0)
+        parameters = dict.fromkeys((*network.parts(), OTHER), 0)
         counted: set[nn.Parameter] = set()
         for module in (*part_of, *network.modules()):
             for parameter in module.parameters(recurse=False):
@@ -104,13 +100,11 @@ class Counter:
                     counted.add(parameter)
                     parameters[part_of.get(module, OTHER)] += parameter.numel()
         parts = {part: Resources(parameters[part], multiply_adds.get(part, 0)) for part in parameters}
-        if network.neck is None:
-            del parts["neck"]
         if parts[OTHER] == Resources(0, 0):
             del parts[OTHER]
         return parts
 
-    def _run(self, network: MultiTaskNetwork | SearchNetwork, selection: Selection | None) -> dict[str, int]:
+    def _run(self, network: Any, selection: Selection | None) -> dict[str, int]:
         """Part -> its multiply-adds."""
         backbone = network.backbone
         if backbone not in self._ghosts:
@@ -139,34 +133,23 @@ class Counter:
             shared.forward = computed
 
 
-_PARTS = {
-    "backbone": ("backbone",),
-    "neck": ("neck",),
-    "heads": ("heads", "predict"),
-    "aux": ("auxiliary",),
-    "blocks": ("distillation", "supergraph"),
-    "fuse": ("distillation.rows", "supergraph.rows"),
-}
-"""Part -> the modules of a network that it is made of."""
 OTHER = "other"
+"""The part of what belongs to no other one."""
 
 
-def _parts_of(network: nn.Module) -> dict[nn.Module, str]:
+def _parts_of(network: Any) -> dict[nn.Module, str]:
     """The part of every module of a network that belongs to one: the innermost, and the first of several."""
+    inside = {part: [one for root in roots for one in root.modules()] for part, roots in network.parts().items()}
+
+    def outermost(part: str) -> bool:
+        roots = network.parts()[part]
+        return not any(root in inside[other] for other in inside if other != part for root in roots)
+
     found: dict[nn.Module, str] = {}
-    for part in ("fuse", *_PARTS):
-        for path in _PARTS[part]:
-            for module in _below(network, path):
-                found.setdefault(module, part)
+    for part in sorted(inside, key=outermost):  # a stable order: inner parts come first
+        for module in inside[part]:
+            found.setdefault(module, part)
     return found
-
-
-def _below(network: nn.Module, path: str) -> list[nn.Module]:
-    """A module and all that it holds; nothing where the network has none of that path."""
-    try:
-        return list(network.get_submodule(path).modules())
-    except AttributeError:
-        return []
 
 
 class _Tally:
@@ -179,6 +162,7 @@ class _Tally:
     def __init__(self, part_of: Mapping[nn.Module, str]) -> None:
         self._part_of = part_of
         self._inside = [OTHER]
+        self._upsampled = [False]
         self._of: dict[str, int] = {}
         self._given = 0
         self._counter = FlopCounterMode(display=False, custom_mapping={**_COSTS, **self._upsampling()})
@@ -210,10 +194,12 @@ class _Tally:
     def _enter(self, module: nn.Module) -> None:
         self._give()
         self._inside.append(self._part_of.get(module, self._inside[-1]))
+        self._upsampled.append(self._upsampled[-1] or getattr(module, "counts_upsampling", False))
 
     def _leave(self) -> None:
         self._give()
         self._inside.pop()
+        self._upsampled.pop()
 
     def _give(self) -> None:
         """What was counted since the last time is of the part that is being computed."""
@@ -222,31 +208,27 @@ class _Tally:
         self._given = total
 
     def _upsampling(self) -> dict[Any, Any]:
-        """Upsampling counts in a backbone alone."""
+        """Upsampling counts inside modules that say so."""
 
         def count(*_: Any, out_shape: Any, **__: Any) -> int:
-            return _per_element(out_shape=out_shape) if self._inside[-1] == "backbone" else 0
+            return _per_element(out_shape=out_shape) if self._upsampled[-1] else 0
 
         return dict.fromkeys((aten.upsample_bilinear2d, aten.upsample_nearest2d), count)
 
 
 def count_module(module: nn.Module, inputs: Sequence[Any]) -> Resources:
     """What a part of a network costs, called with ``inputs`` on the meta device, in evaluation mode."""
-    ghost = _ghost(module)
-    inside = dict.fromkeys(ghost.modules(), "backbone") if isinstance(module, Backbone | Stage) else {}
-    return Resources(count_parameters(module), sum(_Tally(inside).run(ghost, inputs).values()))
+    return Resources(count_parameters(module), sum(_Tally({}).run(_ghost(module), inputs).values()))
 
 
 def _ghost(network: nn.Module, instead: Mapping[int, nn.Module] | None = None) -> nn.Module:
     """A copy that has shapes and no values, in the forms that are counted; ``instead``: part's id -> its stand-in."""
     ghost: nn.Module = copy.deepcopy(network, dict(instead or {})).to("meta").eval()
     for module in ghost.modules():
-        # The forms that are counted are the definitions: other local attentions multiply pairs that they then mask,
-        # and fused projections have no batch norms.
-        if isinstance(module, LocalContext | PSD):
-            module.form = "unfold"
-        elif isinstance(module, ATRC | Supergraph):
-            module.fused = False
+        # Other forms do more (they multiply pairs that they then mask) or less (fused ones have no batch norms).
+        reference_form: Any = getattr(module, "reference_form", None)
+        if reference_form is not None:
+            reference_form()
         elif type(module) is nn.BatchNorm2d:
             module.forward = torch.ops.atrc.norm  # type: ignore[method-assign]
     return ghost

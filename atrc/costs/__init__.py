@@ -1,0 +1,14 @@
+"""What modules cost: parameters and multiply-adds, counted, and registered measures of cost."""
+
+from atrc.costs._counting import Counter, Resources, count_module, count_multiply_adds, count_parameters
+from atrc.costs._measures import MEASURES, Measure
+
+__all__ = [
+    "MEASURES",
+    "Counter",
+    "Measure",
+    "Resources",
+    "count_module",
+    "count_multiply_adds",
+    "count_parameters",
+]

@@ -1,0 +1,163 @@
+"""Executing the runs of an experiment, side by side."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
+from contextlib import suppress
+from pathlib import Path
+
+from atrc.config import Config, import_plugins
+from atrc.engines import Processes
+from atrc.experiments._checks import Checks
+from atrc.experiments._create import create_missing
+from atrc.experiments.plan import plan_consensus, plan_retrain, plan_search, plan_train
+from atrc.runs import RunDirectory
+from atrc.runs.names import CONSENSUS, expand_models
+from atrc.training import Interrupted, execute, stop_requests
+from searchspace import InputError
+
+__all__ = ["execute_all", "execute_experiment", "execute_path"]
+
+_EXECUTE = "atrc.experiments._execute:execute_path"
+"""The job of a worker."""
+
+
+def execute_experiment(
+    config: Config,
+    folder: Path | str,
+    models: Iterable[str] = ("baselines",),
+    *,
+    jobs: int = 1,
+    quiet: bool = False,
+) -> None:
+    """All of an experiment: searches, what they found trained from scratch, and other models to compare it with.
+
+    Runs that are there already are continued where they were left; finished ones cost nothing.
+
+    Args:
+        config: The config.
+        folder: Where the runs go.
+        models: See `create_train`. The ``consensus`` is that of all finished searches in the folder, once those of
+            the config's seeds are done.
+        jobs: Number of processes, see `execute_all`.
+        quiet: No progress bars.
+
+    Raises:
+        InputError: A run in the folder was made with another config or of another genotype (one of the consensus:
+            of what is none any more), or two different ones would have one folder; see also `execute_all`.
+        Interrupted: Stopped by a signal; every run that had begun left a checkpoint.
+    """
+    import_plugins(config)
+    checks = Checks()
+    wanted = plan_search(config, folder)
+    searching = len(wanted)
+    names = expand_models(config, models)
+    wanted += plan_train(config, [model for model in names if model != CONSENSUS], folder)
+    new = [run for run in wanted if not run.path.exists()]
+    if new:
+        checks.config(config)
+    if any(run.spec.kind == "search" for run in new):
+        checks.strategy(config)
+    runs = create_missing(wanted, checks)
+    execute_all(runs, jobs=jobs, quiet=quiet, checks=checks)
+    found = plan_retrain(runs[:searching])
+    if CONSENSUS in names:
+        found += plan_consensus(config, folder)
+    execute_all(create_missing(found, checks), jobs=jobs, quiet=quiet, checks=checks)
+
+
+def execute_all(
+    runs: Sequence[RunDirectory], *, jobs: int = 1, quiet: bool = False, checks: Checks | None = None
+) -> None:
+    """Executes runs, ``jobs`` at a time. Finished ones cost nothing.
+
+    Processes that are left, where there are fewer runs, score the trials of the searches among them. With one job the
+    runs are executed in this process, one after the other; the results are the same.
+
+    Args:
+        runs: Runs of any experiments.
+        jobs: Number of processes, at least one.
+        quiet: No progress bars.
+        checks: The checks of the experiment, which remember what was looked at.
+
+    Raises:
+        Interrupted: Stopped by a signal; every run that had begun left a checkpoint.
+        InputError: Some runs failed, for whatever reason; the others were finished first.
+    """
+    waiting = [run for run in runs if not run.finished]
+    if not waiting:
+        return
+    for run in waiting:
+        if run.upgraded:
+            said = ", ".join(run.upgraded)
+            print(f"{run.path}: made by an earlier version, continued as it was made: {said}", file=sys.stderr)
+    at_once, for_trials = min(jobs, len(waiting)), max(1, jobs // len(waiting))
+    if at_once > 1:
+        with suppress(Exception):  # a run whose data cannot be opened says so itself
+            (checks or Checks()).data(run.config for run in waiting)
+        failed = _execute_in_processes(waiting, at_once, for_trials, quiet)
+    else:
+        failed = _execute_here(waiting, for_trials, quiet)
+    if failed:
+        told = "; ".join(f"{path}: {message.partition(chr(10))[0]}" for path, message in failed.items())
+        raise InputError(f"{len(failed)} of {len(waiting)} runs failed: {told}")
+
+
+def _execute_here(runs: Sequence[RunDirectory], for_trials: int, quiet: bool) -> dict[Path, str]:
+    """Executes one run after the other.
+
+    Returns:
+        What was wrong with those that failed.
+    """
+    failed: dict[Path, str] = {}
+    for run in runs:
+        try:
+            execute(run, quiet=quiet, jobs=for_trials)
+        except Interrupted:
+            raise
+        except InputError as error:
+            failed[run.path] = str(error)
+        except Exception as error:  # a run may fail in any way, and must not end the others
+            traceback.print_exc()
+            failed[run.path] = f"{type(error).__name__}: {error}"
+        if run.path in failed and len(runs) > 1:
+            _tell(run.path, failed[run.path])
+    return failed
+
+
+def _execute_in_processes(
+    runs: Sequence[RunDirectory], processes: int, for_trials: int, quiet: bool
+) -> dict[Path, str]:
+    """As `_execute_here`, several runs at a time."""
+    failed: dict[Path, str] = {}
+    with stop_requests(insist=False) as stop, Processes(processes) as engine:
+        options = {"slot": None, "jobs": for_trials, "quiet": quiet}
+        paths = {engine.submit(_EXECUTE, path=str(run.path), **options): run.path for run in runs}
+        unfinished, passed_on = set(paths), False
+        while unfinished:
+            done, unfinished = wait(unfinished, timeout=0.5, return_when=FIRST_COMPLETED)
+            for job in done:
+                error = job.exception()
+                if isinstance(error, Interrupted):
+                    stop.requested = True  # also where somebody stopped that process alone
+                elif error is not None:
+                    failed[paths[job]] = str(error)
+                    _tell(paths[job], str(error))
+            if stop.requested and not passed_on:
+                passed_on = True
+                engine.stop()
+    if stop.requested:
+        raise Interrupted("stopped; every unfinished run left a checkpoint, and the same command continues them")
+    return failed
+
+
+def _tell(run: Path, message: str) -> None:
+    print(f"\n{run}: {message}", file=sys.stderr)
+
+
+def execute_path(path: str, slot: int, jobs: int, quiet: bool) -> None:
+    """Executes a run in a worker process; its progress bar has the worker's line."""
+    execute(RunDirectory.open(path), quiet=quiet, position=slot, jobs=jobs)

@@ -1,0 +1,27 @@
+"""Multi-task networks: backbone, neck, a head per task, a distillation module, a prediction layer per task.
+
+`MultiTaskNetwork` holds every network that is trained on its own: single-task and multi-task baselines, fixed
+contexts, a found genotype. Supernets, which run under selections, are built on the same `Trunk`: see
+`atrc.supernets`.
+"""
+
+from atrc.networks._build import MODELS, RANDOM_WEIGHTS, Parts, build_backbone, lacks_weights
+from atrc.networks._loss import multi_task_loss
+from atrc.networks._network import MultiTaskNetwork
+from atrc.networks._trunk import Decoder, Encoded, Encoder, Predictions, Trunk, on_grid
+
+__all__ = [
+    "MODELS",
+    "RANDOM_WEIGHTS",
+    "Decoder",
+    "Encoded",
+    "Encoder",
+    "MultiTaskNetwork",
+    "Parts",
+    "Predictions",
+    "Trunk",
+    "build_backbone",
+    "lacks_weights",
+    "multi_task_loss",
+    "on_grid",
+]
