@@ -14,7 +14,14 @@ from torch import Tensor
 
 from searchspace import Genotype, SearchSpace, Selection, Weighted
 
-__all__ = ["Categorical", "entropy", "gumbel_noise", "gumbel_softmax"]
+__all__ = ["Categorical", "entropy", "gumbel_noise", "gumbel_softmax", "seeded_generator"]
+
+
+def seeded_generator(seed: int) -> torch.Generator:
+    """A CPU generator of its own; nothing draws from the global one."""
+    generator = torch.Generator()
+    generator.manual_seed(seed)
+    return generator
 
 
 def gumbel_noise(uniform: Tensor) -> Tensor:

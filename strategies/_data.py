@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from searchspace import InputError
-from strategies._base import seeded_generator
+from strategies._categorical import seeded_generator
 
 __all__ = ["Stream", "images_in"]
 

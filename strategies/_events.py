@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
-
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from searchspace import Genotype
-from strategies._base import Trial
+from strategies.multi_trial import Trial
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["AskedEvent", "Event", "StageEvent", "StepEvent", "ToldEvent"]
 

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from searchspace import InputError, Selection
-from strategies._base import Trial
 from strategies._budget import Score
 from strategies._data import images_in
 from strategies._statistics import pooled_statistics
+from strategies.multi_trial import Trial
 
 __all__ = ["InheritedScore"]
 

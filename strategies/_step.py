@@ -4,21 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from searchspace import InputError, Selection, Supernet
-from strategies._base import DataUse, OneShotStrategy
 from strategies._statistics import keeping_buffers
 
-__all__ = ["CLIPS", "Step"]
+if TYPE_CHECKING:
+    from strategies.one_shot import OneShotStrategy
+
+__all__ = ["CLIPS", "DataUse", "Step"]
 
 BatchT = TypeVar("BatchT")
 
 CLIPS = ("joint", "weights")
 """What a gradient norm is taken over: weights and architecture parameters of one backward pass, or weights alone."""
+
+
+class DataUse(Enum):
+    """How one search step of a one-shot strategy uses data."""
+
+    SINGLE_LEVEL = "single-level"
+    """Weights and architecture parameters learn from the same loss of the same training batch."""
+    BI_LEVEL = "bi-level"
+    """Weights learn from a training batch, architecture parameters from a held-out one."""
+    REWARD = "reward"
+    """Weights learn from a training batch; the strategy sees only a score of a held-out one."""
+
+    @property
+    def batches(self) -> int:
+        """Batches that one step reads."""
+        return 1 if self is DataUse.SINGLE_LEVEL else 2
 
 
 @dataclass(frozen=True)

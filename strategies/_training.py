@@ -11,12 +11,14 @@ import torch
 from torch import nn
 
 from searchspace import InputError, Supernet
-from strategies._base import Choosing, DataUse, OneShotStrategy, Trial, spawn_seed
+from strategies._base import spawn_seed
 from strategies._budget import Budget, Spent
 from strategies._data import Stream, first_batches
 from strategies._events import Event, StepEvent
 from strategies._inherited import InheritedScore
-from strategies._step import CLIPS, Step
+from strategies._step import CLIPS, DataUse, Step
+from strategies.multi_trial import Trial
+from strategies.one_shot import Choosing, OneShotStrategy
 
 __all__ = ["Training"]
 

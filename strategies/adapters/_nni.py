@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from searchspace import Genotype, SearchSpace
-from strategies._base import MultiTrialStrategy, Scored, Trial, rng_state, set_rng_state
+from strategies._base import rng_state, set_rng_state
+from strategies.multi_trial import MultiTrialStrategy, Scored, Trial
 
 __all__ = ["OwnGlobals", "ReplayedStrategy", "load"]
 

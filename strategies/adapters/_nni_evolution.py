@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from searchspace import Genotype, SearchSpace
-from strategies._base import STRATEGIES, Scored
+from strategies._base import STRATEGIES
 from strategies._knobs import flag, number, whole
 from strategies.adapters._nni import ReplayedStrategy, load
+from strategies.multi_trial import Scored
 
 __all__ = ["NNIRegularizedEvolution"]
 

@@ -16,11 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from searchspace import Genotype, SearchSpace, Selection, Weighted
-from strategies._base import STRATEGIES, DataUse, OneShotStrategy, spawn_seed
+from strategies._base import STRATEGIES, spawn_seed
 from strategies._knobs import number, pair
+from strategies._step import DataUse
 from strategies.adapters._nni import OwnGlobals, load
 from strategies.multi_trial import RandomSearch
-from strategies.one_shot import SinglePath
+from strategies.one_shot import OneShotStrategy, SinglePath
 
 __all__ = ["NNIDARTS", "NNIGumbelDARTS", "NNIProxyless", "NNIRandomOneShot"]
 

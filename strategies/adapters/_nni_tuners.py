@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from searchspace import Genotype, SearchSpace
-from strategies._base import STRATEGIES, Scored
+from strategies._base import STRATEGIES
 from strategies._knobs import whole
 from strategies.adapters._nni import ReplayedStrategy, load
+from strategies.multi_trial import Scored
 
 __all__ = ["NNITPE", "NNIEvolution", "NNIGridSearch", "NNIRandom", "NNITuner"]
 

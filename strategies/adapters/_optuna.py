@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from searchspace import Genotype, InputError, SearchSpace
-from strategies._base import STRATEGIES, MultiTrialStrategy, Trial, spawn_seed
+from strategies._base import STRATEGIES, spawn_seed
 from strategies._knobs import flag
+from strategies.multi_trial import MultiTrialStrategy, Trial
 
 if TYPE_CHECKING:
     import optuna

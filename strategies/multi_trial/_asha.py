@@ -5,7 +5,8 @@ Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020.
 
 from __future__ import annotations
 
-from strategies._base import STRATEGIES, Trial
+from strategies._base import STRATEGIES
+from strategies.multi_trial._base import Trial
 from strategies.multi_trial._fidelity import MultiFidelity, best
 
 __all__ = ["ASHA"]

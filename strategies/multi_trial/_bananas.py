@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from searchspace import Genotype, InputError, SearchSpace
-from strategies._base import STRATEGIES, MultiTrialStrategy, Scored
+from strategies._base import STRATEGIES
 from strategies._knobs import whole
+from strategies.multi_trial._base import MultiTrialStrategy, Scored
 from strategies.multi_trial._mutant import mutant
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from itertools import islice
 
 from searchspace import Genotype, SearchSpace
-from strategies._base import STRATEGIES, MultiTrialStrategy
+from strategies._base import STRATEGIES
 from strategies._knobs import whole
+from strategies.multi_trial._base import MultiTrialStrategy
 from strategies.multi_trial._mutant import mutant
 
 __all__ = ["RegularizedEvolution"]

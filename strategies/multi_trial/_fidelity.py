@@ -6,8 +6,8 @@ import math
 from abc import abstractmethod
 
 from searchspace import Genotype, SearchSpace
-from strategies._base import MultiTrialStrategy, Scored, Trial
 from strategies._knobs import number, whole
+from strategies.multi_trial._base import MultiTrialStrategy, Scored, Trial
 
 __all__ = ["MultiFidelity"]
 

@@ -6,8 +6,9 @@ As in the second stage of Guo et al., Single Path One-Shot Neural Architecture S
 from __future__ import annotations
 
 from searchspace import Genotype, SearchSpace
-from strategies._base import STRATEGIES, MultiTrialStrategy
+from strategies._base import STRATEGIES
 from strategies._knobs import number, whole
+from strategies.multi_trial._base import MultiTrialStrategy
 
 __all__ = ["GeneticAlgorithm"]
 

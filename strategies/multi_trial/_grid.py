@@ -8,7 +8,8 @@ from itertools import islice
 from typing import Any
 
 from searchspace import Genotype, SearchSpace
-from strategies._base import STRATEGIES, MultiTrialStrategy
+from strategies._base import STRATEGIES
+from strategies.multi_trial._base import MultiTrialStrategy
 
 __all__ = ["GridSearch"]
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from searchspace import SearchSpace
-from strategies._base import STRATEGIES, Trial
+from strategies._base import STRATEGIES
 from strategies._knobs import whole
+from strategies.multi_trial._base import Trial
 from strategies.multi_trial._fidelity import MultiFidelity, best
 
 __all__ = ["Hyperband", "SuccessiveHalving"]

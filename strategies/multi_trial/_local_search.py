@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from searchspace import Genotype, SearchSpace
-from strategies._base import STRATEGIES, MultiTrialStrategy, Trial
+from strategies._base import STRATEGIES
 from strategies._knobs import flag
+from strategies.multi_trial._base import MultiTrialStrategy, Trial
 
 __all__ = ["LocalSearch"]
 

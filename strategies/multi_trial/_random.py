@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from searchspace import Genotype
-from strategies._base import STRATEGIES, MultiTrialStrategy
+from strategies._base import STRATEGIES
+from strategies.multi_trial._base import MultiTrialStrategy
 
 __all__ = ["RandomSearch"]
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from searchspace import SearchSpace, Selection
-from strategies._base import STRATEGIES, DataUse
+from strategies._base import STRATEGIES
 from strategies._knobs import number
-from strategies._step import Step
+from strategies._step import DataUse, Step
 from strategies.one_shot._logits import LogitStrategy
 
 __all__ = ["DARTS", "DARTSSecondOrder"]

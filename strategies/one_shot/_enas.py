@@ -13,9 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from searchspace import CostModel, Genotype, SearchSpace, Selection
-from strategies._base import STRATEGIES, DataUse, OneShotStrategy, seeded_generator
-from strategies._categorical import Categorical, entropy
+from strategies._base import STRATEGIES
+from strategies._categorical import Categorical, entropy, seeded_generator
 from strategies._knobs import number, whole
+from strategies._step import DataUse
+from strategies.one_shot._base import OneShotStrategy
 
 __all__ = ["ENAS"]
 

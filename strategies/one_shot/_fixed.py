@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from searchspace import Genotype, SearchSpace, Selection, UnknownNameError, load_genotype
-from strategies._base import STRATEGIES, OneShotStrategy
+from strategies._base import STRATEGIES
+from strategies.one_shot._base import OneShotStrategy
 
 __all__ = ["Fixed", "resolve_genotype"]
 

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from searchspace import Genotype, SearchSpace, Selection, UnknownNameError
-from strategies._base import STRATEGIES, DataUse
+from strategies._base import STRATEGIES
 from strategies._categorical import entropy, gumbel_softmax
 from strategies._knobs import number, pair
+from strategies._step import DataUse
 from strategies.one_shot._logits import LogitStrategy
 
 __all__ = ["FREEZE_CRITERIA", "GumbelEntropy", "entropy_at_gap", "entropy_below", "probability_gap"]

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from searchspace import CostModel, Genotype, SearchSpace
-from strategies._base import OneShotStrategy, seeded_generator
-from strategies._categorical import Categorical, entropy
+from strategies._categorical import Categorical, entropy, seeded_generator
 from strategies._knobs import number, pair
+from strategies.one_shot._base import OneShotStrategy
 
 __all__ = ["LogitStrategy"]
 

@@ -11,19 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from searchspace import CostModel, Genotype, SearchSpace, Selection
-from strategies._base import (
-    STRATEGIES,
-    Choosing,
-    DataUse,
-    MultiTrialStrategy,
-    NothingNamed,
-    OneShotStrategy,
-    rng_state,
-    set_rng_state,
-    spawn_seed,
-)
+from strategies._base import STRATEGIES, NothingNamed, rng_state, set_rng_state, spawn_seed
 from strategies._knobs import whole
-from strategies.multi_trial import GeneticAlgorithm, RandomSearch
+from strategies._step import DataUse
+from strategies.multi_trial import GeneticAlgorithm, MultiTrialStrategy, RandomSearch
+from strategies.one_shot._base import Choosing, OneShotStrategy
 
 __all__ = ["SPOS", "RandomWeightSharing", "SinglePath"]
 

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from searchspace import CostModel, Genotype, SearchSpace
-from strategies._base import MultiTrialStrategy, OneShotStrategy, Trial
 from strategies._budget import Budget, Score
 from strategies._events import AskedEvent, Event, StepEvent, ToldEvent
 from strategies._inherited import InheritedScore
 from strategies._search import Search
+from strategies.multi_trial import MultiTrialStrategy, Trial
+from strategies.one_shot import OneShotStrategy
 from strategies.testing._toy import DeceptiveTable, PlantedTable, ToySupernet, toy_batch
 
 __all__ = ["Problem", "SparseSpace", "ToyBatches", "supernet_problem", "table_problem"]

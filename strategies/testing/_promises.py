@@ -6,14 +6,18 @@ import io
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from searchspace import InputError
+from searchspace import Genotype, InputError
+from strategies._base import NothingNamed
 
-__all__ = ["global_generators", "promised", "through_a_file"]
+if TYPE_CHECKING:
+    from strategies.testing._problems import Problem
+
+__all__ = ["global_generators", "named", "promised", "through_a_file", "timeless"]
 
 
 @contextmanager
@@ -49,3 +53,17 @@ def global_generators() -> dict[str, Any]:
         "numpy.random": (list(keys), rest),
         "torch": torch.get_rng_state().tolist(),
     }
+
+
+def named(problem: Problem) -> Genotype | None:
+    """What the search would name now; None where it says that nothing can be named yet."""
+    try:
+        return problem.search.genotype()
+    except NothingNamed:
+        return None
+
+
+def timeless(problem: Problem) -> dict[str, Any]:
+    """All state but the seconds."""
+    state = problem.search.state_dict()
+    return {**state, "spent": {**state["spent"], "seconds": 0.0}}

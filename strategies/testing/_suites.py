@@ -6,23 +6,26 @@ from collections.abc import Callable
 from functools import partial
 
 from searchspace import CPSpace, SearchSpace, ToySpace
-from strategies._base import MultiTrialStrategy, OneShotStrategy
+from strategies.multi_trial import MultiTrialStrategy
+from strategies.one_shot import OneShotStrategy
 from strategies.testing._checks import (
     Start,
-    check_charge,
-    check_constraints,
-    check_cost,
     check_determinism,
-    check_expected_rank,
-    check_failures,
     check_global_generators,
-    check_in_flight,
     check_ledger,
-    check_optimum,
     check_report,
     check_resume,
     check_second_stage,
     check_validity,
+)
+from strategies.testing._outcomes import (
+    check_charge,
+    check_constraints,
+    check_cost,
+    check_expected_rank,
+    check_failures,
+    check_in_flight,
+    check_optimum,
 )
 from strategies.testing._problems import Problem, SparseSpace, supernet_problem, table_problem
 

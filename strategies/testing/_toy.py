@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from searchspace import Genotype, SearchSpace, Selection, ToySpace
 from searchspace.toy import plant_costs
-from strategies._base import seeded_generator
+from strategies._categorical import seeded_generator
 
 __all__ = ["DeceptiveTable", "PlantedTable", "ToySupernet", "toy_batch"]
 
