@@ -3,13 +3,13 @@
 from strategies.adapters._nni_evolution import NNIRegularizedEvolution
 from strategies.adapters._nni_one_shot import NNIDARTS, NNIGumbelDARTS, NNIProxyless, NNIRandomOneShot
 from strategies.adapters._nni_tuners import NNITPE, NNIEvolution, NNIGridSearch, NNIRandom
-from strategies.adapters._optuna import (
+from strategies.adapters._optuna import OptunaStrategy
+from strategies.adapters._optuna_samplers import (
     OptunaBruteForce,
     OptunaGP,
     OptunaNSGAII,
     OptunaQMC,
     OptunaRandom,
-    OptunaStrategy,
     OptunaTPE,
 )
 

@@ -32,6 +32,7 @@ ROOMS = (
 """Modules and folders of ``strategies``. A room imports only rooms that come later."""
 MODULES = [path for path in sorted((ROOT / "strategies").rglob("*.py")) if path != ROOT / "strategies/__init__.py"]
 HEAVY = ("torch", "optuna", "nni", "sklearn", "scipy", "pandas", "matplotlib", "lightning", "pytorch_lightning")
+LONGEST = 350
 
 
 def imported(node: ast.AST) -> Iterator[str]:
@@ -86,6 +87,11 @@ def test_modules_of_a_folder_are_in_no_circle() -> None:
         for module in free:
             del arrows[module]
     assert arrows == {}
+
+
+def test_modules_are_short() -> None:
+    lengths = {str(p.relative_to(ROOT)): len(p.read_text(encoding="utf-8").splitlines()) for p in MODULES}
+    assert {path: lines for path, lines in lengths.items() if lines > LONGEST} == {}
 
 
 def loaded(code: str) -> set[str]:
