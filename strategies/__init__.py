@@ -1,4 +1,4 @@
-"""How it is chosen: search strategies, one file each, and `Search`, which drives them all.
+"""How it is chosen: search strategies, one file each, and the driver `Search`, which runs them all.
 
 Knows search spaces; knows no image and no file format. Modules are loaded when they are first asked for: multi-trial
 strategies do not wait for torch. `STRATEGIES` loads those with strategies when a name is looked up.

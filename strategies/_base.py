@@ -33,17 +33,17 @@ __all__ = [
 
 
 class NothingNamed(InputError):
-    """No genotype can be named yet; the message says what is missing."""
+    """Error: no genotype can be named yet. The message says what is missing."""
 
 
 class Strategy(PathOptions, ABC):
-    """What both kinds share.
+    """Base class of all strategies, one-shot and multi-trial.
 
     Attributes:
         kind: ``"one-shot"`` or ``"multi-trial"``.
         name: The registered name.
         summary: One line for `atrc strategies`.
-        paper: Where the method comes from.
+        paper: The publication of the method, e.g. ``"Liu et al., ICLR 2019"``.
         meets_constraints: Whether it can search a space with constraints between choices.
     """
 
@@ -58,17 +58,17 @@ class Strategy(PathOptions, ABC):
         self.seed = seed
 
     def supports(self, space: SearchSpace, objectives: Sequence[str] = ("score",)) -> bool:
-        """Whether the strategy can search a space by these objectives.
+        """Tells whether the strategy can search a space by these objectives.
 
         Args:
-            space: The space.
-            objectives: ``("score",)``, or ``("score", "cost")`` where expensive genotypes are penalised.
+            space: The space to search.
+            objectives: ``("score",)``, or ``("score", "cost")`` if expensive genotypes are penalised.
         """
         return self.meets_constraints or not space.constrained
 
     @abstractmethod
     def genotype(self) -> Genotype:
-        """The genotype that the strategy would name if the search ended now; never a random draw.
+        """Returns the genotype that the strategy would name if the search ended now; never a random draw.
 
         Raises:
             NothingNamed: Nothing can be named yet.
@@ -76,9 +76,9 @@ class Strategy(PathOptions, ABC):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """All state: tensors, numbers, strings, and lists and dicts of them.
+        """Returns all state: tensors, numbers, strings, and lists and dicts of them.
 
-        A snapshot: it does not change when the search goes on, and loading it leaves it as it is.
+        It is a snapshot: it does not change when the search goes on or when it is loaded.
         """
 
     @abstractmethod
@@ -94,17 +94,23 @@ STRATEGIES: Registry[type[Strategy]] = Registry(
 
 
 def build_strategy(name: str, space: SearchSpace, *, seed: int, knobs: Mapping[str, Any] | None = None) -> Strategy:
-    """A registered strategy on a space.
+    """Builds a registered strategy for a space.
+
+    Args:
+        name: The registered name.
+        space: The space to search.
+        seed: Seeds everything that the strategy draws.
+        knobs: Further arguments of the strategy.
 
     Raises:
-        InputError: Unknown name, or a knob that it does not have.
+        InputError: The name is unknown, or the strategy has no such knob.
     """
     strategy: Strategy = STRATEGIES.create(name, knobs or {}, space, seed=seed)
     return strategy
 
 
 def refuse_unsupported(strategy: Strategy, objectives: Sequence[str]) -> None:
-    """Raises InputError if a strategy cannot search its space by these objectives."""
+    """Raises InputError if a strategy cannot search its space by these objectives; see `Strategy.supports`."""
     if strategy.supports(strategy.space, objectives):
         return
     if strategy.space.constrained and not strategy.meets_constraints:
@@ -120,17 +126,17 @@ def refuse_unsupported(strategy: Strategy, objectives: Sequence[str]) -> None:
 
 
 def spawn_seed(seed: int, *key: int) -> int:
-    """A seed for a part of something that is seeded: parts with other keys draw independently of one another."""
+    """Derives a seed for one part of a seeded whole; parts with different keys draw independently."""
     return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1)[0])
 
 
 def rng_state(rng: random.Random) -> list[Any]:
-    """All state of a generator, as plain lists and numbers."""
+    """Returns all state of a generator as plain lists and numbers."""
     version, internal, gauss = rng.getstate()
     return [version, list(internal), gauss]
 
 
 def set_rng_state(rng: random.Random, state: Sequence[Any]) -> None:
-    """Inverse of `rng_state`."""
+    """Sets a generator to a state that `rng_state` returned."""
     version, internal, gauss = state
     rng.setstate((version, tuple(internal), gauss))

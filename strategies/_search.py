@@ -1,16 +1,16 @@
-"""The one driver of all strategies.
+"""The driver of all strategies.
 
 ::
 
     search = Search(strategy, supernet, optimizer, train=loader, held_out=loader, steps=1000)     # one-shot
     search = Search(strategy, score=function, budget=Budget(trials=100))                          # multi-trial
-    for event in search:        # steps, trials asked and told, stages: log, save and stop where you like
+    for event in search:        # steps, trials asked and told, stages: log, save or stop at any of them
         ...
     genotype = search.genotype()
 
-Whoever runs a search uses it: commands, notebooks, tests, clusters. It owns what every search needs and no strategy
-should have to know: the budget, the ledger, held-out data, the second stage, failed and repeated trials, trials in
-flight, and costs.
+Commands, notebooks, tests and clusters all run searches by it. It takes care of everything that no strategy should
+have to know: the budget, the ledger, held-out data, the second stage, failed and repeated trials, trials in flight,
+and costs.
 """
 
 from __future__ import annotations
@@ -35,42 +35,44 @@ __all__ = ["Search"]
 
 
 class Search:
-    """A strategy at work. Iterate it for its events, or call `run`.
+    """Runs a strategy. Iterate it for its events, or call `run`.
 
     Args:
-        strategy: One-shot or multi-trial.
-        supernet: What a one-shot strategy trains.
-        optimizer: The optimiser of the supernet's weights; it does not have the architecture parameters.
+        strategy: A one-shot or multi-trial strategy.
+        supernet: The supernet that a one-shot strategy trains.
+        optimizer: The optimiser of the supernet's weights, without the architecture parameters.
         train: Training batches: a loader that can be iterated again and again, or an object with ``iterate(start)``.
-        held_out: Batches that the weights never learn from, likewise, in an order of their own. Bi-level and reward
-            strategies and second stages need them. They leave no trace in batch-norm statistics.
-        steps: The budget of a one-shot search: what this many training steps take. A second stage takes its share out
-            of it.
-        budget: The budget instead. A one-shot search takes samples or seconds.
+        held_out: Batches that the weights never learn from; likewise a loader, in an order of its own. Bi-level and
+            reward strategies and second stages need them. They leave no trace in batch-norm statistics.
+        steps: The budget of a one-shot search as a number of training steps. It stands for the images that these
+            steps would use; a second stage takes its share out of them.
+        budget: The budget, given instead of ``steps``. A one-shot search takes samples or seconds.
         clip_norm: Largest gradient norm; None does not clip.
-        clip: What that norm is taken over, ``"joint"`` or ``"weights"``: see `strategies.Step`.
-        scheduler: Sets learning rates: a scheduler of torch, stepped after every training step; or a function of the
-            step, counted from 0, and the spent fraction of the training's budget, called before every step.
+        clip: Parameters that share this norm, ``"joint"`` or ``"weights"``: see `strategies.Step`.
+        scheduler: Sets learning rates. Either a scheduler of torch, which is stepped after every training step; or a
+            function of the step, counted from 0, and the spent fraction of the training's budget, which is called
+            before every step.
         autocast: A ``torch.autocast`` for the supernet's forward passes. It covers calls of the supernet module
-            itself, and not what its ``loss`` does with their results.
-        score: Gives the score of a `Trial`: a `Score`, or a number; None, or a number that is not finite, is a failed
-            trial. It may have ``samples(trial)``, which says beforehand what a trial will take: a trial that would
-            exceed the budget is not made. It may have ``submit(trial)``, which gives a ``concurrent.futures.Future``
-            of the score. A second stage scores by `InheritedScore` by default.
-        costs: What genotypes cost; None where no cost counts.
+            itself, but not the operations of ``loss`` on their results.
+        score: Function that returns the score of a `Trial`: a `Score` or a number. None, or a number that is not
+            finite, is a failed trial. It may have a method ``samples(trial)``, which says beforehand how many images
+            a trial will use: a trial that would exceed the budget is not started. It may have a method
+            ``submit(trial)``, which returns a ``concurrent.futures.Future`` of the score. By default a second stage
+            scores by `InheritedScore`.
+        costs: Costs of genotypes; None if no cost counts.
         cost_weight: Penalty of the most expensive genotype, in units of the loss or the score; the cheapest pays 0.
-        repeat: Whether a genotype that was scored before is scored again. Otherwise it is told the same score at no
-            cost, and counts as a trial; after 100 of them in a row the search ends.
+        repeat: Whether a genotype that was scored before is scored again. Otherwise the strategy is told the same
+            score. That uses no images and counts as a trial; after 100 of them in a row the search ends.
         in_flight: Number of trials that are asked for before the first of them is told.
-        told: ``"in_order"`` of asking, so that the outcome does not depend on how fast scores come; or
-            ``"as_they_come"``, which does not repeat.
-        count: Gives the number of images of a batch.
+        told: Order of telling. With ``"in_order"``, that of asking, the outcome does not depend on how fast scores
+            come; with ``"as_they_come"`` a search does not repeat.
+        count: Function that returns the number of images of a batch.
 
     Attributes:
-        strategy: The strategy.
-        supernet: The supernet.
+        strategy: The strategy that is run.
+        supernet: The supernet that is trained, or None.
         spent: The ledger.
-        ended: Why the search ended; empty before.
+        ended: The reason why the search ended; empty before.
 
     Raises:
         InputError: The arguments do not go together, the strategy cannot search the space or these objectives, or the
@@ -152,13 +154,13 @@ class Search:
     # -- running ---------------------------------------------------------------------------------------------------
 
     def run(self) -> Genotype:
-        """Runs to the end; the genotype that was found."""
+        """Runs the search to its end and returns the genotype that it found."""
         for _ in self:
             pass
         return self.genotype()
 
     def __iter__(self) -> Iterator[Event]:
-        """Events from where the search is to its end. Between two events its state is whole, and can be saved.
+        """Runs the search and gives its events. Between two events the state is complete and can be saved.
 
         Raises:
             InputError: The budget does not allow one trial, or no trial has a finite score.
@@ -180,7 +182,7 @@ class Search:
             yield "trials" if self._training is None else "choosing", self._trials
 
     def genotype(self) -> Genotype:
-        """The genotype that the search would name now; never a random draw.
+        """Returns the genotype that the search would name now; never a random draw.
 
         Raises:
             NothingNamed: Nothing can be named yet; the message says what is missing.
@@ -189,12 +191,12 @@ class Search:
 
     @property
     def samples(self) -> int:
-        """Images so far, each counted each time it passed through a network."""
+        """Number of images so far; each counts each time it passes through a network."""
         return self.spent.samples
 
     @property
     def seconds(self) -> float:
-        """Seconds so far, of steps and trials."""
+        """Seconds that steps and trials have taken so far."""
         return self.spent.seconds
 
     @property
@@ -204,13 +206,13 @@ class Search:
 
     @property
     def repeatable(self) -> bool:
-        """Whether the same seed gives the same bits: not so on a budget in seconds, or with scores as they come."""
+        """Whether the same seed gives the same bits; not so on a budget in seconds, or with scores as they come."""
         return self.budget.seconds is None and (self._trials is None or self._trials.in_order)
 
     # -- state -----------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """All state: strategy, supernet, optimiser, data order, ledger, trials in flight, and torch's generators."""
+        """Returns all state: strategy, supernet, optimiser, data order, ledger, trials in flight, generators."""
         return {
             "stage": self._stage,
             "ended": self.ended,

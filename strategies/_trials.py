@@ -30,13 +30,18 @@ ORDERS = ("in_order", "as_they_come")
 
 @dataclass(frozen=True)
 class Surcharge:
-    """What cost lowers a score by, for strategies that know one objective."""
+    """Penalty of cost on scores, for strategies with a single objective.
+
+    Attributes:
+        costs: Costs of genotypes; None if no cost counts.
+        weight: Penalty of the most expensive genotype, in units of the score; the cheapest pays 0.
+    """
 
     costs: CostModel | None
     weight: float
 
     def of(self, strategy: MultiTrialStrategy, genotype: Genotype) -> tuple[float, float]:
-        """(what the score is lowered by, cost) of a genotype."""
+        """Returns the penalty that is subtracted from the score of a genotype, and its cost."""
         if self.costs is None:
             return 0.0, 0.0
         lower = 0.0 if strategy.multi_objective else self.weight * self.costs.share(strategy.space, genotype)
@@ -48,9 +53,9 @@ class _Flight:
     """A trial that was asked for and is not told yet.
 
     Attributes:
-        trial: The trial.
-        samples: What it will take; None where the scorer does not say.
-        future: Its score, where the scorer works in the background.
+        trial: The trial in flight.
+        samples: Number of images that it will use; None if the scorer does not say.
+        future: Its score, if the scorer works in the background.
     """
 
     trial: Trial
@@ -59,7 +64,12 @@ class _Flight:
 
 
 class Trials:
-    """Trials of a multi-trial strategy, which is a whole search or the second stage of one."""
+    """Trials of a multi-trial strategy; see `strategies.Search` for the arguments.
+
+    Attributes:
+        ended: The reason why there will be no further trial; empty before.
+        in_order: Whether outcomes are told in the order of asking.
+    """
 
     def __init__(
         self,
@@ -116,7 +126,7 @@ class Trials:
     # -- asking ----------------------------------------------------------------------------------------------------
 
     def _may_ask(self) -> bool:
-        """Whether one more trial may be asked for now; notes why the search ends where that is for good."""
+        """Tells whether one more trial may be asked for now; if never again, notes the reason in ``ended``."""
         if self.ended or len(self._flights) >= self._in_flight:
             return False
         if self._spent.trials + len(self._flights) >= self._most:
@@ -163,7 +173,7 @@ class Trials:
         return self._strategy.space.canonical(trial.genotype), round(trial.budget, 6)
 
     def _repeats(self, trial: Trial, earlier: Sequence[_Flight]) -> bool:
-        """Whether the trial takes the score of the same genotype, which was scored or is in flight before it."""
+        """Tells whether the trial gets the score of an earlier trial of its genotype, scored or in flight."""
         key = self._key(trial)
         return not self._repeat and (key in self._known or any(self._key(flight.trial) == key for flight in earlier))
 
@@ -177,7 +187,7 @@ class Trials:
             flight.future = submit(flight.trial)
 
     def _submit_again(self) -> None:
-        """Hands trials that were in flight when the state was saved to a scorer that works in the background."""
+        """Submits the trials that were in flight when the state was saved, if the scorer works in the background."""
         for place, flight in enumerate(self._flights):
             if flight.future is None and not self._repeats(flight.trial, self._flights[:place]):
                 self._submit(flight)
@@ -185,7 +195,7 @@ class Trials:
     # -- telling ---------------------------------------------------------------------------------------------------
 
     def _outcome(self) -> tuple[_Flight, Score, bool]:
-        """The next trial that is told, its outcome, and whether it repeats one that was scored."""
+        """Returns the next trial to tell, its outcome, and whether it repeats a trial that was scored."""
         started = time.perf_counter()
         flight = self._flights[0] if self.in_order else self._first_done()
         key = self._key(flight.trial)
@@ -197,7 +207,7 @@ class Trials:
         return flight, self._as_score(given, flight.trial), False
 
     def _first_done(self) -> _Flight:
-        """The first trial whose score is there; one that repeats a trial in flight comes after that."""
+        """Returns the first trial whose score is there. A trial that repeats one in flight comes after that one."""
         futures = {flight.future: flight for flight in self._flights if flight.future is not None}
         repeats = [
             f for f in self._flights if f.future is None and (not futures or self._key(f.trial) in self._known)

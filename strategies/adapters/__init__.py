@@ -1,4 +1,4 @@
-"""Strategies of other libraries, behind our two interfaces. The libraries are imported when one is built."""
+"""Strategies of Optuna and NNI behind our two interfaces. A library is imported when a strategy of it is built."""
 
 from strategies.adapters._nni_evolution import NNIRegularizedEvolution
 from strategies.adapters._nni_one_shot import NNIDARTS, NNIGumbelDARTS, NNIProxyless, NNIRandomOneShot

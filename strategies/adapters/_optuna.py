@@ -1,4 +1,4 @@
-"""Optuna's samplers as multi-trial strategies: what they share.
+"""Base class of multi-trial strategies that use a sampler of Optuna.
 
 Akiba et al., Optuna: A Next-generation Hyperparameter Optimization Framework, KDD 2019.
 """
@@ -33,40 +33,39 @@ ATTEMPTS = 5
 CANDIDATES = 64
 """Number of legal genotypes among which the nearest to a proposal is its repair."""
 _SQLITE = re.compile(r"^(sqlite(?:\+\w+)?:///)(?!/|file:|:memory:)([^?]+)")
-"""The start of a URL that names a file relative to the folder where the process stands."""
+"""The start of a URL that names a file relative to the current folder."""
 
 
 class OptunaStrategy(MultiTrialStrategy):
-    """One of Optuna's samplers; every trial is one of a study.
+    """A sampler of Optuna; every trial is one of a study.
 
-    The sampler is made anew for every trial, seeded by the strategy's seed and the trial's number, so that it is a
-    policy over the study alone and a resumed search proposes what an uninterrupted one would. A proposal that breaks
-    a constraint between choices, or that this search has made before, becomes a failed trial of the study, and
-    another one is drawn; after some of them the nearest of several legal genotypes is tried instead, a new one if it
-    can be.
+    The sampler is made anew for every trial, seeded by the strategy's seed and the trial's number. So it is a policy
+    over the study alone, and a resumed search proposes the same as an uninterrupted one. A proposal that breaks a
+    constraint between choices, or that this search has made before, becomes a failed trial of the study, and another
+    one is drawn. After five of them the nearest of several legal genotypes is tried instead, a new one if possible.
 
-    The study is opened with the first trial. One that exists is compared with what this search would make of it.
+    The study is opened with the first trial. An existing study must be about the same choices and objectives.
 
     Args:
         space: Any space.
         seed: Seeds the sampler.
         storage: URL of an Optuna storage, ``sqlite:///study.db`` or a PostgreSQL server; None keeps the study in
             memory. Optuna's dashboard opens it.
-        study: Name of the study in the storage; None for one of this strategy and seed. Machines that work together
-            give the same name and different seeds.
-        join: Whether a study of this name that has trials is joined; otherwise it is refused, unless
-            `load_state_dict` has restored this search. None for yes where ``study`` is given.
-        shared: Whether others may add trials to the study, all of which the sampler then sees; it is continued as it
-            stands. False for a study of this search alone: it begins empty, or with what `load_state_dict` brings,
-            and **replaces** one of the same name.
+        study: Name of the study in the storage; None for a name made of strategy and seed. Machines that work
+            together give the same name and different seeds.
+        join: Whether to join a study of this name that has trials. Otherwise it is refused, unless `load_state_dict`
+            has restored this search. None means yes if ``study`` is given.
+        shared: Whether others may add trials to the study. The sampler then sees all of them, and the study is
+            continued as it stands. False for a study of this search alone: it begins empty, or with the trials from
+            `load_state_dict`, and **replaces** a study of the same name.
         pareto: Whether cost is a second objective, for samplers that know several.
-        distinct: Whether no genotype is proposed twice while there are others. Samplers propose the same again and
-            again in small spaces.
-        options: Of the sampler's class, e.g. ``n_startup_trials`` of TPE.
+        distinct: Whether no genotype is proposed twice while there are others. In small spaces samplers repeat
+            themselves.
+        options: Options of the sampler's class, e.g. ``n_startup_trials`` of TPE; they override ``defaults``.
 
     Raises:
-        InputError: A wrong option. Later, when the study is opened: the storage cannot be opened, or the study is of
-            another search or may not be joined.
+        InputError: An option is wrong. Later, when the study is opened: the storage cannot be opened, or the study is
+            of another search or may not be joined.
     """
 
     sampler: ClassVar[str]
@@ -108,7 +107,7 @@ class OptunaStrategy(MultiTrialStrategy):
 
     @classmethod
     def with_full_paths(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """As of any strategy, and an SQLite file in the URL of the storage."""
+        """Writes paths in full, also that of an SQLite file in the URL of the storage."""
         found = super().with_full_paths(options)
         if isinstance(found.get("storage"), str):
             found["storage"] = _SQLITE.sub(lambda url: url[1] + str(Path(url[2]).absolute()), found["storage"])
@@ -116,7 +115,7 @@ class OptunaStrategy(MultiTrialStrategy):
 
     @property
     def study(self) -> optuna.Study:
-        """The study, opened when it is first needed."""
+        """Study of Optuna, opened when it is first needed."""
         if self._study is None:
             with quiet():
                 study = self._open_study()
@@ -145,7 +144,7 @@ class OptunaStrategy(MultiTrialStrategy):
             ) from None
 
     def _compare(self, study: optuna.Study) -> None:
-        """Refuses a study that is not what this search would make; describes a new one."""
+        """Refuses a study of another search, or one that may not be joined; describes a new one."""
         trials = study.get_trials(deepcopy=False)
         different = self._about.difference(study, trials)
         if different is not None:
@@ -181,7 +180,7 @@ class OptunaStrategy(MultiTrialStrategy):
         return made
 
     def _own_options(self, number: int) -> dict[str, Any]:
-        """Further options like `defaults`, for the trial of that number."""
+        """Returns further options like ``defaults``, for the trial of that number."""
         return {}
 
     def propose(self) -> Genotype | None:
@@ -199,12 +198,12 @@ class OptunaStrategy(MultiTrialStrategy):
                 self.study.tell(number, state=trial_state("FAIL"))
                 attempts += 1
                 if attempts == ATTEMPTS:
-                    # From now on only what others have queued in the study can still break a constraint.
+                    # From now on only a trial that others have queued in the study can still break a constraint.
                     fixed = self._about.parameters(self._repair(choices, known))
                     self.study.sampler = optuna.samplers.PartialFixedSampler(fixed, self.study.sampler)
 
     def _draw(self) -> tuple[int, dict[str, str]]:
-        """A new trial: its number in the study, and its options, which may break a constraint."""
+        """Draws a new trial: its number in the study, and its options, which may break a constraint."""
         trial = self.study.ask()
         return trial.number, {choice: self._about.suggest(trial, choice) for choice in self.space}
 
@@ -213,7 +212,7 @@ class OptunaStrategy(MultiTrialStrategy):
         return self.space.genotype(choices)
 
     def _repair(self, choices: Mapping[str, str], known: Collection[Genotype]) -> Genotype:
-        """The nearest to a proposal of several legal genotypes, of new ones if there are any among them."""
+        """Returns the nearest to a proposal among several legal genotypes, a new one if possible."""
         rng = random.Random(spawn_seed(self.seed, len(self.asked)))
         legal = [self.space.sample(rng) for _ in range(CANDIDATES)]
         new = [genotype for genotype in legal if genotype not in known]
@@ -238,7 +237,7 @@ class OptunaStrategy(MultiTrialStrategy):
         return {**super().state_dict(), "numbers": list(self._numbers), "study": self._content()}
 
     def _content(self) -> dict[str, Any] | None:
-        """The content of a study of this search alone; None where there is none yet, or others share it."""
+        """Returns the content of a study of this search alone; None if there is none yet, or if others share it."""
         if self._shared:
             return None
         if self._study is None:
@@ -246,7 +245,7 @@ class OptunaStrategy(MultiTrialStrategy):
         return content_of(self._study)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """A shared study is continued as it stands; another one is built again when it is next needed."""
+        """Continues from `state_dict`. A shared study stays as it is; another one is built again when needed."""
         super().load_state_dict(state)
         self._numbers = list(state["numbers"])
         # An earlier version kept the two parts of a study side by side.

@@ -20,8 +20,8 @@ __all__ = ["OptunaBruteForce", "OptunaGP", "OptunaNSGAII", "OptunaQMC", "OptunaR
 class OptunaTPE(OptunaStrategy):
     """Tree-structured Parzen estimators. Args: see `OptunaStrategy`, and ``optuna.samplers.TPESampler``.
 
-    ``constant_liar``, on by default since Optuna 5, takes trials in flight for bad ones. A serial search has none in
-    flight when it asks, so that it proposes the same with and without it.
+    ``constant_liar`` counts trials in flight as bad ones. A serial search has none in flight when it asks, and so
+    proposes the same without it.
     """
 
     name = "optuna_tpe"
@@ -95,7 +95,7 @@ class OptunaBruteForce(OptunaStrategy):
         return study
 
     def propose(self) -> Genotype | None:
-        """The next genotype that is not in the study; one that breaks a constraint is failed, and never proposed."""
+        """Returns the next legal genotype that is not in the study. Illegal draws become failed trials of it."""
         with quiet():
             self.study.sampler = self._make_sampler(len(self.asked))
             while len(set(self._tried())) < self.space.size:
@@ -108,7 +108,7 @@ class OptunaBruteForce(OptunaStrategy):
         return None
 
     def _tried(self, before: int | None = None) -> list[tuple[str, ...]]:
-        """The options of every trial of the study, or of those below a number, whoever made it."""
+        """Returns the options of every trial of the study, or of those below a number, whoever made them."""
         trials = (trial.params for trial in self.study.get_trials(deepcopy=False)[:before])
         return [tuple(params[choice] for choice in self.space) for params in trials if len(params) == len(self.space)]
 

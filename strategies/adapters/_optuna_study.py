@@ -1,4 +1,4 @@
-"""Optuna's studies: what one is about, how it differs from what a search would make, and its content as plain values.
+"""Studies of Optuna: descriptions of their choices and objectives, and their content as plain values.
 
 Optuna is imported when a function is called.
 """
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["About", "content_of", "fill", "quiet", "trial_state"]
 
 DESCRIPTION = "atrc"
-"""The user attribute of a study that says what it is about."""
+"""Name of the user attribute of a study that holds its description."""
 VERSION = 1
 """Version of that attribute."""
 
 
 class About:
-    """What a study is about: objectives, and choices with their options.
+    """Description of a study: objectives, and choices with their options.
 
     Args:
         space: The space of the search.
@@ -55,7 +55,7 @@ class About:
 
     @property
     def description(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Plain values that describe the study."""
         return {
             "version": VERSION,
             "objectives": ["score", "cost"] if self.costs else ["score"],
@@ -68,7 +68,7 @@ class About:
         study.set_user_attr(DESCRIPTION, self.description)
 
     def difference(self, study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> str | None:
-        """Says how a study differs from this; None if it does not."""
+        """Says how a study differs from this description; None if it does not."""
         wanted = self.description
         directions = [direction.name.lower() for direction in study.directions]
         if directions != self.directions:
@@ -76,7 +76,7 @@ class About:
             return f"its objectives are to {there}, here to {here} ({', '.join(wanted['objectives'])})"
         found = study.user_attrs.get(DESCRIPTION)
         if found is None:
-            # Optuna or an earlier version made it: it is about what its trials were drawn from.
+            # Optuna or an earlier version made it. The distributions of its trials describe it.
             drawn = {choice: options for trial in trials for choice, options in trial.distributions.items()}
             return _different_choices(drawn, self.distributions) if drawn else None
         if found.get("version") != VERSION:
@@ -93,14 +93,14 @@ class About:
         return trial.suggest_categorical(choice, options)
 
     def parameters(self, genotype: Genotype) -> dict[str, Any]:
-        """A genotype as values of a trial's parameters."""
+        """Turns a genotype into values of a trial's parameters."""
         if self.integers:
             return dict(zip(self.space, self.space.encode(genotype), strict=True))
         return dict(genotype)
 
 
 def content_of(study: optuna.Study) -> dict[str, Any]:
-    """All trials and attributes of a study as plain values; a copy."""
+    """Copies all trials and attributes of a study into plain values."""
     trials = study.get_trials(deepcopy=False)
     numbers = {trial._trial_id: trial.number for trial in trials}
     system = study._storage.get_study_system_attrs(study._study_id)
@@ -112,7 +112,7 @@ def content_of(study: optuna.Study) -> dict[str, Any]:
 
 
 def fill(study: optuna.Study, found: Mapping[str, Any], distributions: Mapping[str, Any]) -> None:
-    """Inverse of `content_of`: every trial gets its number and state again; one in flight stays in flight."""
+    """Fills an empty study with the content of another. Trials keep their numbers and states, also in flight."""
     import optuna
 
     for name, params, values, attributes in found["trials"]:
@@ -142,7 +142,7 @@ def _different_choices(theirs: Mapping[str, object], ours: Mapping[str, object])
 
 
 def _renamed(value: Any, names: Mapping[Any, Any]) -> Any:
-    """An attribute of a study in which trials have other names, where it lists some: the parents of a generation."""
+    """Renames the trials that an attribute of a study lists, e.g. the parents of a generation."""
     return [names.get(item, item) for item in value] if isinstance(value, list | tuple) else value
 
 
@@ -162,7 +162,7 @@ def quiet() -> Iterator[None]:
 
 
 def trial_state(name: str) -> Any:
-    """Optuna's state of a trial, e.g. ``"FAIL"``."""
+    """Returns Optuna's state of a trial by its name, e.g. ``"FAIL"``."""
     import optuna
 
     return optuna.trial.TrialState[name]

@@ -14,9 +14,9 @@ __all__ = ["ASHA"]
 
 @STRATEGIES.register("asha")
 class ASHA(MultiFidelity):
-    """Promotes whatever is among the best ``1 / eta`` of its rung so far; else adds to the lowest rung.
+    """Promotes a genotype among the best ``1 / eta`` of its rung so far; if there is none, adds to the lowest rung.
 
-    A trial that failed counts as one of its rung, and is never promoted.
+    A failed trial counts as one of its rung, and is never promoted.
 
     Args: see `MultiFidelity`.
     """

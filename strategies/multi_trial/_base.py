@@ -20,9 +20,9 @@ class Trial:
     """A genotype that a multi-trial strategy wants scored.
 
     Attributes:
-        number: Counts the strategy's trials from 0.
-        genotype: A genotype of its space.
-        budget: Fraction of a full training that the score is worth, in (0, 1].
+        number: Number of the trial; a strategy counts its trials from 0.
+        genotype: The genotype to score.
+        budget: Training that the score should rest on, as a fraction of a full training, in (0, 1].
     """
 
     number: int
@@ -35,9 +35,9 @@ class Scored:
     """A trial with its outcome.
 
     Attributes:
-        trial: The trial.
-        score: Higher is better; minus infinity where the trial failed.
-        cost: Lower is better; 0 where no cost counts.
+        trial: The trial that was scored.
+        score: The score; higher is better. Minus infinity if the trial failed.
+        cost: The cost; lower is better. 0 if no cost counts.
     """
 
     trial: Trial
@@ -51,7 +51,7 @@ class Scored:
 
     @property
     def rank(self) -> tuple[float, float]:
-        """What outcomes are compared by: first the training that a score is worth, then the score."""
+        """Sort key of outcomes: first the trial's budget, then the score."""
         return self.trial.budget, self.score
 
 
@@ -64,9 +64,9 @@ class MultiTrialStrategy(Strategy):
     Attributes:
         rng: The strategy's own generator.
         asked: Every trial that was asked for.
-        history: Every outcome that was told, in that order; failures too.
-        multi_objective: Whether costs are a second objective; otherwise the driver subtracts the cost's penalty from
-            the score before it tells it.
+        history: Every outcome in the order of telling, failures included.
+        multi_objective: Whether cost is a second objective. Otherwise the driver subtracts the penalty of cost from
+            the score before it calls `tell`.
     """
 
     kind = "multi-trial"
@@ -86,26 +86,37 @@ class MultiTrialStrategy(Strategy):
 
     @abstractmethod
     def propose(self) -> Genotype | None:
-        """The next genotype; None where nothing is left to propose, or not before a score comes."""
+        """Returns the next genotype; None if nothing is left to propose, or if another score must come first."""
 
     def ask(self) -> Trial | None:
-        """The next trial; None where nothing is left to try, or not before a score comes."""
+        """Returns the next trial; None if nothing is left to try, or if another score must come first."""
         genotype = self.propose()
         return None if genotype is None else self._new_trial(genotype)
 
     def tell(self, trial: Trial, score: float, cost: float = 0.0) -> None:
-        """The outcome of a trial that was asked for, once. A score that is not finite counts as a failure.
+        """Records the outcome of a trial that was asked for. A score that is not finite counts as a failure.
 
-        A subclass that learns from scores learns nothing from one that is not finite.
+        A subclass that learns from scores ignores those that are not finite.
+
+        Raises:
+            InputError: The trial was not asked for, or was told before.
         """
         self._record(Scored(trial, score if math.isfinite(score) else -math.inf, cost))
 
     def fail(self, trial: Trial) -> None:
-        """A trial that was asked for has no score: it diverged, or was given up."""
+        """Records that a trial that was asked for has no score: it diverged, or was given up.
+
+        Raises:
+            InputError: The trial was not asked for, or was told before.
+        """
         self._record(Scored(trial, -math.inf))
 
     def genotype(self) -> Genotype:
-        """The best score among the trials of the largest budget that has one; failures do not count."""
+        """Returns the genotype of the best score among the trials of the largest budget with a score.
+
+        Raises:
+            NothingNamed: No trial has a finite score.
+        """
         if self._best is None:
             raise NothingNamed(f"strategy {self.name!r} names no genotype yet: no trial has a finite score")
         return self._best.trial.genotype

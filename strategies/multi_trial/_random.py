@@ -11,7 +11,7 @@ __all__ = ["RandomSearch"]
 
 @STRATEGIES.register("random")
 class RandomSearch(MultiTrialStrategy):
-    """Genotypes drawn uniformly, with replacement.
+    """Draws genotypes uniformly, with replacement.
 
     Args:
         space: Any space.

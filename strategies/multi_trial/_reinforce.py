@@ -21,10 +21,10 @@ __all__ = ["Reinforce"]
 
 @STRATEGIES.register("reinforce")
 class Reinforce(MultiTrialStrategy):
-    """Genotypes are drawn from independent distributions; those that score above a moving average grow likelier.
+    """Draws genotypes from independent distributions; those that score above a moving average become likelier.
 
-    Advantages are divided by a moving standard deviation, so that ``lr`` does not depend on the scores' unit. A trial
-    that failed teaches nothing.
+    Advantages are divided by a moving standard deviation, so that ``lr`` does not depend on the unit of scores. A
+    failed trial is ignored.
 
     Args:
         space: Any space of independent choices.

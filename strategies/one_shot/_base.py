@@ -20,11 +20,11 @@ __all__ = ["Choosing", "OneShotStrategy"]
 
 @dataclass(frozen=True)
 class Choosing:
-    """A second stage: genotypes are scored with the weights that the training of a supernet left.
+    """Second stage of a one-shot search: genotypes are scored with the weights of the trained supernet.
 
     Attributes:
-        strategy: Asks for genotypes and names one; it draws from a generator of its own.
-        trials: How many genotypes it asks for.
+        strategy: The multi-trial strategy that asks for genotypes and names one. It has a generator of its own.
+        trials: Number of genotypes that it asks for.
     """
 
     strategy: MultiTrialStrategy
@@ -35,9 +35,10 @@ class OneShotStrategy(Strategy):
     """A strategy that searches within one training of a supernet.
 
     Attributes:
-        data_use: How a step uses data.
-        passes: Cost of one step in forward and backward passes; a forward pass alone counts half.
-        active_paths: How many options of a choice one step computes: text for `atrc strategies`, e.g. ``"one"``.
+        data_use: The use of training and held-out batches by a step.
+        passes: Cost of one step in forward and backward passes; a forward pass alone counts 0.5.
+        active_paths: Number of options of a choice that one step computes, as text for `atrc strategies`, e.g.
+            ``"one"``.
     """
 
     kind = "one-shot"
@@ -47,10 +48,10 @@ class OneShotStrategy(Strategy):
 
     @classmethod
     def looks(cls) -> int:
-        """Batches that one step passes through the supernet, forward passes alone included.
+        """Returns the number of batches that one step passes through the supernet, forward passes alone included.
 
-        By default one of every kind that the step reads. It turns a number of samples into a number of steps before
-        the first step is made; while a search runs, its ledger counts what really happens.
+        By default one of every kind that the step reads. The number serves to plan a search. While it runs, the
+        ledger counts the batches themselves.
         """
         return cls.data_use.batches
 
@@ -59,43 +60,43 @@ class OneShotStrategy(Strategy):
         return super().supports(space, objectives) and (charged or "cost" not in objectives)
 
     def second_stage(self) -> Choosing | None:
-        """What chooses the genotype after the training, with the weights that it left; None where nothing has to."""
+        """Returns the stage that chooses the genotype after the training; None if there is none."""
         return None
 
     @abstractmethod
     def anneal(self, progress: float) -> None:
-        """Sets schedules by the fraction of the training's budget that is spent, in [0, 1]."""
+        """Sets schedules by the spent fraction of the training's budget, in [0, 1]."""
 
     @abstractmethod
     def select(self) -> Selection:
-        """The selection under which the weights learn; may draw from the strategy's generator."""
+        """Returns the selection under which the weights learn. May draw from the strategy's generator."""
 
     def select_to_learn(self) -> Selection:
-        """The selection under which a bi-level or reward strategy itself learns; by default the same as `select`."""
+        """Returns the selection under which a bi-level or reward strategy itself learns; by default as `select`."""
         return self.select()
 
     def parameters(self) -> Sequence[Tensor]:
-        """The architecture parameters: leaf tensors."""
+        """Returns the architecture parameters, which are leaf tensors."""
         return ()
 
     def num_parameters(self) -> int:
-        """Number of architecture parameters."""
+        """Returns the number of architecture parameters."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     def penalty(self) -> Tensor | None:
-        """What is added to the loss that the architecture parameters learn from (entropy, cost), or None."""
+        """Returns the term that is added to the loss of the architecture parameters (entropy, cost), or None."""
         return None
 
     def penalised(self, loss: Tensor) -> Tensor:
-        """The loss that the architecture parameters learn from."""
+        """Returns the loss that the architecture parameters learn from: a loss plus the `penalty`."""
         penalty = self.penalty()
         return loss if penalty is None else loss + penalty.to(loss.device)
 
     def charge(self, costs: CostModel, weight: float) -> None:
-        """From now on, expensive genotypes are penalised.
+        """Penalises expensive genotypes from now on.
 
         Args:
-            costs: Of genotypes.
+            costs: Costs of genotypes.
             weight: Penalty of the most expensive genotype, in units of the loss; the cheapest pays 0.
 
         Raises:
@@ -104,7 +105,7 @@ class OneShotStrategy(Strategy):
         raise InputError(f"strategy {self.name!r} takes no cost into account")
 
     def held_out_gradients(self, step: Step[Any]) -> None:
-        """Sets the gradients of a bi-level strategy's parameters; the weights keep their values and gradients."""
+        """Sets the gradients of a bi-level strategy's parameters. Weights keep their values and gradients."""
         loss = step.supernet.loss(step.held_out, self.select_to_learn())
         parameters = self.parameters()
         gradients = torch.autograd.grad(self.penalised(loss), parameters, materialize_grads=True)
@@ -112,13 +113,17 @@ class OneShotStrategy(Strategy):
             parameter.grad = gradient
 
     def reward(self, score: float) -> None:
-        """Sets the gradients of a reward strategy's parameters from the score of `select_to_learn`'s selection."""
+        """Sets the gradients of a reward strategy's parameters.
+
+        Args:
+            score: Score of the selection that `select_to_learn` returned; higher is better.
+        """
         raise NotImplementedError
 
     @abstractmethod
     def update(self) -> None:
-        """One step on the architecture parameters from their gradients, which it then clears."""
+        """Takes a step on the architecture parameters from their gradients, and clears these."""
 
     @abstractmethod
     def report(self) -> dict[str, Any]:
-        """What a trajectory plot needs: ``probabilities`` ({choice: {option: p}}) and scalars, as plain numbers."""
+        """Returns numbers for a trajectory plot: ``probabilities`` ({choice: {option: p}}) and scalars, all plain."""

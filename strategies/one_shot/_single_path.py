@@ -21,14 +21,14 @@ __all__ = ["SPOS", "RandomWeightSharing", "SinglePath"]
 
 
 class SinglePath(OneShotStrategy):
-    """Weights learn under genotypes drawn uniformly; ``final`` then chooses among genotypes that it has scored.
+    """Base class of searches in two stages: weights learn under genotypes drawn uniformly, then ``final`` chooses.
 
-    The scores are taken on held-out data with the weights that the training left, so the training uses the rest.
+    The second stage scores genotypes on held-out data with the trained weights.
 
     Args:
         space: Any space.
         seed: Seeds the draws of the training.
-        final: The second stage, with a seed of its own.
+        final: The strategy of the second stage, with a seed of its own.
         final_trials: Number of genotypes that it scores.
     """
 
@@ -51,7 +51,7 @@ class SinglePath(OneShotStrategy):
         pass
 
     def charge(self, costs: CostModel, weight: float) -> None:
-        """No-op: the driver subtracts the penalty of cost from a score before it tells ``final``."""
+        """Does nothing: the driver subtracts the penalty of cost from a score before it tells ``final``."""
 
     def second_stage(self) -> Choosing:
         return Choosing(self.final, self.final_trials)
@@ -77,7 +77,7 @@ class SinglePath(OneShotStrategy):
 
 @STRATEGIES.register("spos")
 class SPOS(SinglePath):
-    """The second stage is a genetic algorithm.
+    """Single-path search whose second stage is a genetic algorithm.
 
     Args:
         space: Any space.
@@ -85,7 +85,7 @@ class SPOS(SinglePath):
         final_trials: Number of genotypes that are scored (the paper: 20 generations of 50).
         population: Size of a generation of the genetic algorithm.
         parents: Number of best trials used as parents.
-        mutation: Probability that a choice of a mutant changes.
+        mutation: Probability that a choice of a mutant is drawn anew, in (0, 1].
     """
 
     name = "spos"
@@ -110,7 +110,7 @@ class SPOS(SinglePath):
 
 @STRATEGIES.register("random_ws")
 class RandomWeightSharing(SinglePath):
-    """The second stage draws genotypes uniformly: the baseline of weight sharing.
+    """Single-path search whose second stage draws genotypes uniformly: the baseline of weight sharing.
 
     Args:
         space: Any space.

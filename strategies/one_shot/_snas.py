@@ -17,9 +17,9 @@ __all__ = ["SNAS"]
 
 @STRATEGIES.register("snas")
 class SNAS(LogitStrategy):
-    """Every option runs, weighted by a relaxed one-hot sample; logits and weights learn from one loss.
+    """Single-level search: all options run, weighted by a relaxed one-hot sample.
 
-    `GumbelEntropy` without its entropy term and freezing. The logits' Adam is the paper's.
+    It is `GumbelEntropy` without the entropy term and freezing. The logits' Adam is the paper's.
 
     Args:
         space: Any space of independent choices.
@@ -27,7 +27,7 @@ class SNAS(LogitStrategy):
         lr: Learning rate of the logits, > 0.
         betas: Decay rates of the two moments of their Adam, in [0, 1).
         weight_decay: Weight decay of the logits, >= 0.
-        temperature: Gumbel-softmax lambda at the start and at the end, linear in progress.
+        temperature: Gumbel-softmax lambda at the start and at the end, > 0, linear in progress.
     """
 
     name = "snas"

@@ -1,4 +1,4 @@
-"""The pieces of the conformance suite that look at how any search works, one promise each."""
+"""Checks of the mechanics of any search, one promise each: the same bits, legal proposals, a true ledger."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ __all__ = [
 ]
 
 Start = Callable[[], Problem]
-"""Starts the same search anew."""
+"""Function that starts the same search anew."""
 
 
 def check_determinism(start: Start, events: int) -> None:
-    """The same seed gives the same proposals, genotype and state; asking for results changes none of them."""
+    """Checks that the same seed gives the same proposals, genotype and state; asking for results changes none."""
     first, second = start(), start()
     for index in range(events):
         happened, again = first.advance(), second.advance()
@@ -50,7 +50,7 @@ def check_determinism(start: Start, events: int) -> None:
 
 
 def check_resume(start: Start, events: int, cuts: Sequence[int]) -> None:
-    """Save -> new object -> load -> continue equals the uninterrupted search, bit for bit, at every cut.
+    """Checks that save -> new object -> load -> continue equals the uninterrupted search bit for bit, at every cut.
 
     The state goes through ``torch.save`` and ``torch.load(weights_only=True)``. It is a snapshot: neither the search
     that gave it nor the one that loaded it changes it.
@@ -78,7 +78,7 @@ def check_resume(start: Start, events: int, cuts: Sequence[int]) -> None:
 
 
 def check_validity(start: Start, events: int) -> None:
-    """Every proposal and every named genotype belongs to the space; a supernet computes what is active, no more.
+    """Checks that all genotypes belong to the space, and that a supernet computes active options and no others.
 
     A selection of one option for every choice is a proposal.
     """
@@ -113,7 +113,7 @@ def check_validity(start: Start, events: int) -> None:
 
 
 def check_report(start: Start, events: int) -> None:
-    """``report()`` is plain, and has for every choice probabilities of its own options that sum to 1."""
+    """Checks that ``report()`` is plain, with probabilities of each choice's own options that sum to 1."""
     problem = start()
     strategy = problem.search.strategy
     assert isinstance(strategy, OneShotStrategy), "only a one-shot strategy reports"
@@ -133,7 +133,7 @@ def check_report(start: Start, events: int) -> None:
 
 
 def check_ledger(start: Start, events: int) -> None:
-    """A training step takes as many images as ``looks()`` says; a second stage and its budget are entered too."""
+    """Checks that every training step uses the number of batches that ``looks()`` returns."""
     problem = start()
     search = problem.search
     strategy = search.strategy
@@ -148,9 +148,9 @@ def check_ledger(start: Start, events: int) -> None:
 
 
 def check_second_stage(make: Callable[[], OneShotStrategy], steps: int) -> None:
-    """A second stage fits into the budget, a budget that is too small for it is refused, and nothing is named before.
+    """Checks that a second stage keeps to the budget, and that no genotype is named before it.
 
-    A strategy without a second stage passes.
+    A budget that is too small for it must be refused. A strategy without a second stage passes.
     """
     strategy = make()
     stage = strategy.second_stage()
@@ -174,7 +174,7 @@ def check_second_stage(make: Callable[[], OneShotStrategy], steps: int) -> None:
 
 
 def check_global_generators(start: Start, events: int) -> None:
-    """Nothing draws from, or seeds, the global generators of Python, NumPy and torch."""
+    """Checks that nothing draws from, or seeds, the global generators of Python, NumPy and torch."""
     # Seeding again with the seed of an earlier run would go unseen if nothing had been drawn since.
     random.random(), np.random.random(), torch.rand(())  # noqa: NPY002
     before = global_generators()
@@ -187,7 +187,7 @@ def check_global_generators(start: Start, events: int) -> None:
 
 
 def check_same_state(expected: Any, got: Any, path: str = "state") -> None:
-    """Two states are equal, tensors bit for bit; the message has the path of the first difference."""
+    """Checks that two states are equal, tensors bit for bit. The message has the path of the first difference."""
     assert type(expected) is type(got), f"{path}: {type(got).__name__} instead of {type(expected).__name__}"
     if isinstance(expected, Mapping):
         assert list(expected) == list(got), f"{path}: keys {list(got)} instead of {list(expected)}"

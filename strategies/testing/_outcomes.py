@@ -1,4 +1,4 @@
-"""The pieces of the conformance suite that look at what a search finds, pays and refuses, one promise each."""
+"""Checks of the outcome of a search, one promise each: optima, costs, constraints and failed trials."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ __all__ = [
 
 
 def check_optimum(start: Callable[[int], Problem], seeds: int = 10, enough: int | None = None) -> None:
-    """The known optimum is named in at least nine of ten toy problems, each searched to its end.
+    """Checks that the known optimum is named in at least nine of ten toy problems, each searched to its end.
 
     Args:
         start: Starts the search with a given seed.
-        seeds: How many problems.
-        enough: In how many the optimum has to be found; by default in nine tenths of them.
+        seeds: Number of problems.
+        enough: Number of problems in which the optimum has to be found; by default nine tenths of them.
     """
     enough = math.ceil(0.9 * seeds) if enough is None else enough
     missed = []
@@ -53,14 +53,14 @@ def check_optimum(start: Callable[[int], Problem], seeds: int = 10, enough: int 
 
 
 def check_charge(make: Callable[[int], OneShotStrategy], steps: int, seeds: int = 3) -> None:
-    """Charged far more than options differ in loss, a strategy names the cheapest genotype.
+    """Checks that a strategy names the cheapest genotype if cost weighs far more than loss.
 
-    One that supports no costs is refused when the search is built.
+    A strategy that supports no costs must be refused when the search is built.
 
     Args:
         make: Builds the strategy for a seed, in a space without constraints between choices.
-        steps: Length of one search.
-        seeds: How many searches.
+        steps: Number of steps of one search.
+        seeds: Number of searches.
     """
     for seed in range(seeds):
         strategy = make(seed)
@@ -76,7 +76,7 @@ def check_charge(make: Callable[[int], OneShotStrategy], steps: int, seeds: int 
 
 
 def check_cost(make: Callable[[], MultiTrialStrategy], trials: int = 12) -> None:
-    """Scores are told with the penalty of cost in them, and the strategy names the best of what it was told."""
+    """Checks that told scores include the penalty of cost, and that the strategy names the best of them."""
     strategy = make()
     space = strategy.space
     cheapest = space.genotype({choice: options[-1] for choice, options in space.items()})
@@ -98,11 +98,11 @@ def check_cost(make: Callable[[], MultiTrialStrategy], trials: int = 12) -> None
 
 
 def check_constraints(start: Callable[[SearchSpace], Problem], make: Callable[[SearchSpace], Strategy]) -> None:
-    """In a space with constraints between choices every proposal is legal; or the search is refused when it is built.
+    """Checks that all proposals obey constraints between choices, or that the search is refused when it is built.
 
     Args:
-        start: Starts a search of the space.
-        make: Builds the strategy for the space.
+        start: Starts a search of a space.
+        make: Builds the strategy for a space.
     """
     space = SparseSpace()
     strategy = make(space)
@@ -128,7 +128,7 @@ def _check_refusal(strategy: Strategy, start: Callable[[], Problem]) -> None:
 
 
 def check_failures(make: Callable[[], MultiTrialStrategy], trials: int = 24) -> None:
-    """Trials that fail, the first one and every third, are neither named nor the end of the search."""
+    """Checks that failed trials, the first and every third, are never named and do not end the search."""
     problem = table_problem(make(), trials, fails=lambda trial: trial.number % 3 == 0)
     failed: set[Genotype] = set()
     scored: set[Genotype] = set()
@@ -143,7 +143,7 @@ def check_failures(make: Callable[[], MultiTrialStrategy], trials: int = 24) -> 
 
 
 def check_in_flight(make: Callable[[], MultiTrialStrategy], trials: int = 12, in_flight: int = 3) -> None:
-    """With several trials in flight a search resumes to the same bits, however fast the scores come."""
+    """Checks that with several trials in flight a search resumes to the same bits, however fast the scores come."""
 
     def start() -> Problem:
         return table_problem(make(), trials, in_flight=in_flight)
@@ -177,15 +177,15 @@ class _Background:
 
 
 def check_expected_rank(start: Callable[[int], Problem], draws: int, seeds: int = 30) -> None:
-    """A random baseline names the best of its draws: its mean rank over seeds is the expected one.
+    """Checks that a random baseline names the best of its draws: its mean rank over seeds is the expected one.
 
     The best of n uniform draws, with replacement, among M genotypes has rank k or a worse one with the probability
     ``(1 - (k - 1) / M)^n``. The mean may be four standard errors off.
 
     Args:
         start: Starts the search with a given seed, in a space without constraints between choices.
-        draws: Genotypes that are drawn and scored in it.
-        seeds: How many searches.
+        draws: Number of genotypes that are drawn and scored in one search.
+        seeds: Number of searches.
     """
     ranks = []
     for seed in range(seeds):
@@ -204,5 +204,5 @@ def check_expected_rank(start: Callable[[int], Problem], draws: int, seeds: int 
 
 
 def _distance_from(cheapest: Genotype, space: SearchSpace) -> Costs:
-    """A cost of 1 for every choice that differs from a genotype."""
+    """Returns costs of 1 for every choice that differs from a genotype."""
     return Costs({c: {o: float(o != cheapest[c]) for o in options} for c, options in space.items()})

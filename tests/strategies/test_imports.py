@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import strategies
+
 ROOT = Path(__file__).parents[2]
 ROOMS = (
     "testing",
@@ -105,6 +107,12 @@ def loaded(code: str) -> set[str]:
 @pytest.mark.parametrize("module", ["searchspace", "strategies", "strategies.multi_trial"])
 def test_light_packages_do_not_load_torch(module: str) -> None:
     assert loaded(f"import {module}") == set()
+
+
+def test_names_that_are_loaded_late_are_listed() -> None:
+    assert set(strategies.__all__) <= set(dir(strategies))
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = strategies.no_such_name
 
 
 def test_most_multi_trial_strategies_are_built_without_torch() -> None:
