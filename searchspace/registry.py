@@ -11,13 +11,18 @@ or, so that it is found without being imported first, with an entry point in its
 
     [project.entry-points."atrc.tasks"]
     albedo = "my_package.albedo:Albedo"
+
+An entry point that cannot be loaded is a warning. All other names work; its own name is an `InputError`.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
+from threading import RLock
 from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
@@ -36,16 +41,24 @@ _REGISTRIES: WeakValueDictionary[int, Registry[Any]] = WeakValueDictionary()
 class Registry(Mapping[str, T], Generic[T]):
     """A mapping from name to class or factory, filled by decorators and by entry points.
 
+    Names are looked for among the entries that are registered already, then in the home, then among the entry points.
+
     Args:
-        noun: What an entry is called in messages, e.g. ``"task"``.
+        noun: Name of an entry in messages, e.g. ``"task"``.
         group: The entry-point group that installed packages use, e.g. ``"atrc.tasks"``.
+        home: Modules and packages that register the project's own entries. They are imported when the registry is
+            first looked into, or when something from outside registers: the project's names are taken first.
     """
 
-    def __init__(self, noun: str, group: str) -> None:
+    def __init__(self, noun: str, group: str, home: Sequence[str] = ()) -> None:
         self.noun = noun
         self.group = group
+        self._home = tuple(home)
         self._entries: dict[str, T] = {}
+        self._broken: dict[str, str] = {}  # entry points that cannot be loaded -> the message
+        self._home_imported = False
         self._entry_points_read = False
+        self._filling = RLock()  # another thread waits until all names are there; the same one goes on
         _REGISTRIES[id(self)] = self
 
     def register(self, name: str) -> Callable[[S], S]:
@@ -63,6 +76,8 @@ class Registry(Mapping[str, T], Generic[T]):
         return file
 
     def _add(self, name: str, entry: T) -> None:
+        if self._home and not self._at_home(getattr(entry, "__module__", "")):
+            self._import_home()  # now, so that a name of the home is refused here and not in some later look-up
         known = self._entries.get(name)
         if known is not None and _origin(known) != _origin(entry):
             raise InputError(
@@ -71,33 +86,64 @@ class Registry(Mapping[str, T], Generic[T]):
             )
         self._entries[name] = entry
 
-    def _read_entry_points(self) -> None:
-        if self._entry_points_read:
-            return
-        self._entry_points_read = True  # before loading, since a package may look names up while it is imported
-        try:
-            for point in entry_points(group=self.group):
-                self._add(point.name, self._load(point))
-        except InputError:
-            self._entry_points_read = False  # a broken package is reported every time, not only the first
-            raise
+    def _at_home(self, module: str) -> bool:
+        """Whether a module is one of the home, or in a package of it."""
+        return any(module == home or module.startswith(f"{home}.") for home in self._home)
 
-    def _load(self, point: EntryPoint) -> T:
+    def _import_home(self) -> None:
+        with self._filling:
+            if self._home_imported:
+                return
+            self._home_imported = True  # before the import: a module of the home may look into the registry, too
+            try:
+                for module in self._home:
+                    importlib.import_module(module)
+            except BaseException:
+                self._home_imported = False  # the next look-up tries again, instead of missing names
+                raise
+
+    def _read_entry_points(self) -> None:
+        with self._filling:
+            if self._entry_points_read:
+                return
+            self._entry_points_read = True  # before loading: a package may look names up while it is imported
+            try:
+                for point in entry_points(group=self.group):
+                    if point.name not in self._broken:
+                        self._load(point)
+            except BaseException:
+                self._entry_points_read = False  # a name that is taken is reported every time, not only the first
+                raise
+
+    def _load(self, point: EntryPoint) -> None:
         try:
             entry: T = point.load()
-        except Exception as error:
-            raise InputError(
+        except Exception as error:  # a package is foreign code and may fail in any way
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            message = (
                 f"{self.noun} {point.name!r}, declared as the entry point {point.value!r} of {self.group}, "
-                f"cannot be loaded: {error}"
-            ) from error
-        return entry
+                f"cannot be loaded: {reason}"
+            )
+            self._broken[point.name] = message
+            warnings.warn(message, UserWarning, stacklevel=1)  # the caller can do nothing about it
+        else:
+            self._add(point.name, entry)
+
+    def _fill(self) -> None:
+        """Makes all names known."""
+        self._import_home()
+        self._read_entry_points()
 
     def __getitem__(self, name: str) -> T:
+        if name not in self._entries:
+            self._import_home()
         if name not in self._entries:
             self._read_entry_points()
         try:
             return self._entries[name]
         except KeyError:
+            if name in self._broken:
+                raise InputError(self._broken[name]) from None
             raise UnknownNameError(self.noun, name, sorted(self)) from None
 
     def create(self, name: str, options: Mapping[str, Any], /, *own: Any, **ours: Any) -> Any:
@@ -106,21 +152,25 @@ class Registry(Mapping[str, T], Generic[T]):
         return call_with_options(f"{self.noun} {name!r}", entry, options, *own, **ours)
 
     def __contains__(self, name: object) -> bool:
-        self._read_entry_points()
+        self._fill()
         return name in self._entries
 
     def __iter__(self) -> Iterator[str]:
-        self._read_entry_points()
+        self._fill()
         return iter(self._entries)
 
     def __len__(self) -> int:
-        self._read_entry_points()
+        self._fill()
         return len(self._entries)
 
 
 def forget(module: str) -> None:
-    """Takes what a module registered out of every registry: its import failed, and it may be tried again."""
+    """Takes what a module registered out of every registry: its import failed, and it may be tried again.
+
+    A registry whose home the module belongs to imports its home again at the next look-up.
+    """
     for registry in list(_REGISTRIES.values()):
+        registry._home_imported &= not registry._at_home(module)
         for name, entry in list(registry._entries.items()):
             if getattr(entry, "__module__", None) == module:
                 del registry._entries[name]

@@ -1,4 +1,4 @@
-"""What a search may spend, what it has spent, and what a trial came to."""
+"""The budget of a search, the ledger of what it has spent, and the score of a trial."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Budget", "Score", "Spent"]
 
 @dataclass(frozen=True)
 class Score:
-    """The outcome of a trial.
+    """Outcome of a trial.
 
     Attributes:
-        value: Higher is better; one that is not finite is a failure.
-        samples: Number of images that it took: each counts each time it passes through a network.
-        metrics: Whatever else is worth a line in a log.
+        value: The score; higher is better. A value that is not finite is a failure.
+        samples: Number of images used: each counts each time it passes through a network.
+        metrics: Further numbers for a log.
     """
 
     value: float
@@ -29,14 +29,14 @@ class Score:
 
 @dataclass
 class Spent:
-    """The ledger of a search.
+    """Ledger of a search.
 
     Attributes:
-        samples: Images, each counted each time it passes through a network for the search's sake: forward passes
-            alone, recalibration and second stages too.
-        seconds: Time spent in steps and in trials, over all processes' parts if the search was resumed.
-        trials: Trials that were told, failures and repeated genotypes included.
-        steps: Training steps of a supernet.
+        samples: Number of images, each counted each time it passes through a network for the search. Forward passes
+            alone, recalibration and second stages count too.
+        seconds: Time spent in steps and in trials, summed over all processes if the search was resumed.
+        trials: Number of trials that were told, failures and repeated genotypes included.
+        steps: Number of training steps of a supernet.
     """
 
     samples: int = 0
@@ -45,21 +45,21 @@ class Spent:
     steps: int = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain numbers."""
+        """Returns the ledger as plain numbers."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a search may spend; where several are given, whichever is spent first ends it.
+    """Limits of a search. If several are given, the one that is reached first ends the search.
 
     Attributes:
-        samples: Images, as `Spent` counts them.
-        seconds: The one budget that does not repeat to the bit.
-        trials: Trials, failures and repeated genotypes included.
+        samples: Largest number of images, counted as in `Spent`.
+        seconds: Longest time. A search with this limit does not repeat to the bit.
+        trials: Largest number of trials, failures and repeated genotypes included.
 
     Raises:
-        InputError: Nothing is given, or something that is not positive.
+        InputError: No limit is given, or one that is not positive.
     """
 
     samples: int | None = None
@@ -75,7 +75,7 @@ class Budget:
                 raise InputError(f"{name} of a budget must be a positive number, got {value!r}")
 
     def fraction(self, spent: Spent) -> float:
-        """How much of the budget is spent, in [0, 1]."""
+        """Returns the spent fraction of the budget, in [0, 1]."""
         parts = (
             (self.samples, spent.samples),
             (self.seconds, spent.seconds),

@@ -1,7 +1,7 @@
-"""Independent categorical distributions over the options of every choice: what most one-shot strategies learn.
+"""Independent categorical distributions over the options of every choice, which most one-shot strategies learn.
 
 J choices with at most K options are held as one (J, K) matrix, so that sampling, entropy and updates are a handful of
-tensor operations, whatever the number of choices. Places beyond a choice's options are masked.
+tensor operations, whatever the number of choices. Places beyond the options of a choice are masked.
 """
 
 from __future__ import annotations
@@ -14,18 +14,25 @@ from torch import Tensor
 
 from searchspace import Genotype, SearchSpace, Selection, Weighted
 
-__all__ = ["Categorical", "entropy", "gumbel_noise", "gumbel_softmax"]
+__all__ = ["Categorical", "entropy", "gumbel_noise", "gumbel_softmax", "seeded_generator"]
+
+
+def seeded_generator(seed: int) -> torch.Generator:
+    """Returns a new CPU generator with this seed; the global one stays as it is."""
+    generator = torch.Generator()
+    generator.manual_seed(seed)
+    return generator
 
 
 def gumbel_noise(uniform: Tensor) -> Tensor:
-    """Gumbel(0, 1) variables from uniform ones: ``-log(-log u)``."""
+    """Turns uniform variables u in [0, 1) into Gumbel(0, 1) variables ``-log(-log u)``, of the same shape."""
     tiny = torch.finfo(uniform.dtype).tiny
     exponential = -torch.log(uniform.clamp_min(tiny))
     return -torch.log(exponential.clamp_min(tiny))
 
 
 def gumbel_softmax(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
-    """Eq. 7: the soft one-hot variable, ``softmax((log alpha + G) / lambda)``.
+    """Returns the soft one-hot variable of eq. 7, ``softmax((log alpha + G) / lambda)``, shaped like the logits.
 
     Args:
         logits: ``(..., K)`` log alpha, unnormalised; -inf marks a masked place.
@@ -36,7 +43,7 @@ def gumbel_softmax(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
 
 
 def entropy(logits: Tensor) -> Tensor:
-    """Entropy in nats of softmax(logits) over the last dimension; -inf places count nothing."""
+    """Returns the entropy in nats of softmax(logits) over the last dimension; places of -inf contribute 0."""
     log_p = torch.log_softmax(logits, dim=-1)
     return -(log_p.exp() * log_p.masked_fill(log_p.isneginf(), 0.0)).sum(-1)
 
@@ -45,8 +52,8 @@ class Categorical:
     """Logits of independent categorical distributions.
 
     Attributes:
-        logits: ``(J, K)`` leaf tensor, 0 at the start (uniform); what an optimiser updates.
-        mask: ``(J, K)`` bool, True where the choice has that option.
+        logits: Leaf tensor ``(J, K)``, 0 at the start (uniform); an optimiser updates it.
+        mask: Mask ``(J, K)``, True where a choice has an option.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -57,33 +64,33 @@ class Categorical:
 
     @property
     def masked_logits(self) -> Tensor:
-        """``(J, K)`` logits with -inf at the masked places."""
+        """Logits ``(J, K)`` with -inf at the masked places."""
         return self.logits.masked_fill(~self.mask, -torch.inf)
 
     @property
     def probabilities(self) -> Tensor:
-        """``(J, K)``, rows sum to 1."""
+        """Probabilities ``(J, K)``; every row sums to 1."""
         return torch.softmax(self.masked_logits, dim=-1)
 
     def num_parameters(self) -> int:
-        """Logits that belong to an option."""
+        """Returns the number of logits that belong to an option."""
         return int(self.mask.sum())
 
     def genotype(self) -> Genotype:
-        """The most probable option of every choice."""
+        """Returns the genotype of the most probable option of every choice."""
         return self.space.decode(self.masked_logits.argmax(-1).tolist())
 
     def gumbel_noise(self, generator: torch.Generator) -> Tensor:
-        """``(J, K)`` fresh Gumbel variables."""
+        """Draws ``(J, K)`` Gumbel variables."""
         return gumbel_noise(torch.rand(self.mask.shape, generator=generator))
 
     def sample(self, generator: torch.Generator, number: int = 1, probabilities: Tensor | None = None) -> Tensor:
-        """``(J, number)`` indices of options, drawn from the distributions without replacement.
+        """Draws ``(J, number)`` indices of options from the distributions, without replacement.
 
         Args:
-            generator: Draws.
-            number: Options a choice; one with fewer of positive probability repeats its first.
-            probabilities: ``(J, K)``; by default the distributions' own.
+            generator: The source of the draws.
+            number: Number of options per choice. A choice with fewer of positive probability repeats its first.
+            probabilities: Probabilities ``(J, K)``; by default those of the distributions.
         """
         p = self.probabilities.detach() if probabilities is None else probabilities
         # The largest of log p + Gumbel noise is a draw from p, the next one a draw from the rest, and so on.
@@ -93,12 +100,12 @@ class Categorical:
     def selection(
         self, weights: Tensor | None, active: Tensor | None = None, constant: Tensor | None = None
     ) -> Selection:
-        """A selection from a weight matrix.
+        """Builds a selection from a weight matrix.
 
         Args:
-            weights: ``(J, K)``; None for a constant 1 everywhere.
-            active: ``(J, K)`` bool, which options are computed; None for all.
-            constant: ``(J,)`` long; where this is >= 0, that option alone is active, with a constant 1.
+            weights: Weights ``(J, K)``; None for a constant 1 everywhere.
+            active: Mask ``(J, K)`` of the options that are computed; None for all.
+            constant: Indices ``(J,)``. If an entry is >= 0, that option alone is active, with a constant 1.
         """
         width = self.mask.shape[1]
         flat = (None,) * self.mask.numel() if weights is None else weights.flatten().unbind()
@@ -114,11 +121,11 @@ class Categorical:
         return Selection(options)
 
     def one_hot(self, indices: Tensor) -> Tensor:
-        """``(J, K)`` bool, True at ``indices`` ``(J,)`` or ``(J, number)``."""
+        """Returns a mask ``(J, K)`` that is True at ``indices``, ``(J,)`` or ``(J, number)``."""
         return torch.zeros_like(self.mask).scatter_(1, indices.reshape(len(self.mask), -1), True)
 
     def table(self, probabilities: Tensor) -> dict[str, dict[str, float]]:
-        """``{choice: {option: probability}}`` as plain numbers, from a ``(J, K)`` matrix."""
+        """Turns a ``(J, K)`` matrix into plain numbers, ``{choice: {option: probability}}``."""
         table = probabilities.detach().tolist()
         return {
             choice: dict(zip(names, row[: len(names)], strict=True))
@@ -126,7 +133,7 @@ class Categorical:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """The logits."""
+        """Returns a copy of the logits."""
         return {"logits": self.logits.detach().clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Batches for a search: endless streams whose place can be saved, and how many images a batch has."""
+"""Batches for a search: endless streams whose position can be saved, and the number of images in a batch."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import torch
 from torch import Tensor
 
 from searchspace import InputError
-from strategies._base import seeded_generator
+from strategies._categorical import seeded_generator
 
 __all__ = ["Stream", "images_in"]
 
 
 def images_in(batch: Any) -> int:
-    """Number of images (samples) of a batch.
+    """Returns the number of images (samples) of a batch.
 
     Args:
         batch: A tensor ``(B, ...)`` (one without dimensions is one sample), a mapping or a sequence whose first entry
             is a batch in this sense, or any object with a length.
 
     Raises:
-        InputError: None of these.
+        InputError: The batch is none of these.
     """
     if isinstance(batch, Tensor):
         return int(batch.shape[0]) if batch.ndim else 1
@@ -41,17 +41,17 @@ def images_in(batch: Any) -> int:
 
 
 class Stream:
-    """Endless batches of a loader, epoch after epoch, from a place that can be saved.
+    """Endless batches of a loader, epoch after epoch; the position can be saved.
 
     A loader that has ``iterate(start)`` is asked for batch number ``start`` and all that follow. Any other iterable,
     such as a torch ``DataLoader``, is iterated anew in every epoch; a resumed stream begins the epoch again and skips
-    what was seen. While such a loader works, torch's global generator has a state of the stream's own: the order does
-    not depend on what else is drawn from it, and nothing else depends on the order.
+    the batches that were seen. While such a loader works, torch's global generator has a state of the stream's own:
+    the order does not depend on other draws, and other draws do not depend on the order.
 
     Args:
-        loader: The batches.
+        loader: Gives the batches of an epoch.
         seed: Seeds the stream's own generator.
-        name: Names the loader in messages.
+        name: Name of the loader in messages.
     """
 
     def __init__(self, loader: Any, seed: int, name: str) -> None:
@@ -65,17 +65,17 @@ class Stream:
         self._epoch_began = self._states()
 
     def next(self) -> Any:
-        """The next batch.
+        """Returns the next batch.
 
         Raises:
-            InputError: The loader gives none, also when it is begun again.
+            InputError: The loader gives none, even when it is begun again.
         """
         batch = self._ahead.pop() if self._ahead else self._fetch()
         self._position += 1
         return batch
 
     def peek(self) -> Any:
-        """The batch that `next` will give."""
+        """Returns the batch that `next` will give, without moving on."""
         if not self._ahead:
             self._ahead.append(self._fetch())
         return self._ahead[0]
@@ -99,7 +99,7 @@ class Stream:
         self._iterator = iter(self._loader)
 
     def _states(self) -> list[Tensor]:
-        """The stream's own generator, and those that the loader brings."""
+        """Returns the states of the stream's own generator and of those that the loader brings."""
         return [self._generator.clone(), *(generator.get_state() for generator in self._loader_generators())]
 
     def _loader_generators(self) -> list[torch.Generator]:
@@ -119,11 +119,11 @@ class Stream:
             torch.set_rng_state(outside)
 
     def state_dict(self) -> dict[str, Any]:
-        """The place: batches of the epoch that were given, and the generators as the epoch began."""
+        """Returns the position in the epoch, and the states of the generators at the start of the epoch."""
         return {"position": self._position, "generators": [state.clone() for state in self._epoch_began]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Inverse of `state_dict`."""
+        """Continues from `state_dict`."""
         self._iterator, self._ahead = None, []
         if hasattr(self._loader, "iterate"):
             self._position = state["position"]
@@ -144,14 +144,14 @@ class Stream:
 
 
 def first_batches(loader: Any, seed: int, name: str, images: int, count: Callable[[Any], int]) -> Sequence[Any]:
-    """The first batches of a loader that have that many images or more; at most one epoch of it.
+    """Returns the first batches of a loader: enough for a number of images, but at most one epoch.
 
     Args:
-        loader: See `Stream`.
+        loader: A loader as in `Stream`.
         seed: Seeds the order of a loader that draws one.
-        name: Names the loader in messages.
-        images: How many are wanted.
-        count: Gives the number of images of a batch.
+        name: Name of the loader in messages.
+        images: Number of images that are wanted.
+        count: Function that returns the number of images of a batch.
     """
     stream, batches = Stream(loader, seed, name), list[Any]()
     most = len(loader) if hasattr(loader, "__len__") else math.inf

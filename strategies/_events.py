@@ -1,22 +1,23 @@
-"""What happens in a search, one object an event. `Search` gives them when it is iterated."""
+"""Events of a search. Iterating a `Search` gives them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
-
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from searchspace import Genotype
-from strategies._base import Trial
+from strategies.multi_trial import Trial
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["AskedEvent", "Event", "StageEvent", "StepEvent", "ToldEvent"]
 
 
 @dataclass(frozen=True)
 class StageEvent:
-    """A stage begins, or the search ends.
+    """Event: a stage begins, or the search ends.
 
     Attributes:
         stage: ``"training"`` of a supernet; ``"choosing"``, the second stage of a one-shot strategy; ``"trials"`` of
@@ -31,10 +32,10 @@ class StageEvent:
 
 @dataclass(frozen=True)
 class StepEvent:
-    """A training step of a supernet was made.
+    """Event: a training step of a supernet was made.
 
     Attributes:
-        step: Number of steps so far.
+        step: Number of steps so far, this one included.
         loss: The training loss without the strategy's penalty, detached, on the supernet's device.
     """
 
@@ -45,10 +46,10 @@ class StepEvent:
 
 @dataclass(frozen=True)
 class AskedEvent:
-    """The strategy was asked for a trial, which is now in flight.
+    """Event: the strategy was asked for a trial, which is now in flight.
 
     Attributes:
-        trial: The trial.
+        trial: The trial that the strategy gave.
     """
 
     kind: ClassVar[Literal["asked"]] = "asked"
@@ -57,17 +58,17 @@ class AskedEvent:
 
 @dataclass(frozen=True)
 class ToldEvent:
-    """The strategy was told the outcome of a trial.
+    """Event: the strategy was told the outcome of a trial.
 
     Attributes:
-        trial: The trial.
-        score: What the strategy was told, the penalty of cost included; None where the trial failed.
-        value: What the scorer gave; None where the trial failed.
-        cost: Cost of the genotype; 0 where none counts.
-        samples: Images that the trial took; 0 for a repeated one.
-        repeated: Whether the genotype was scored before, and was told that score.
-        named: The genotype that the search would name now; None where nothing can be named yet.
-        metrics: What else the scorer gave.
+        trial: The trial that was told.
+        score: The score that the strategy was told, with the penalty of cost; None if the trial failed.
+        value: The score that the scorer gave; None if the trial failed.
+        cost: Cost of the genotype; 0 if no cost counts.
+        samples: Number of images that the trial used; 0 if it was repeated.
+        repeated: Whether the trial got the score of an earlier trial of the same genotype.
+        named: The genotype that the search would name now; None if nothing can be named yet.
+        metrics: Further numbers that the scorer gave.
     """
 
     kind: ClassVar[Literal["told"]] = "told"

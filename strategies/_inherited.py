@@ -1,4 +1,4 @@
-"""Scores with the weights of a trained supernet: what a second stage uses unless it is given a scorer."""
+"""Scores with the weights of a trained supernet: the default scorer of second stages."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import torch
 from torch import nn
 
 from searchspace import InputError, Selection
-from strategies._base import Trial
 from strategies._budget import Score
 from strategies._data import images_in
 from strategies._statistics import pooled_statistics
+from strategies.multi_trial import Trial
 
 __all__ = ["InheritedScore"]
 
 
 class InheritedScore:
-    """Minus the held-out loss of a genotype with a supernet's weights, as a mean over images.
+    """Scorer: minus the held-out loss of a genotype with a supernet's weights, as a mean over images.
 
     A supernet's running batch-norm statistics mix all paths that ran through a layer. They are taken anew for every
     genotype, from training batches, before the loss is taken in evaluation mode.
 
     Args:
-        supernet: Its weights are left as they are; its batch-norm statistics are not.
-        held_out: Batches that the loss is taken on, at least one.
-        train: Batches for the statistics; not used by a supernet without batch norms.
-        count: Gives the number of images of a batch.
+        supernet: The supernet. Its weights stay as they are; its batch-norm statistics do not.
+        held_out: Batches for the loss, at least one.
+        train: Batches for the statistics; not used if the supernet has no batch norms.
+        count: Function that returns the number of images of a batch.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class InheritedScore:
         self._samples = sum(map(count, [*self._train, *self._held_out]))
 
     def samples(self, trial: Trial) -> int:
-        """Images that a score takes."""
+        """Returns the number of images that one score uses, the same for every trial."""
         return self._samples
 
     @torch.no_grad()
     def __call__(self, trial: Trial) -> Score:
-        """Scores a trial."""
+        """Scores a trial's genotype."""
         selection = Selection.of(trial.genotype)
         if isinstance(self._supernet, nn.Module):
             self._supernet.eval()

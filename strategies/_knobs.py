@@ -1,4 +1,4 @@
-"""Checks of the knobs that a user sets: every wrong one is one line that says what is allowed."""
+"""Checks of the knobs that a user sets. The error for a wrong one is one line that says what is allowed."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def number(
     below: float | None = None,
     at_most: float | None = None,
 ) -> float:
-    """A knob that is a finite number within bounds.
+    """Returns a knob as a float, if it is a finite number within bounds.
 
     Raises:
-        InputError: It is not.
+        InputError: It is not such a number.
     """
     if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
         found = float(value)
@@ -38,10 +38,10 @@ def number(
 
 
 def whole(knob: str, value: object, *, at_least: int = 1, at_most: int | None = None) -> int:
-    """A knob that is a whole number within bounds.
+    """Returns a knob as an int, if it is a whole number within bounds.
 
     Raises:
-        InputError: It is not.
+        InputError: It is not such a number.
     """
     if isinstance(value, Integral) and not isinstance(value, bool):
         found = int(value)
@@ -52,7 +52,7 @@ def whole(knob: str, value: object, *, at_least: int = 1, at_most: int | None = 
 
 
 def flag(knob: str, value: object) -> bool:
-    """A knob that is true or false.
+    """Returns a knob that is true or false.
 
     Raises:
         InputError: It is neither.
@@ -70,10 +70,10 @@ def pair(
     at_least: float | None = None,
     below: float | None = None,
 ) -> tuple[float, float]:
-    """A knob that is two finite numbers within bounds, such as the two ends of a schedule.
+    """Returns a knob as two floats, if it is a pair of finite numbers within bounds, such as the ends of a schedule.
 
     Raises:
-        InputError: It is not.
+        InputError: It is not such a pair.
     """
     if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != 2:
         raise InputError(f"{knob} needs two numbers, got {values!r}")
@@ -85,7 +85,7 @@ def pair(
 
 
 def _hint(value: object) -> str:
-    """What to do about a number in scientific notation that is text."""
+    """Returns advice if a value is text that reads like a number in scientific notation, else an empty string."""
     if not isinstance(value, str):
         return ""
     mantissa, _, exponent = value.strip().lower().partition("e")

@@ -1,4 +1,4 @@
-"""Batch-norm statistics: kept away from held-out data, and taken anew for one genotype of a supernet."""
+"""Batch-norm statistics: protected from held-out data, and recomputed for one genotype of a supernet."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 __all__ = ["keeping_buffers", "pooled_statistics"]
 
 _Part = tuple[int, Tensor, Tensor]
-"""Of one batch: number of values per channel, and their mean and unbiased variance ``(C,)``."""
+"""Moments of one batch: number of values per channel, and their mean and unbiased variance ``(C,)``."""
 
 
 @contextmanager
 def keeping_buffers(module: Any) -> Iterator[None]:
-    """Puts every buffer of a module back at the end, bit for bit, also after an exception.
+    """Restores every buffer of a module at the end of the ``with`` block, bit for bit, also after an exception.
 
     Buffers are batch-norm statistics, counters and the like; parameters are left alone.
 
@@ -34,10 +34,10 @@ def keeping_buffers(module: Any) -> Iterator[None]:
 
 @contextmanager
 def pooled_statistics(module: nn.Module) -> Iterator[None]:
-    """Takes the batch-norm statistics of a module anew, from everything that passes through it in the ``with`` block.
+    """Recomputes the batch-norm statistics of a module from everything that passes through it in the ``with`` block.
 
     In the block all batch norms with running statistics are in training mode: they normalise by the statistics of the
-    batch. Nothing else changes its mode: put the module into evaluation mode before if dropout must not act.
+    batch. Other modules keep their mode: put the module into evaluation mode before if dropout must not act.
 
     At the end of the block:
 
@@ -45,13 +45,13 @@ def pooled_statistics(module: nn.Module) -> Iterator[None]:
       over batches. They do not depend on how these elements were cut into batches.
     - A norm that saw nothing has its initial statistics, mean 0 and variance 1.
     - ``num_batches_tracked`` counts the batches of the block.
-    - Modes and momenta are what they were. After an exception the statistics are, too.
+    - Modes and momenta are restored. After an exception the statistics are restored, too.
 
     The inputs of deeper layers still depend on the batches, because the norms before them normalise by each batch.
     The caller therefore cuts its images into chunks of a fixed size.
 
     Args:
-        module: Any module. A norm must see more than one value per channel in each batch, as in training.
+        module: Any module. In each batch a norm must see more than one value per channel, as in training.
     """
     norms = [
         norm

@@ -1,34 +1,53 @@
-"""One step of a one-shot search: how a strategy, a supernet and an optimiser of its weights work together."""
+"""One step of a one-shot search: a strategy, a supernet and an optimiser of its weights work together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from searchspace import InputError, Selection, Supernet
-from strategies._base import DataUse, OneShotStrategy
 from strategies._statistics import keeping_buffers
 
-__all__ = ["CLIPS", "Step"]
+if TYPE_CHECKING:
+    from strategies.one_shot import OneShotStrategy
+
+__all__ = ["CLIPS", "DataUse", "Step"]
 
 BatchT = TypeVar("BatchT")
 
 CLIPS = ("joint", "weights")
-"""What a gradient norm is taken over: weights and architecture parameters of one backward pass, or weights alone."""
+"""Parameters that share a gradient norm: all of one backward pass, architecture parameters too, or weights alone."""
+
+
+class DataUse(Enum):
+    """Ways in which one search step of a one-shot strategy uses data."""
+
+    SINGLE_LEVEL = "single-level"
+    """Weights and architecture parameters learn from the same loss of the same training batch."""
+    BI_LEVEL = "bi-level"
+    """Weights learn from a training batch, architecture parameters from a held-out one."""
+    REWARD = "reward"
+    """Weights learn from a training batch; the strategy sees only a score of a held-out one."""
+
+    @property
+    def batches(self) -> int:
+        """Number of batches that one step reads."""
+        return 1 if self is DataUse.SINGLE_LEVEL else 2
 
 
 @dataclass(frozen=True)
 class Step(Generic[BatchT]):
-    """What one search step works with.
+    """One search step: its supernet, optimiser and batches.
 
     Attributes:
-        supernet: What is trained.
+        supernet: The supernet that is trained.
         optimizer: The optimiser of the supernet's weights.
-        batch: A training batch, whatever ``supernet.loss`` takes.
+        batch: A training batch, as ``supernet.loss`` takes it.
         held_out: A batch that the weights do not learn from; None for a single-level strategy.
         clip_norm: Largest norm of the gradients of one backward pass; None does not clip.
         clip: One of `CLIPS`. ``"joint"`` is the released code of the paper: in a single-level step weights and
@@ -45,7 +64,7 @@ class Step(Generic[BatchT]):
 
     @property
     def weights(self) -> list[nn.Parameter]:
-        """Everything that the optimiser trains."""
+        """Parameters that the optimiser trains."""
         return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def take(self, strategy: OneShotStrategy, progress: float = 0.0) -> Tensor:
@@ -58,10 +77,10 @@ class Step(Generic[BatchT]):
             progress: Fraction of the training's budget that was spent before this step, in [0, 1].
 
         Returns:
-            The training loss without the strategy's penalty, detached.
+            The training loss without the strategy's penalty, a detached scalar.
 
         Raises:
-            InputError: The strategy needs a held-out batch and got none.
+            InputError: The strategy needs a held-out batch, and there is none.
         """
         if strategy.data_use is not DataUse.SINGLE_LEVEL and self.held_out is None:
             raise InputError(f"strategy {strategy.name!r} is {strategy.data_use.value}: it needs a held-out batch")
@@ -71,10 +90,10 @@ class Step(Generic[BatchT]):
         return loss
 
     def optimize(self, loss: Tensor, jointly: Iterable[Tensor] = ()) -> None:
-        """One step of the optimiser on a loss.
+        """Takes one step of the optimiser on a loss.
 
         Args:
-            loss: A scalar.
+            loss: The loss, a scalar.
             jointly: Architecture parameters that get gradients from the same backward pass.
         """
         self.optimizer.zero_grad(set_to_none=True)
@@ -83,13 +102,13 @@ class Step(Generic[BatchT]):
         self.optimizer.step()
 
     def train_weights(self, selection: Selection) -> Tensor:
-        """One step of the optimiser under a selection that learns nothing; returns the loss."""
+        """Takes one step of the optimiser under a selection that does not learn, and returns the detached loss."""
         loss = self.supernet.loss(self.batch, selection.detach())
         self.optimize(loss)
         return loss.detach()
 
     def clip_architecture(self, strategy: OneShotStrategy) -> None:
-        """Clips the gradients of the architecture parameters by themselves, after a backward pass of their own."""
+        """Clips the gradients of the architecture parameters alone, after a backward pass of their own."""
         if self.clip == "joint":
             self._clip(strategy.parameters())
 

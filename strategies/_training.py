@@ -11,21 +11,23 @@ import torch
 from torch import nn
 
 from searchspace import InputError, Supernet
-from strategies._base import Choosing, DataUse, OneShotStrategy, Trial, spawn_seed
+from strategies._base import spawn_seed
 from strategies._budget import Budget, Spent
 from strategies._data import Stream, first_batches
 from strategies._events import Event, StepEvent
 from strategies._inherited import InheritedScore
-from strategies._step import CLIPS, Step
+from strategies._step import CLIPS, DataUse, Step
+from strategies.multi_trial import Trial
+from strategies.one_shot import Choosing, OneShotStrategy
 
 __all__ = ["Training"]
 
 IMAGES = 64
-"""Held-out images, and training images for batch-norm statistics, that the built-in scorer of second stages takes."""
+"""Number of held-out images, and of training images for batch-norm statistics, in the default `InheritedScore`."""
 
 
 class _Counted:
-    """A supernet as strategies see it: every batch that passes through is entered in the ledger."""
+    """A supernet as strategies see it: every batch that passes through it is entered in the ledger."""
 
     def __init__(self, supernet: Supernet[Any], count: Callable[[Any], int], spent: Spent) -> None:
         self._supernet, self._count, self._spent = supernet, count, spent
@@ -42,7 +44,7 @@ class Training:
     """The training of a supernet; see `strategies.Search` for its arguments.
 
     Attributes:
-        ended: Why it ends.
+        ended: The reason why it ends.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class Training:
         space = getattr(supernet, "space", strategy.space)
         if space != strategy.space:
             raise InputError(
-                f"the supernet's space is {space!r}, that of strategy {strategy.name!r} {strategy.space!r}"
+                f"the supernet has the space {space!r}, strategy {strategy.name!r} has {strategy.space!r}"
             )
         self.ended = "the training is over"
         self._strategy, self._supernet, self._optimizer = strategy, supernet, optimizer
@@ -85,7 +87,7 @@ class Training:
         """Divides the budget between the training and a second stage.
 
         Raises:
-            InputError: There is no budget, or nothing of it is left for the training.
+            InputError: There is no budget, or the second stage leaves nothing of it for the training.
         """
         if (steps is None) == (budget is None) or (budget is not None and budget.trials is not None):
             raise InputError(
@@ -111,14 +113,16 @@ class Training:
         return budget
 
     def _needed(self, choosing: Choosing, score: Any) -> int:
-        """Most images that the second stage can take: no genotype is paid for twice."""
+        """Returns the largest number of images that the second stage can use. No genotype is scored twice."""
         if not hasattr(score, "samples"):
-            raise InputError("the scorer of a second stage must say by samples(trial) what a trial will take")
+            raise InputError(
+                "the scorer of a second stage needs a method samples(trial), the images that a trial will use"
+            )
         probe = Trial(0, next(self._strategy.space.enumerate()))
         return int(min(choosing.trials, self._strategy.space.size) * score.samples(probe))
 
     def inherited_score(self) -> InheritedScore:
-        """What a second stage scores by unless it is told."""
+        """Builds the default scorer of a second stage."""
         train, held_out = self._loaders
         if held_out is None:
             raise InputError(f"strategy {self._strategy.name!r} scores genotypes on held-out batches: give held_out=")
@@ -128,7 +132,7 @@ class Training:
         return InheritedScore(self._supernet, of_held_out, of_train, self._count)
 
     def events(self) -> Iterator[Event]:
-        """An event for every step that is made."""
+        """Makes the steps and gives an event for each."""
         while self._steps is None or self._spent.steps < self._steps:
             started = time.perf_counter()
             batch = self._train.next()
@@ -156,7 +160,7 @@ class Training:
         return loss
 
     def progress(self) -> float:
-        """Spent fraction of the training's budget, in [0, 1]."""
+        """Returns the spent fraction of the training's budget, in [0, 1]."""
         if self._steps is not None:
             return self._spent.steps / self._steps
         parts = [0.0]
@@ -167,14 +171,14 @@ class Training:
         return min(1.0, max(parts))
 
     def _fits(self, batch: Any) -> bool:
-        """Whether a step on this batch leaves what the second stage needs."""
+        """Tells whether a step on this batch leaves enough of the budget for the second stage."""
         samples = self._spent.samples + self._strategy.looks() * self._count(batch) + self._reserved
         if self._budget.samples is not None and samples > self._budget.samples:
             return False
         return self._budget.seconds is None or self._spent.seconds + self._reserved_seconds() < self._budget.seconds
 
     def _reserved_seconds(self) -> float:
-        """Seconds that the second stage will take at most: no image of it takes longer than one of the training."""
+        """Bounds the seconds of the second stage: its images take no longer than those of the training."""
         return self._reserved * self._spent.seconds / max(self._spent.samples, 1)
 
     def state_dict(self) -> dict[str, Any]:
@@ -208,7 +212,7 @@ class Training:
 
 @contextmanager
 def _forward_under(autocast: AbstractContextManager[Any] | None, supernet: Any) -> Iterator[None]:
-    """Within it, every call of the supernet module runs under ``autocast``; what surrounds the call does not."""
+    """Runs every call of the supernet module under ``autocast``, but not the code around the calls."""
     if autocast is None:
         yield
         return

@@ -156,8 +156,8 @@ def test_no_module_is_a_drawer_for_leftovers() -> None:
 
 DRIVES = {"anneal", "ask", "select", "tell"}
 """Calls that make a search go on; so does ``update()`` without arguments."""
-DRIVER = {ROOT / "strategies" / "_search.py", ROOT / "strategies" / "_step.py"}
-STRATEGIES = [ROOT / "strategies" / part for part in ("one_shot", "multi_trial", "adapters", "_base.py")]
+DRIVER = {ROOT / "strategies" / "_trials.py", ROOT / "strategies" / "_step.py"}
+STRATEGIES = [ROOT / "strategies" / part for part in ("one_shot", "multi_trial", "adapters")]
 
 
 def driving_calls(tree: ast.AST) -> Iterator[tuple[int, str]]:

@@ -1,15 +1,15 @@
-"""Strategies of other libraries, behind our two interfaces. The libraries are imported when one is built."""
+"""Strategies of Optuna and NNI behind our two interfaces. A library is imported when a strategy of it is built."""
 
 from strategies.adapters._nni_evolution import NNIRegularizedEvolution
 from strategies.adapters._nni_one_shot import NNIDARTS, NNIGumbelDARTS, NNIProxyless, NNIRandomOneShot
 from strategies.adapters._nni_tuners import NNITPE, NNIEvolution, NNIGridSearch, NNIRandom
-from strategies.adapters._optuna import (
+from strategies.adapters._optuna import OptunaStrategy
+from strategies.adapters._optuna_samplers import (
     OptunaBruteForce,
     OptunaGP,
     OptunaNSGAII,
     OptunaQMC,
     OptunaRandom,
-    OptunaStrategy,
     OptunaTPE,
 )
 

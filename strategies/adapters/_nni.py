@@ -1,4 +1,4 @@
-"""What the adapters of NNI share: late, quiet imports, generators of their own, and resuming by replay.
+"""Shared parts of the adapters of NNI: late, quiet imports, generators of their own, and resuming by replay.
 
 NNI 3.0 (Microsoft, 2023) is not developed any more. It draws from the global generators of Python, NumPy and torch,
 takes seconds to import, and adds a log handler when it is imported.
@@ -19,13 +19,14 @@ import numpy as np
 import torch
 
 from searchspace import Genotype, SearchSpace
-from strategies._base import MultiTrialStrategy, Scored, Trial, rng_state, set_rng_state
+from strategies._base import rng_state, set_rng_state
+from strategies.multi_trial import MultiTrialStrategy, Scored, Trial
 
 __all__ = ["OwnGlobals", "ReplayedStrategy", "load"]
 
 
 def load(module: str, name: str) -> Any:
-    """An object of NNI, imported now, without its log handlers and warnings."""
+    """Imports an object of NNI, without NNI's log handlers and warnings."""
     root = logging.getLogger("nni")
     handlers, level = list(root.handlers), root.level
     with warnings.catch_warnings():
@@ -39,10 +40,10 @@ def load(module: str, name: str) -> Any:
 
 
 class OwnGlobals:
-    """Global generators that belong to one strategy: within ``with``, and only there, they have its state.
+    """States of the global generators that belong to one strategy; they are in force within ``with`` only.
 
     Args:
-        seed: Seeds all three.
+        seed: Seeds the states for Python, NumPy and torch.
     """
 
     def __init__(self, seed: int) -> None:
@@ -60,7 +61,7 @@ class OwnGlobals:
         _set(self._outside.pop())
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain state of all three."""
+        """Returns the states of all three generators as plain values and a tensor."""
         rng = random.Random()
         rng.setstate(self._python)
         _, keys, position, has_gauss, gauss = self._numpy
@@ -71,7 +72,7 @@ class OwnGlobals:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Inverse of `state_dict`."""
+        """Continues from `state_dict`."""
         rng = random.Random()
         set_rng_state(rng, state["python"])
         self._python = rng.getstate()
@@ -92,7 +93,7 @@ def _set(states: tuple[Any, Any, torch.Tensor]) -> None:
 
 
 class ReplayedStrategy(MultiTrialStrategy):
-    """A multi-trial algorithm of NNI, whose state cannot be saved: it is told its history again instead.
+    """A multi-trial algorithm of NNI. Its state cannot be saved; to resume, it is told its history again.
 
     Args:
         space: Any space without constraints between choices.
@@ -127,11 +128,11 @@ class ReplayedStrategy(MultiTrialStrategy):
 
     @abstractmethod
     def _next(self, number: int) -> Genotype | None:
-        """What it proposes for a trial; None where it has nothing left."""
+        """Returns the algorithm's proposal for the trial of that number; None if it has nothing left."""
 
     @abstractmethod
     def _learn(self, outcome: Scored) -> None:
-        """Tells it an outcome, or that the trial failed."""
+        """Tells the algorithm an outcome, or that the trial failed."""
 
     def propose(self) -> Genotype | None:
         with self._own_globals():
@@ -154,7 +155,7 @@ class ReplayedStrategy(MultiTrialStrategy):
             self._learn(outcome)
 
     def state_dict(self) -> dict[str, Any]:
-        # In what order was asked and told: -1 for a question, the trial's number for an answer or a failure.
+        # The order of asking and telling: -1 for asking, the trial's number for telling or failing.
         return {**super().state_dict(), "events": list(self._events)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

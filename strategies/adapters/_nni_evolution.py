@@ -5,24 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from searchspace import Genotype, SearchSpace
-from strategies._base import STRATEGIES, Scored
+from strategies._base import STRATEGIES
 from strategies._knobs import flag, number, whole
 from strategies.adapters._nni import ReplayedStrategy, load
+from strategies.multi_trial import Scored
 
 __all__ = ["NNIRegularizedEvolution"]
 
 
 @STRATEGIES.register("nni_regularized_evolution")
 class NNIRegularizedEvolution(ReplayedStrategy):
-    """The cross-check of our `RegularizedEvolution`.
+    """NNI's regularized evolution, a cross-check of our `RegularizedEvolution`.
 
-    NNI's strategies call for evaluations; here the engine takes one model at a time and keeps it until its score is
-    told, so that the strategy can be asked.
+    NNI's strategies ask an engine for evaluations. Here the engine takes one model at a time and keeps it until its
+    score is told, so that the strategy can be asked.
 
     Args:
         space: Any space without constraints between choices.
         seed: Seeds the strategy.
-        population: Population size; a trial that failed never joins.
+        population: Population size; a failed trial never joins.
         tournament: Number of members of the population that compete, at most all.
         mutation: Probability that a choice is drawn anew, in (0, 1].
         dedup: Whether no genotype is tried twice.
@@ -72,14 +73,14 @@ class NNIRegularizedEvolution(ReplayedStrategy):
 
 
 def _model_space(space: SearchSpace) -> Any:
-    """The choices of a space as NNI's categorical mutables; nothing is ever trained through it."""
+    """Builds a model space of NNI with the choices of a space. No model of it is ever trained."""
     categorical = load("nni.mutable", "Categorical")
     mutables = load("nni.mutable", "MutableDict")({c: categorical(list(o), label=c) for c, o in space.items()})
     return load("nni.nas.space", "RawFormatModelSpace")(mutables, None)
 
 
 def _make_engine() -> Any:
-    """A sequential engine that keeps what it is handed instead of running it."""
+    """Builds a sequential engine that keeps the models it is given instead of running them."""
     sequential = load("nni.nas.execution", "SequentialExecutionEngine")
     status = load("nni.nas.space", "ModelStatus")
     end = load("nni.nas.execution.event", "TrainingEndEvent")

@@ -1,8 +1,8 @@
 """NNI's DARTS, GumbelDARTS, Proxyless and RandomOneShot as one-shot strategies on any of our supernets.
 
-NNI mixes the outputs of candidate modules. Here the candidates of a choice are constants, the unit vectors; what
-NNI's mixed layer then returns is the vector of weights itself, with the gradient that NNI gives it, and that is a
-selection. So its estimators run unchanged, on networks whose candidates are no modules of one tensor.
+NNI mixes the outputs of candidate modules. Here the candidates of a choice are constants, the unit vectors. NNI's
+mixed layer then returns the vector of weights itself, with NNI's gradient, and this vector is a selection. So NNI's
+estimators run unchanged on any of our supernets, whose candidates need not be modules with one input.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ import torch
 from torch import Tensor, nn
 
 from searchspace import Genotype, SearchSpace, Selection, Weighted
-from strategies._base import STRATEGIES, DataUse, OneShotStrategy, spawn_seed
+from strategies._base import STRATEGIES, spawn_seed
 from strategies._knobs import number, pair
+from strategies._step import DataUse
 from strategies.adapters._nni import OwnGlobals, load
 from strategies.multi_trial import RandomSearch
-from strategies.one_shot import SinglePath
+from strategies.one_shot import OneShotStrategy, SinglePath
 
 __all__ = ["NNIDARTS", "NNIGumbelDARTS", "NNIProxyless", "NNIRandomOneShot"]
 
 
 class _UnitVector(nn.Module):
-    """A candidate that returns e_k."""
+    """A candidate that returns the unit vector e_k, ``(width,)``."""
 
     def __init__(self, width: int, k: int) -> None:
         super().__init__()
@@ -37,10 +38,10 @@ class _UnitVector(nn.Module):
 
 
 def mixed_layers(strategy: str, space: SearchSpace) -> dict[str, Any]:
-    """Choice -> the module into which a strategy of NNI turns a `LayerChoice` of it.
+    """Returns for every choice the module into which a strategy of NNI turns a `LayerChoice` of its options.
 
     Args:
-        strategy: Class in ``nni.nas.strategy``.
+        strategy: Name of a class in ``nni.nas.strategy``.
         space: Any space without constraints between choices.
     """
     model_space, layer_choice = load("nni.nas.nn.pytorch", "ModelSpace"), load("nni.nas.nn.pytorch", "LayerChoice")
@@ -58,7 +59,7 @@ def mixed_layers(strategy: str, space: SearchSpace) -> dict[str, Any]:
 
 
 class NNIDifferentiable(OneShotStrategy):
-    """A differentiable strategy of NNI: bi-level, its alphas learn by Adam as NNI sets it up.
+    """A differentiable strategy of NNI: bi-level, with alphas that learn by Adam as NNI sets it up.
 
     Args:
         space: Any space without constraints between choices.
@@ -71,7 +72,7 @@ class NNIDifferentiable(OneShotStrategy):
     data_use = DataUse.BI_LEVEL
     passes = 2
     nni: ClassVar[str]
-    """Class in ``nni.nas.strategy``."""
+    """Name of a class in ``nni.nas.strategy``."""
 
     def __init__(
         self,
@@ -142,7 +143,7 @@ class NNIDifferentiable(OneShotStrategy):
 
 @STRATEGIES.register("nni_darts")
 class NNIDARTS(NNIDifferentiable):
-    """The cross-check of our first-order `DARTS`. Args: see `NNIDifferentiable`."""
+    """NNI's first-order DARTS, a cross-check of our `DARTS`. Args: see `NNIDifferentiable`."""
 
     name = "nni_darts"
     summary = "NNI's DARTS: bi-level, softmax-weighted options"
@@ -152,7 +153,7 @@ class NNIDARTS(NNIDifferentiable):
 
 @STRATEGIES.register("nni_gumbel_darts")
 class NNIGumbelDARTS(NNIDifferentiable):
-    """Bi-level with relaxed one-hot samples at temperature 1, NNI's default. Args: see `NNIDifferentiable`."""
+    """NNI's bi-level search with relaxed one-hot samples at temperature 1. Args: see `NNIDifferentiable`."""
 
     name = "nni_gumbel_darts"
     summary = "NNI's GumbelDARTS: bi-level, relaxed one-hot samples"
@@ -162,9 +163,9 @@ class NNIGumbelDARTS(NNIDifferentiable):
 
 @STRATEGIES.register("nni_proxyless")
 class NNIProxyless(NNIDifferentiable):
-    """Binary gates; NNI's gradient asks every option, so that all run in the architecture's half of a step.
+    """NNI's ProxylessNAS: binary gates. All options run in the architecture's half of a step.
 
-    Its genotype is the argmax of the probabilities; NNI's own export draws. Args: see `NNIDifferentiable`.
+    The genotype is the argmax of the probabilities; NNI's own export draws one. Args: see `NNIDifferentiable`.
     """
 
     name = "nni_proxyless"
@@ -187,7 +188,9 @@ class NNIProxyless(NNIDifferentiable):
 
 @STRATEGIES.register("nni_random_one_shot")
 class NNIRandomOneShot(SinglePath):
-    """NNI's uniform sampling of paths; as NNI exports no more than a draw, ours of `RandomWeightSharing` follows.
+    """NNI's uniform sampling of paths, followed by the second stage of our `RandomWeightSharing`.
+
+    NNI itself exports a random genotype, without a second stage.
 
     Args:
         space: Any space without constraints between choices.

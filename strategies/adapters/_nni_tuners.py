@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from searchspace import Genotype, SearchSpace
-from strategies._base import STRATEGIES, Scored
+from strategies._base import STRATEGIES
 from strategies._knobs import whole
 from strategies.adapters._nni import ReplayedStrategy, load
+from strategies.multi_trial import Scored
 
 __all__ = ["NNITPE", "NNIEvolution", "NNIGridSearch", "NNIRandom", "NNITuner"]
 
@@ -20,7 +21,7 @@ class NNITuner(ReplayedStrategy):
     """A tuner of NNI's hyperparameter optimisation over the choices of a space."""
 
     tuner: ClassVar[str]
-    """Module and class below ``nni.algorithms.hpo``."""
+    """Module and class in ``nni.algorithms.hpo``, as ``"module:Class"``."""
 
     def _make(self) -> Any:
         module, name = self.tuner.split(":")
@@ -50,12 +51,12 @@ class NNITuner(ReplayedStrategy):
 
 @STRATEGIES.register("nni_tpe")
 class NNITPE(NNITuner):
-    """Tree-structured Parzen estimators.
+    """NNI's tree-structured Parzen estimators.
 
     Args:
         space: Any space without constraints between choices.
         seed: Seeds the tuner.
-        tpe_args: Of NNI's tuner, e.g. ``{n_startup_jobs: 20}``.
+        tpe_args: Options of NNI's tuner, e.g. ``{n_startup_jobs: 20}``.
     """
 
     name = "nni_tpe"
@@ -73,12 +74,12 @@ class NNITPE(NNITuner):
 
 @STRATEGIES.register("nni_evolution")
 class NNIEvolution(NNITuner):
-    """A population of which the loser of a pair is replaced by a mutant of the winner.
+    """NNI's evolution: the loser of a pair is replaced by a mutant of the winner.
 
     Args:
         space: Any space without constraints between choices.
         seed: Seeds the tuner.
-        population: Trials drawn uniformly at the start.
+        population: Population size, and the number of trials that are drawn uniformly first.
     """
 
     name = "nni_evolution"
@@ -104,7 +105,7 @@ class NNIEvolution(NNITuner):
 
 @STRATEGIES.register("nni_random")
 class NNIRandom(NNITuner):
-    """Uniform draws.
+    """NNI's uniform draws.
 
     Args:
         space: Any space without constraints between choices.
@@ -122,7 +123,7 @@ class NNIRandom(NNITuner):
 
 @STRATEGIES.register("nni_grid")
 class NNIGridSearch(NNITuner):
-    """Every genotype once, in the space's order.
+    """NNI's grid search: every genotype once, in the space's order.
 
     Args:
         space: Any space without constraints between choices.

@@ -1,4 +1,4 @@
-"""Optuna's samplers as multi-trial strategies.
+"""Base class of multi-trial strategies that use a sampler of Optuna.
 
 Akiba et al., Optuna: A Next-generation Hyperparameter Optimization Framework, KDD 2019.
 """
@@ -6,76 +6,66 @@ Akiba et al., Optuna: A Next-generation Hyperparameter Optimization Framework, K
 from __future__ import annotations
 
 import copy
+import inspect
 import random
 import re
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from searchspace import Genotype, InputError, SearchSpace
-from strategies._base import STRATEGIES, MultiTrialStrategy, Trial, spawn_seed
+from strategies._base import spawn_seed
 from strategies._knobs import flag
+from strategies.adapters._optuna_study import About, content_of, fill, quiet, trial_state
+from strategies.multi_trial import MultiTrialStrategy, Trial
 
 if TYPE_CHECKING:
     import optuna
 
-__all__ = [
-    "OptunaBruteForce",
-    "OptunaGP",
-    "OptunaNSGAII",
-    "OptunaQMC",
-    "OptunaRandom",
-    "OptunaStrategy",
-    "OptunaTPE",
-]
+__all__ = ["OptunaStrategy"]
 
 ATTEMPTS = 5
-"""Proposals of a sampler that may be illegal or known, before the last one is repaired."""
+"""Number of proposals of a sampler that may be illegal or known, before the last one is repaired."""
 CANDIDATES = 64
-"""Legal genotypes among which the nearest to a proposal is its repair."""
-DESCRIPTION = "atrc"
-"""The user attribute of a study that says what it is about."""
+"""Number of legal genotypes among which the nearest to a proposal is its repair."""
 _SQLITE = re.compile(r"^(sqlite(?:\+\w+)?:///)(?!/|file:|:memory:)([^?]+)")
-"""The start of a URL that names a file relative to the folder where the process stands."""
-VERSION = 1
-"""Version of that attribute."""
+"""The start of a URL that names a file relative to the current folder."""
 
 
 class OptunaStrategy(MultiTrialStrategy):
-    """One of Optuna's samplers; every trial is one of a study.
+    """A sampler of Optuna; every trial is one of a study.
 
-    The sampler is made anew for every trial, seeded by the strategy's seed and the trial's number, so that it is a
-    policy over the study alone and a resumed search proposes what an uninterrupted one would. A proposal that breaks
-    a constraint between choices, or that this search has made before, becomes a failed trial of the study, and
-    another one is drawn; after some of them the nearest of several legal genotypes is tried instead, a new one if it
-    can be.
+    The sampler is made anew for every trial, seeded by the strategy's seed and the trial's number. So it is a policy
+    over the study alone, and a resumed search proposes the same as an uninterrupted one. A proposal that breaks a
+    constraint between choices, or that this search has made before, becomes a failed trial of the study, and another
+    one is drawn. After five of them the nearest of several legal genotypes is tried instead, a new one if possible.
 
-    The study is opened with the first trial. One that exists is compared with what this search would make of it.
+    The study is opened with the first trial. An existing study must be about the same choices and objectives.
 
     Args:
         space: Any space.
         seed: Seeds the sampler.
         storage: URL of an Optuna storage, ``sqlite:///study.db`` or a PostgreSQL server; None keeps the study in
             memory. Optuna's dashboard opens it.
-        study: Name of the study in the storage; None for one of this strategy and seed. Machines that work together
-            give the same name and different seeds.
-        join: Whether a study of this name that has trials is joined; otherwise it is refused, unless
-            `load_state_dict` has restored this search. None for yes where ``study`` is given.
-        shared: Whether others may add trials to the study, all of which the sampler then sees; it is continued as it
-            stands. False for a study of this search alone: it begins empty, or with what `load_state_dict` brings,
-            and **replaces** one of the same name.
+        study: Name of the study in the storage; None for a name made of strategy and seed. Machines that work
+            together give the same name and different seeds.
+        join: Whether to join a study of this name that has trials. Otherwise it is refused, unless `load_state_dict`
+            has restored this search. None means yes if ``study`` is given.
+        shared: Whether others may add trials to the study. The sampler then sees all of them, and the study is
+            continued as it stands. False for a study of this search alone: it begins empty, or with the trials from
+            `load_state_dict`, and **replaces** a study of the same name.
         pareto: Whether cost is a second objective, for samplers that know several.
-        distinct: Whether no genotype is proposed twice while there are others. Samplers propose the same again and
-            again in small spaces.
-        options: Of the sampler's class, e.g. ``n_startup_trials`` of TPE.
+        distinct: Whether no genotype is proposed twice while there are others. In small spaces samplers repeat
+            themselves.
+        options: Options of the sampler's class, e.g. ``n_startup_trials`` of TPE; they override ``defaults``.
 
     Raises:
-        InputError: A wrong option. Later, when the study is opened: the storage cannot be opened, or the study is of
-            another search or may not be joined.
+        InputError: An option is wrong. Later, when the study is opened: the storage cannot be opened, or the study is
+            of another search or may not be joined.
     """
 
     sampler: ClassVar[str]
@@ -85,7 +75,9 @@ class OptunaStrategy(MultiTrialStrategy):
     reseeded: ClassVar[bool] = True
     """Whether a sampler gets another seed for every trial; a low-discrepancy sequence may not."""
     defaults: ClassVar[dict[str, Any]] = {}
-    """Options of the sampler that differ from Optuna's defaults."""
+    """Options that the sampler always gets, with the values that Optuna 5.0 has by default unless a comment says
+    otherwise: Optuna has changed its defaults, and one config must be one algorithm whatever the version. An option
+    that the installed version does not know is left out."""
 
     def __init__(
         self,
@@ -102,7 +94,8 @@ class OptunaStrategy(MultiTrialStrategy):
     ) -> None:
         super().__init__(space, seed=seed)
         self.multi_objective = flag("pareto", pareto)  # type: ignore[misc]  # of the class elsewhere: here a knob
-        self._options = {**self.defaults, **options}
+        self._options = options
+        self._about = About(space, costs=self.multi_objective, integers=self.integers)
         self._study_name = study or f"{self.name}-seed{seed}"
         self._storage, self._shared = storage, flag("shared", shared) and storage is not None
         self._distinct = flag("distinct", distinct)
@@ -114,7 +107,7 @@ class OptunaStrategy(MultiTrialStrategy):
 
     @classmethod
     def with_full_paths(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """As of any strategy, and an SQLite file in the URL of the storage."""
+        """Writes paths in full, also that of an SQLite file in the URL of the storage."""
         found = super().with_full_paths(options)
         if isinstance(found.get("storage"), str):
             found["storage"] = _SQLITE.sub(lambda url: url[1] + str(Path(url[2]).absolute()), found["storage"])
@@ -122,13 +115,13 @@ class OptunaStrategy(MultiTrialStrategy):
 
     @property
     def study(self) -> optuna.Study:
-        """The study, opened when it is first needed."""
+        """Study of Optuna, opened when it is first needed."""
         if self._study is None:
-            with _quiet():
+            with quiet():
                 study = self._open_study()
                 self._compare(study)
-                if self._loaded is not None and not self._shared:
-                    self._fill(study, self._loaded)
+                if self._loaded is not None and self._loaded["study"] is not None and not self._shared:
+                    fill(study, self._loaded["study"], self._about.distributions)
             self._study = study
         return self._study
 
@@ -142,7 +135,7 @@ class OptunaStrategy(MultiTrialStrategy):
             return optuna.create_study(
                 study_name=self._study_name,
                 storage=self._storage,
-                directions=self._directions(),
+                directions=self._about.directions,
                 load_if_exists=True,
             )
         except Exception as error:  # each storage has errors of its own
@@ -150,13 +143,10 @@ class OptunaStrategy(MultiTrialStrategy):
                 f"Optuna storage {self._storage!r} cannot be opened: {' '.join(str(error).split())[:150]}"
             ) from None
 
-    def _directions(self) -> list[Literal["minimize", "maximize"]]:
-        return ["maximize", "minimize"] if self.multi_objective else ["maximize"]
-
     def _compare(self, study: optuna.Study) -> None:
-        """Refuses a study that is not what this search would make; describes a new one."""
+        """Refuses a study of another search, or one that may not be joined; describes a new one."""
         trials = study.get_trials(deepcopy=False)
-        different = self._difference(study, trials)
+        different = self._about.difference(study, trials)
         if different is not None:
             raise InputError(
                 f"study {self._study_name!r} was made for another search: {different}; give another name of a study"
@@ -172,62 +162,31 @@ class OptunaStrategy(MultiTrialStrategy):
                 "the study was deleted or replaced"
             )
         if not trials:
-            study.set_user_attr(DESCRIPTION, self._description())
-
-    def _difference(self, study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> str | None:
-        """How a study differs from what this search would make, or None."""
-        wanted = self._description()
-        directions = [direction.name.lower() for direction in study.directions]
-        if directions != self._directions():
-            there, here = " and ".join(directions), " and ".join(self._directions())
-            return f"its objectives are to {there}, here to {here} ({', '.join(wanted['objectives'])})"
-        found = study.user_attrs.get(DESCRIPTION)
-        if found is None:
-            # Optuna or an earlier version made it: it is about what its trials were drawn from.
-            drawn = {choice: options for trial in trials for choice, options in trial.distributions.items()}
-            return _different_choices(drawn, self._distributions()) if drawn else None
-        if found.get("version") != VERSION:
-            return f"its description has version {found.get('version')}, here {VERSION}"
-        if found["numbered options"] != self.integers:
-            return "its options have names, here numbers" if self.integers else "its options have numbers, here names"
-        return _different_choices(found["choices"], wanted["choices"])
-
-    def _description(self) -> dict[str, Any]:
-        return {
-            "version": VERSION,
-            "objectives": ["score", "cost"] if self.multi_objective else ["score"],
-            "choices": {choice: list(options) for choice, options in self.space.items()},
-            "numbered options": self.integers,
-        }
-
-    def _distributions(self) -> dict[str, Any]:
-        import optuna
-
-        return {
-            choice: optuna.distributions.IntDistribution(0, len(options) - 1)
-            if self.integers
-            else optuna.distributions.CategoricalDistribution(options)
-            for choice, options in self.space.items()
-        }
+            self._about.describe(study)
 
     def _make_sampler(self, number: int) -> optuna.samplers.BaseSampler:
         import optuna
 
         entropy = [self.seed, number] if self.reseeded else [self.seed]
         seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
-        with _quiet():
-            options = {**self._own_options(number), **self._options}
-            made: optuna.samplers.BaseSampler = getattr(optuna.samplers, self.sampler)(seed=seed, **options)
+        sampler = getattr(optuna.samplers, self.sampler)
+        known = inspect.signature(sampler).parameters
+        own = {name: value for name, value in {**self.defaults, **self._own_options(number)}.items() if name in known}
+        with quiet():
+            for name in own.keys() - self._options.keys():
+                # A later version deprecates some options. Nobody but this module asked for them here.
+                warnings.filterwarnings("ignore", f"`{name}` has been deprecated", FutureWarning)
+            made: optuna.samplers.BaseSampler = sampler(seed=seed, **{**own, **self._options})
         return made
 
     def _own_options(self, number: int) -> dict[str, Any]:
-        """Options of the sampler for the trial of that number."""
+        """Returns further options like ``defaults``, for the trial of that number."""
         return {}
 
     def propose(self) -> Genotype | None:
         import optuna
 
-        with _quiet():
+        with quiet():
             self.study.sampler = self._make_sampler(len(self.asked))
             known = {trial.genotype for trial in self.asked} if self._distinct else set()
             attempts = 0
@@ -236,52 +195,41 @@ class OptunaStrategy(MultiTrialStrategy):
                 legal = self.space.violation(choices) is None
                 if legal and (attempts >= ATTEMPTS or self.space.genotype(choices) not in known):
                     return self._accept(number, choices)
-                self.study.tell(number, state=_state("FAIL"))
+                self.study.tell(number, state=trial_state("FAIL"))
                 attempts += 1
                 if attempts == ATTEMPTS:
-                    # From now on only what others have queued in the study can still break a constraint.
-                    fixed = self._parameters(self._repair(choices, known))
+                    # From now on only a trial that others have queued in the study can still break a constraint.
+                    fixed = self._about.parameters(self._repair(choices, known))
                     self.study.sampler = optuna.samplers.PartialFixedSampler(fixed, self.study.sampler)
 
     def _draw(self) -> tuple[int, dict[str, str]]:
-        """A new trial: its number in the study, and its options, which may break a constraint."""
+        """Draws a new trial: its number in the study, and its options, which may break a constraint."""
         trial = self.study.ask()
-        return trial.number, {choice: self._suggest(trial, choice) for choice in self.space}
+        return trial.number, {choice: self._about.suggest(trial, choice) for choice in self.space}
 
     def _accept(self, number: int, choices: Mapping[str, str]) -> Genotype:
         self._numbers.append(number)
         return self.space.genotype(choices)
 
     def _repair(self, choices: Mapping[str, str], known: Collection[Genotype]) -> Genotype:
-        """The nearest to a proposal of several legal genotypes, of new ones if there are any among them."""
+        """Returns the nearest to a proposal among several legal genotypes, a new one if possible."""
         rng = random.Random(spawn_seed(self.seed, len(self.asked)))
         legal = [self.space.sample(rng) for _ in range(CANDIDATES)]
         new = [genotype for genotype in legal if genotype not in known]
         return min(new or legal, key=lambda genotype: sum(genotype[c] != choices[c] for c in self.space))
 
-    def _parameters(self, genotype: Genotype) -> dict[str, Any]:
-        if self.integers:
-            return dict(zip(self.space, self.space.encode(genotype), strict=True))
-        return dict(genotype)
-
-    def _suggest(self, trial: optuna.Trial, choice: str) -> str:
-        options = self.space[choice]
-        if self.integers:
-            return options[trial.suggest_int(choice, 0, len(options) - 1)]
-        return trial.suggest_categorical(choice, options)
-
     def tell(self, trial: Trial, score: float, cost: float = 0.0) -> None:
         super().tell(trial, score, cost)
         failed = self.history[-1].failed
         values = [score, cost] if self.multi_objective else score
-        self._tell_study(trial, **({"state": _state("FAIL")} if failed else {"values": values}))
+        self._tell_study(trial, **({"state": trial_state("FAIL")} if failed else {"values": values}))
 
     def fail(self, trial: Trial) -> None:
         super().fail(trial)
-        self._tell_study(trial, state=_state("FAIL"))
+        self._tell_study(trial, state=trial_state("FAIL"))
 
     def _tell_study(self, trial: Trial, **outcome: Any) -> None:
-        with _quiet():
+        with quiet():
             # A process that died between telling the study and saving its own state tells it again.
             self.study.tell(self._numbers[trial.number], **outcome, skip_if_finished=True)
 
@@ -289,22 +237,15 @@ class OptunaStrategy(MultiTrialStrategy):
         return {**super().state_dict(), "numbers": list(self._numbers), "study": self._content()}
 
     def _content(self) -> dict[str, Any] | None:
-        """What a study of this search alone holds; None where there is none yet, or others share it."""
+        """Returns the content of a study of this search alone; None if there is none yet, or if others share it."""
         if self._shared:
             return None
         if self._study is None:
             return None if self._loaded is None else copy.deepcopy(self._loaded["study"])
-        trials = self._study.get_trials(deepcopy=False)
-        numbers = {trial._trial_id: trial.number for trial in trials}
-        system = self._study._storage.get_study_system_attrs(self._study._study_id)
-        content = {
-            "trials": [[t.state.name, t.params, t.values, t.system_attrs] for t in trials],
-            "system": {key: _renamed(value, numbers) for key, value in system.items()},
-        }
-        return copy.deepcopy(content)
+        return content_of(self._study)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """A shared study is continued as it stands; another one is built again when it is next needed."""
+        """Continues from `state_dict`. A shared study stays as it is; another one is built again when needed."""
         super().load_state_dict(state)
         self._numbers = list(state["numbers"])
         # An earlier version kept the two parts of a study side by side.
@@ -312,159 +253,3 @@ class OptunaStrategy(MultiTrialStrategy):
         self._loaded = {"study": copy.deepcopy(content)}
         if not self._shared:
             self._study = None
-
-    def _fill(self, study: optuna.Study, loaded: Mapping[str, Any]) -> None:
-        """Every trial gets its number and state again; one in flight stays in flight."""
-        import optuna
-
-        content = loaded["study"]
-        if content is None:
-            return
-        distributions = self._distributions()
-        for name, params, values, attributes in content["trials"]:
-            study.add_trial(
-                optuna.trial.create_trial(
-                    state=_state(name),
-                    params=params,
-                    distributions={choice: distributions[choice] for choice in params},
-                    values=values,
-                    system_attrs=attributes,
-                )
-            )
-        ids = {trial.number: trial._trial_id for trial in study.get_trials(deepcopy=False)}
-        for key, value in content["system"].items():
-            study._storage.set_study_system_attr(study._study_id, key, _renamed(value, ids))
-
-
-def _different_choices(theirs: Mapping[str, object], ours: Mapping[str, object]) -> str | None:
-    """Where two descriptions of choices differ, or None. The order of choices counts: trials follow it."""
-    for choice in (*ours, *theirs):
-        if theirs.get(choice) != ours.get(choice):
-            there, here = theirs.get(choice, "missing"), ours.get(choice, "missing")
-            return f"the choices differ: {choice!r} is {there}, here {here}"
-    if list(theirs) != list(ours):
-        return f"the choices differ in their order: {', '.join(theirs)}, here {', '.join(ours)}"
-    return None
-
-
-def _renamed(value: Any, names: Mapping[Any, Any]) -> Any:
-    """An attribute of a study; a list in it, such as the parents of a generation, gets other names of its trials."""
-    return [names.get(item, item) for item in value] if isinstance(value, list | tuple) else value
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Optuna's notes on new studies and its warnings that a sampler may change in later versions."""
-    import optuna
-
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
-
-
-def _state(name: str) -> Any:
-    import optuna
-
-    return optuna.trial.TrialState[name]
-
-
-@STRATEGIES.register("optuna_tpe")
-class OptunaTPE(OptunaStrategy):
-    """Tree-structured Parzen estimators. Args: see `OptunaStrategy`, and ``optuna.samplers.TPESampler``.
-
-    ``constant_liar``, on by default since Optuna 5, takes trials in flight for bad ones. A serial search has none in
-    flight when it asks, so that it proposes the same with and without it.
-    """
-
-    name = "optuna_tpe"
-    summary = "Optuna's tree-structured Parzen estimator"
-    paper = "Bergstra et al., NeurIPS 2011"
-    sampler = "TPESampler"
-
-
-@STRATEGIES.register("optuna_gp")
-class OptunaGP(OptunaStrategy):
-    """A Gaussian process. Args: see `OptunaStrategy`, and ``optuna.samplers.GPSampler``."""
-
-    name = "optuna_gp"
-    summary = "Optuna's Gaussian process with expected improvement"
-    paper = "Snoek et al., NeurIPS 2012"
-    sampler = "GPSampler"
-
-
-@STRATEGIES.register("optuna_nsga2")
-class OptunaNSGAII(OptunaStrategy):
-    """NSGA-II, made for ``pareto``. Args: see `OptunaStrategy`, and ``optuna.samplers.NSGAIISampler``."""
-
-    name = "optuna_nsga2"
-    summary = "Optuna's NSGA-II, for one objective or the Pareto front of score and cost"
-    paper = "Deb et al., IEEE TEC 2002"
-    sampler = "NSGAIISampler"
-
-
-@STRATEGIES.register("optuna_brute_force")
-class OptunaBruteForce(OptunaStrategy):
-    """Every genotype once. Args: see `OptunaStrategy`."""
-
-    name = "optuna_brute_force"
-    summary = "Optuna's enumeration of every genotype, in random order"
-    paper = "exhaustive enumeration"
-    sampler = "BruteForceSampler"
-
-    def _open_study(self) -> optuna.Study:
-        study = super()._open_study()
-        study.stop = lambda: None  # type: ignore[method-assign]  # for loops of Optuna's own; here is none to stop
-        return study
-
-    def propose(self) -> Genotype | None:
-        """The next genotype that is not in the study; one that breaks a constraint is failed, and never proposed."""
-        with _quiet():
-            self.study.sampler = self._make_sampler(len(self.asked))
-            while len(set(self._tried())) < self.space.size:
-                number, choices = self._draw()
-                # Another search may draw the same at the same time: the one with the lower number keeps it.
-                known = tuple(choices.values()) in self._tried(before=number)
-                if not known and self.space.violation(choices) is None:
-                    return self._accept(number, choices)
-                self.study.tell(number, state=_state("FAIL"))
-        return None
-
-    def _tried(self, before: int | None = None) -> list[tuple[str, ...]]:
-        """The options of every trial of the study, or of those below a number, whoever made it."""
-        trials = (trial.params for trial in self.study.get_trials(deepcopy=False)[:before])
-        return [tuple(params[choice] for choice in self.space) for params in trials if len(params) == len(self.space)]
-
-
-@STRATEGIES.register("optuna_qmc")
-class OptunaQMC(OptunaStrategy):
-    """A scrambled low-discrepancy sequence over the options' numbers. Args: see `OptunaStrategy`."""
-
-    name = "optuna_qmc"
-    summary = "Optuna's quasi-Monte Carlo sequence over the options' numbers"
-    paper = "Bergstra and Bengio, JMLR 2012"
-    sampler = "QMCSampler"
-    integers = True
-    reseeded = False
-    defaults: ClassVar[dict[str, Any]] = {"scramble": True}  # without it every seed gives the same sequence
-
-    def _own_options(self, number: int) -> dict[str, Any]:
-        import optuna
-
-        # Before a trial has a score the sequence does not begin. Until then every trial is another random draw.
-        seed = spawn_seed(self.seed, number)
-        return {"independent_sampler": optuna.samplers.RandomSampler(seed=seed)} if number else {}
-
-
-@STRATEGIES.register("optuna_random")
-class OptunaRandom(OptunaStrategy):
-    """Uniform draws, kept in a study. Args: see `OptunaStrategy`."""
-
-    name = "optuna_random"
-    summary = "Optuna's uniform draws"
-    paper = "Bergstra and Bengio, JMLR 2012"
-    sampler = "RandomSampler"

@@ -1,7 +1,8 @@
-"""Strategies that are asked for genotypes and told their scores, one algorithm a file."""
+"""Strategies that are asked for genotypes and told their scores, one algorithm a file. Needs no torch."""
 
 from strategies.multi_trial._asha import ASHA
 from strategies.multi_trial._bananas import BANANAS
+from strategies.multi_trial._base import MultiTrialStrategy, Scored, Trial
 from strategies.multi_trial._evolution import RegularizedEvolution
 from strategies.multi_trial._fidelity import MultiFidelity
 from strategies.multi_trial._genetic import GeneticAlgorithm
@@ -19,8 +20,11 @@ __all__ = [
     "Hyperband",
     "LocalSearch",
     "MultiFidelity",
+    "MultiTrialStrategy",
     "RandomSearch",
     "RegularizedEvolution",
     "Reinforce",
+    "Scored",
     "SuccessiveHalving",
+    "Trial",
 ]

@@ -5,7 +5,8 @@ Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020.
 
 from __future__ import annotations
 
-from strategies._base import STRATEGIES, Trial
+from strategies._base import STRATEGIES
+from strategies.multi_trial._base import Trial
 from strategies.multi_trial._fidelity import MultiFidelity, best
 
 __all__ = ["ASHA"]
@@ -13,9 +14,9 @@ __all__ = ["ASHA"]
 
 @STRATEGIES.register("asha")
 class ASHA(MultiFidelity):
-    """Promotes whatever is among the best ``1 / eta`` of its rung so far; else adds to the lowest rung.
+    """Promotes a genotype among the best ``1 / eta`` of its rung so far; if there is none, adds to the lowest rung.
 
-    A trial that failed counts as one of its rung, and is never promoted.
+    A failed trial counts as one of its rung, and is never promoted.
 
     Args: see `MultiFidelity`.
     """

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from searchspace import Genotype, InputError, SearchSpace
-from strategies._base import STRATEGIES, MultiTrialStrategy, Scored
+from strategies._base import STRATEGIES
 from strategies._knobs import whole
+from strategies.multi_trial._base import MultiTrialStrategy, Scored
 from strategies.multi_trial._mutant import mutant
 
 if TYPE_CHECKING:
@@ -26,15 +27,16 @@ __all__ = ["BANANAS"]
 class BANANAS(MultiTrialStrategy):
     """Independent Thompson sampling over mutants of the best trials, with a one-hot encoding of genotypes.
 
-    A trial that failed teaches nothing: it counts neither for ``initial`` nor for ``refit_every``, and is no parent.
+    A failed trial is ignored: it counts neither for ``initial`` nor for ``refit_every``, and is no parent.
 
     Args:
         space: Any space.
         seed: Seeds everything.
-        initial: Genotypes are drawn uniformly until as many trials have a score.
-        ensemble: Number of networks that predict.
-        hidden: Units of each hidden layer of these networks; at least one layer.
-        refit_every: Scores between trainings of the ensemble.
+        initial: Number of trials with a score before the networks are first trained; until then genotypes are drawn
+            uniformly.
+        ensemble: Number of networks that predict scores.
+        hidden: Number of units of each hidden layer of these networks; at least one layer.
+        refit_every: Number of scores between two trainings of the ensemble.
         candidates: Number of mutants among which one is chosen.
         parents: Number of best trials that candidates are mutated from.
     """
@@ -87,7 +89,7 @@ class BANANAS(MultiTrialStrategy):
         return [told for told in self.history if not told.failed]
 
     def _fit(self, trials: int) -> None:
-        """Trains the ensemble on the first ``trials`` scores; it depends on nothing else."""
+        """Trains the ensemble on the first ``trials`` scores. The result depends on nothing else."""
         from sklearn.exceptions import ConvergenceWarning  # a second, which only this strategy has to pay
         from sklearn.neural_network import MLPRegressor
 
@@ -107,7 +109,7 @@ class BANANAS(MultiTrialStrategy):
         self._fitted_on = trials
 
     def _encode(self, genotypes: Sequence[Genotype]) -> np.ndarray:
-        """``(G, sum of options)`` one-hot."""
+        """Encodes G genotypes one-hot, ``(G, number of options of all choices)``."""
         return np.array(
             [[g[choice] == option for choice in self.space for option in self.space[choice]] for g in genotypes],
             dtype=float,

@@ -8,8 +8,9 @@ from __future__ import annotations
 from itertools import islice
 
 from searchspace import Genotype, SearchSpace
-from strategies._base import STRATEGIES, MultiTrialStrategy
+from strategies._base import STRATEGIES
 from strategies._knobs import whole
+from strategies.multi_trial._base import MultiTrialStrategy
 from strategies.multi_trial._mutant import mutant
 
 __all__ = ["RegularizedEvolution"]
@@ -17,14 +18,14 @@ __all__ = ["RegularizedEvolution"]
 
 @STRATEGIES.register("evolution")
 class RegularizedEvolution(MultiTrialStrategy):
-    """The winner of a tournament among the latest ``population`` trials mutates in one choice.
+    """Mutates the winner of a tournament among the latest ``population`` trials in one choice.
 
-    A trial that failed never joins the population.
+    A failed trial never joins the population.
 
     Args:
         space: Any space.
         seed: Seeds everything.
-        population: Population size; as many trials are drawn uniformly first.
+        population: Population size, and the number of trials that are drawn uniformly first.
         tournament: Number of members of the population that compete, at most all.
     """
 

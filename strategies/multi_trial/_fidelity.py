@@ -1,4 +1,4 @@
-"""What strategies over training budgets share: rungs of budgets, each ``eta`` times the one below."""
+"""Base class of strategies over training budgets: rungs of budgets, each ``eta`` times the one below."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from abc import abstractmethod
 
 from searchspace import Genotype, SearchSpace
-from strategies._base import MultiTrialStrategy, Scored, Trial
 from strategies._knobs import number, whole
+from strategies.multi_trial._base import MultiTrialStrategy, Scored, Trial
 
 __all__ = ["MultiFidelity"]
 
@@ -15,16 +15,16 @@ __all__ = ["MultiFidelity"]
 class MultiFidelity(MultiTrialStrategy):
     """A strategy that scores many genotypes with little training, and the best of them with more.
 
-    A genotype that is promoted is trained anew: what it cost before counts as well.
+    A genotype that is promoted is trained anew; its earlier, shorter training counts as well.
 
     Args:
         space: Any space.
         seed: Seeds the draws.
-        eta: One in ``eta`` is promoted, to ``eta`` times the budget.
-        min_budget: Smallest budget, as a fraction of a full training.
+        eta: Factor between rungs, at least 2: one trial in ``eta`` is promoted, to ``eta`` times the budget.
+        min_budget: Smallest budget, as a fraction of a full training, in (0, 1).
 
     Attributes:
-        budgets: Of the rungs, ascending; the last one is 1.
+        budgets: Budgets of the rungs, ascending; the last one is 1.
     """
 
     def __init__(self, space: SearchSpace, *, seed: int = 0, eta: int = 3, min_budget: float = 1 / 9) -> None:
@@ -42,6 +42,6 @@ class MultiFidelity(MultiTrialStrategy):
 
 
 def best(told: list[Scored], most: int) -> list[Genotype]:
-    """Genotypes of the best scores, at most ``most``, the best first; of equal ones the earlier. No failures."""
+    """Returns at most ``most`` genotypes, the best scores first. Earlier trials win ties; failures are left out."""
     scored = [one for one in told if not one.failed]
     return [one.trial.genotype for one in sorted(scored, key=lambda one: (-one.score, one.trial.number))[:most]]

@@ -6,24 +6,25 @@ As in the second stage of Guo et al., Single Path One-Shot Neural Architecture S
 from __future__ import annotations
 
 from searchspace import Genotype, SearchSpace
-from strategies._base import STRATEGIES, MultiTrialStrategy
+from strategies._base import STRATEGIES
 from strategies._knobs import number, whole
+from strategies.multi_trial._base import MultiTrialStrategy
 
 __all__ = ["GeneticAlgorithm"]
 
 ATTEMPTS = 20
-"""Genotypes that are bred in search of one that was not tried before; after that, a known one is tried again."""
+"""Number of genotypes that are bred to find a new one, before a known one is tried again."""
 
 BRED = 1000
-"""Children that may break a constraint, one after the other, before a genotype is drawn uniformly instead."""
+"""Number of children in a row that may break a constraint, before a genotype is drawn uniformly instead."""
 
 
 @STRATEGIES.register("genetic")
 class GeneticAlgorithm(MultiTrialStrategy):
-    """The first generation is drawn uniformly; half of every later one are crossovers, half mutants, of the best.
+    """Breeds generations from the best trials, half by crossover and half by mutation; draws the first one uniformly.
 
-    A trial that failed is never a parent. A child that breaks a constraint of the space is bred again; where 1000 in
-    a row do, a genotype is drawn uniformly.
+    A failed trial is never a parent. A child that breaks a constraint of the space is bred again; after 1000 such
+    children in a row a genotype is drawn uniformly.
 
     Args:
         space: Any space.

@@ -8,17 +8,18 @@ from itertools import islice
 from typing import Any
 
 from searchspace import Genotype, SearchSpace
-from strategies._base import STRATEGIES, MultiTrialStrategy
+from strategies._base import STRATEGIES
+from strategies.multi_trial._base import MultiTrialStrategy
 
 __all__ = ["GridSearch"]
 
 SHUFFLED = 100_000
-"""Largest number of combinations of options in a space whose order is shuffled."""
+"""Largest space, in combinations of options, whose order is shuffled."""
 
 
 @STRATEGIES.register("grid")
 class GridSearch(MultiTrialStrategy):
-    """Every genotype once, in an order drawn by the seed; spaces too large for that in the space's order.
+    """Proposes every genotype once, in an order drawn by the seed; a very large space keeps its own order.
 
     Args:
         space: Any space.
@@ -41,7 +42,7 @@ class GridSearch(MultiTrialStrategy):
         return iter(order)
 
     def propose(self) -> Genotype | None:
-        for genotype in islice(self._order, len(self.asked) - self._given, None):  # skips what loading brought back
+        for genotype in islice(self._order, len(self.asked) - self._given, None):  # skips loaded trials
             self._given = len(self.asked) + 1
             return genotype
         self._given = len(self.asked)

@@ -1,4 +1,4 @@
-"""Successive halving and Hyperband: brackets of trials, the best of which get more budget.
+"""Successive halving and Hyperband: brackets of trials, in which the best trials get more budget.
 
 Jamieson and Talwalkar, AISTATS 2016; Li et al., Hyperband, JMLR 2018.
 """
@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from searchspace import SearchSpace
-from strategies._base import STRATEGIES, Trial
+from strategies._base import STRATEGIES
 from strategies._knobs import whole
+from strategies.multi_trial._base import Trial
 from strategies.multi_trial._fidelity import MultiFidelity, best
 
 __all__ = ["Hyperband", "SuccessiveHalving"]
@@ -22,9 +23,9 @@ class _Rung(NamedTuple):
 
     Attributes:
         start: Number of its first trial.
-        size: How many trials it has.
-        budget: Of each.
-        below: The rung whose best are promoted to it; None for the first of a bracket.
+        size: Number of its trials.
+        budget: Budget of each trial.
+        below: The rung whose best trials are promoted to it; None for the first rung of a bracket.
     """
 
     start: int
@@ -35,11 +36,11 @@ class _Rung(NamedTuple):
 
 @STRATEGIES.register("hyperband")
 class Hyperband(MultiFidelity):
-    """Brackets that start with many trials of little budget, down to few of full budget; then from the start again.
+    """Runs brackets of successive halving, from many trials of little budget to few of full budget, over and over.
 
-    A rung is complete when all its trials are told; a failure counts as told, and is not promoted. Where fewer
-    trials of a rung have a score than the next one takes, those are promoted more than once, the best first. Where
-    none has a score, the next rung is filled with fresh draws.
+    A rung is complete when all its trials are told; a failure counts as told, and is not promoted. If fewer trials
+    of a rung have a score than the next one takes, those are promoted more than once, the best first. If none has a
+    score, the next rung is filled with fresh draws.
 
     Args: see `MultiFidelity`.
     """
@@ -49,7 +50,7 @@ class Hyperband(MultiFidelity):
     paper = "Li et al., JMLR 2018"
 
     def brackets(self) -> Sequence[tuple[int, int]]:
-        """(trials to start with, index of the lowest budget) of every bracket, in their order."""
+        """Returns (number of trials at the start, index of the lowest budget) of every bracket, in order."""
         most = len(self.budgets) - 1
         return [
             (math.ceil((most + 1) * self.eta**halvings / (halvings + 1)), most - halvings)
@@ -82,15 +83,15 @@ class Hyperband(MultiFidelity):
 
 @STRATEGIES.register("successive_halving")
 class SuccessiveHalving(Hyperband):
-    """The bracket with most halvings alone, over and over.
+    """Runs the bracket with most halvings alone, over and over.
 
     Args:
         space: Any space.
         seed: Seeds the draws.
-        eta: One in ``eta`` is promoted, to ``eta`` times the budget.
-        min_budget: Smallest budget, as a fraction of a full training.
-        start: Trials that a bracket starts with, at least 1; None for as many as leave one at full budget. Where
-            they are too few to be divided that often, the later rungs have one trial each.
+        eta: Factor between rungs, at least 2: one trial in ``eta`` is promoted, to ``eta`` times the budget.
+        min_budget: Smallest budget, as a fraction of a full training, in (0, 1).
+        start: Number of trials that a bracket starts with, at least 1; None for the number that leaves one trial at
+            full budget. If it is smaller than that, the last rungs have one trial each.
     """
 
     name = "successive_halving"

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from searchspace import Genotype, SearchSpace
-from strategies._base import STRATEGIES, MultiTrialStrategy, Trial
+from strategies._base import STRATEGIES
 from strategies._knobs import flag
+from strategies.multi_trial._base import MultiTrialStrategy, Trial
 
 __all__ = ["LocalSearch"]
 
@@ -20,14 +21,14 @@ __all__ = ["LocalSearch"]
 class LocalSearch(MultiTrialStrategy):
     """Scores the neighbours of a genotype in random order and moves to the first better one.
 
-    A genotype none of whose neighbours is better is a local optimum; the climb starts anew from a random genotype.
-    A neighbour that failed is no better; after a start that failed comes another start. Neighbours differ in one
-    choice, or, where constraints leave none, in the fewest choices possible (see `SearchSpace.nearest`).
+    If no neighbour is better, the genotype is a local optimum, and the climb starts anew from a random genotype. A
+    failed neighbour is no better; a failed start is followed by another start. Neighbours differ in one choice. If
+    constraints leave no such neighbour, they differ in the fewest choices possible (see `SearchSpace.nearest`).
 
     Args:
         space: Any space.
         seed: Seeds starts and orders.
-        first: Move to the first better neighbour; otherwise to the best of all of them.
+        first: Whether to move to the first better neighbour; otherwise to the best of all neighbours.
     """
 
     name = "local_search"

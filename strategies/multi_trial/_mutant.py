@@ -1,4 +1,4 @@
-"""Mutation as evolution and BANANAS use it: it finds something to propose in every space."""
+"""Mutation for evolution and BANANAS: it has a result in every space."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["mutant"]
 
 
 def mutant(space: SearchSpace, genotype: Genotype, rng: random.Random) -> Genotype:
-    """A genotype with one choice changed, or more where constraints demand it (see `SearchSpace.mutate`).
+    """Returns a genotype with one choice changed, or more if constraints demand it (see `SearchSpace.mutate`).
 
-    Where there is nothing to mutate to, a genotype is drawn: in a space of one genotype that one again.
+    If there is no mutant, a genotype is drawn; in a space of one genotype this is the same one again.
     """
     try:
         return space.mutate(genotype, rng)

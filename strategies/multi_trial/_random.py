@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from searchspace import Genotype
-from strategies._base import STRATEGIES, MultiTrialStrategy
+from strategies._base import STRATEGIES
+from strategies.multi_trial._base import MultiTrialStrategy
 
 __all__ = ["RandomSearch"]
 
 
 @STRATEGIES.register("random")
 class RandomSearch(MultiTrialStrategy):
-    """Genotypes drawn uniformly, with replacement.
+    """Draws genotypes uniformly, with replacement.
 
     Args:
         space: Any space.

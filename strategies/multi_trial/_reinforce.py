@@ -11,22 +11,20 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from searchspace import Genotype, SearchSpace
-from strategies._base import STRATEGIES, MultiTrialStrategy, Trial, seeded_generator
-from strategies._categorical import Categorical
+from strategies._base import STRATEGIES
 from strategies._knobs import number
+from strategies.multi_trial._base import MultiTrialStrategy, Trial
 
 __all__ = ["Reinforce"]
 
 
 @STRATEGIES.register("reinforce")
 class Reinforce(MultiTrialStrategy):
-    """Genotypes are drawn from independent distributions; those that score above a moving average grow likelier.
+    """Draws genotypes from independent distributions; those that score above a moving average become likelier.
 
-    Advantages are divided by a moving standard deviation, so that ``lr`` does not depend on the scores' unit. A trial
-    that failed teaches nothing.
+    Advantages are divided by a moving standard deviation, so that ``lr`` does not depend on the unit of scores. A
+    failed trial is ignored.
 
     Args:
         space: Any space of independent choices.
@@ -41,6 +39,10 @@ class Reinforce(MultiTrialStrategy):
     meets_constraints = False
 
     def __init__(self, space: SearchSpace, *, seed: int = 0, lr: float = 0.02, baseline_decay: float = 0.9) -> None:
+        import torch  # only this multi-trial strategy needs it
+
+        from strategies._categorical import Categorical, seeded_generator
+
         super().__init__(space, seed=seed)
         self._generator = seeded_generator(seed)
         self.distribution = Categorical(space)
@@ -53,6 +55,8 @@ class Reinforce(MultiTrialStrategy):
         return self.space.decode(self.distribution.sample(self._generator).flatten().tolist())
 
     def tell(self, trial: Trial, score: float, cost: float = 0.0) -> None:
+        import torch
+
         super().tell(trial, score, cost)
         if not math.isfinite(score):
             return

@@ -1,5 +1,6 @@
 """Strategies that search within one training of a supernet, one algorithm a file."""
 
+from strategies.one_shot._base import Choosing, OneShotStrategy
 from strategies.one_shot._darts import DARTS, DARTSSecondOrder
 from strategies.one_shot._drnas import DrNAS, sample_dirichlet
 from strategies.one_shot._dsnas import DSNAS
@@ -22,12 +23,14 @@ __all__ = [
     "MTLNAS",
     "SNAS",
     "SPOS",
+    "Choosing",
     "DARTSSecondOrder",
     "DrNAS",
     "FairDARTS",
     "Fixed",
     "GumbelEntropy",
     "LogitStrategy",
+    "OneShotStrategy",
     "ProxylessNAS",
     "RandomWeightSharing",
     "SinglePath",

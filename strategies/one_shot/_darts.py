@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from searchspace import SearchSpace, Selection
-from strategies._base import STRATEGIES, DataUse
+from strategies._base import STRATEGIES
 from strategies._knobs import number
-from strategies._step import Step
+from strategies._step import DataUse, Step
 from strategies.one_shot._logits import LogitStrategy
 
 __all__ = ["DARTS", "DARTSSecondOrder"]
@@ -27,9 +27,9 @@ class DARTS(LogitStrategy):
     Args:
         space: Any space of independent choices.
         seed: Unused; nothing is drawn.
-        lr: Learning rate of the logits.
-        betas: Of their Adam.
-        weight_decay: Of the logits.
+        lr: Learning rate of the logits, > 0.
+        betas: Decay rates of the two moments of their Adam, in [0, 1).
+        weight_decay: Weight decay of the logits, >= 0.
     """
 
     name = "darts"
@@ -57,17 +57,18 @@ class DARTS(LogitStrategy):
 class DARTSSecondOrder(DARTS):
     """Second order: logits learn at the weights that one training step would lead to.
 
-    The gradient of ``L_val(w - xi grad_w L_train(w, alpha), alpha)`` (eq. 7), its second term by central differences
-    (eq. 8). The unrolled step is one of plain gradient descent. A step costs three more passes than first order.
+    They follow the gradient of ``L_val(w - xi grad_w L_train(w, alpha), alpha)`` (eq. 7). Its second term is taken by
+    central differences (eq. 8). The unrolled step is one of plain gradient descent. A step costs three more passes
+    than first order.
 
     Args:
         space: Any space of independent choices.
         seed: Unused; nothing is drawn.
         xi: Learning rate of the unrolled step, > 0; None takes the optimiser's present one.
-        radius: The weights move by this norm for the differences (0.01 in the paper), > 0.
-        lr: Learning rate of the logits.
-        betas: Of their Adam.
-        weight_decay: Of the logits.
+        radius: Norm by which the weights move for the differences, > 0 (0.01 in the paper).
+        lr: Learning rate of the logits, > 0.
+        betas: Decay rates of the two moments of their Adam, in [0, 1).
+        weight_decay: Weight decay of the logits, >= 0.
     """
 
     name = "darts_second"

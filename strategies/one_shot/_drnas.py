@@ -10,22 +10,23 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from searchspace import SearchSpace, Selection
-from strategies._base import STRATEGIES, DataUse
+from strategies._base import STRATEGIES
 from strategies._knobs import number
+from strategies._step import DataUse
 from strategies.one_shot._logits import LogitStrategy
 
 __all__ = ["DrNAS", "sample_dirichlet"]
 
 
 def sample_dirichlet(concentration: Tensor, generator: torch.Generator) -> Tensor:
-    """Dirichlet variables over the last dimension, differentiable in the concentration.
+    """Draws Dirichlet variables over the last dimension, differentiable in the concentration.
 
-    Independent gamma variables divided by their sum; the gradient goes through each of them by implicit
+    They are independent gamma variables divided by their sum. The gradient goes through each of them by implicit
     reparameterisation.
 
     Args:
-        concentration: ``(..., K)``, >= 0; a place of 0 gets exactly 0.
-        generator: Draws.
+        concentration: Concentrations ``(..., K)``, >= 0; a place of 0 gets exactly 0.
+        generator: The source of the draws.
     """
     real = concentration > 0
     gamma = torch._standard_gamma(torch.where(real, concentration, 1.0), generator)
@@ -35,12 +36,12 @@ def sample_dirichlet(concentration: Tensor, generator: torch.Generator) -> Tenso
 
 @STRATEGIES.register("drnas")
 class DrNAS(LogitStrategy):
-    """Every option runs, weighted by a Dirichlet sample; its concentration is ``elu(eta) + 1``.
+    """Bi-level search: all options run, weighted by a Dirichlet sample of concentration ``elu(eta) + 1``.
 
     Args:
         space: Any space of independent choices.
         seed: Seeds the Dirichlet draws.
-        lr: Learning rate of eta.
+        lr: Learning rate of eta, > 0.
         betas: Decay rates of the two moments of their Adam, in [0, 1).
         anchor: Weight, >= 0, of the distance of the concentrations from 1, the uniform distribution (the paper's
             lambda).
@@ -65,11 +66,11 @@ class DrNAS(LogitStrategy):
         self._anchor = number("anchor", anchor, at_least=0)
 
     def concentration(self) -> Tensor:
-        """``(J, K)``, 0 at masked places."""
+        """Returns the concentrations ``(J, K)``, 0 at masked places."""
         return (F.elu(self.distribution.logits) + 1.0) * self.distribution.mask
 
     def probabilities(self) -> Tensor:
-        """The mean of the distribution."""
+        """Returns the mean of the distribution, ``(J, K)``."""
         concentration = self.concentration()
         return concentration / concentration.sum(-1, keepdim=True)
 
@@ -77,5 +78,5 @@ class DrNAS(LogitStrategy):
         return self.distribution.selection(sample_dirichlet(self.concentration(), self._generator))
 
     def regulariser(self) -> Tensor:
-        """Anchor weight times the squared distance of the concentrations from 1."""
+        """Returns the anchor weight times the squared distance of the concentrations from 1."""
         return self._anchor * (F.elu(self.distribution.logits) ** 2).sum()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 
 from searchspace import SearchSpace, Selection
-from strategies._base import STRATEGIES, DataUse
+from strategies._base import STRATEGIES
+from strategies._step import DataUse
 from strategies.one_shot._logits import LogitStrategy
 
 __all__ = ["DSNAS"]
@@ -16,7 +17,7 @@ __all__ = ["DSNAS"]
 
 @STRATEGIES.register("dsnas")
 class DSNAS(LogitStrategy):
-    """Only the sampled option runs; its log-probability is rewarded by what it does to the loss.
+    """Single-level search: only the sampled option runs; its log-probability follows its effect on the loss.
 
     The weight of the sampled option is 1 and has the gradient of its log-probability, so that the logits get
     ``(dL / dz) d log p(z) / d alpha`` with the credit dL / dz of that choice alone.

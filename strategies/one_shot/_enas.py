@@ -1,4 +1,4 @@
-"""ENAS: a recurrent controller, rewarded for what its samples score with shared weights.
+"""ENAS: a recurrent controller, rewarded by the scores of its samples with shared weights.
 
 Pham et al., Efficient Neural Architecture Search via Parameter Sharing, ICML 2018.
 """
@@ -13,16 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from searchspace import CostModel, Genotype, SearchSpace, Selection
-from strategies._base import STRATEGIES, DataUse, OneShotStrategy, seeded_generator
-from strategies._categorical import Categorical, entropy
+from strategies._base import STRATEGIES
+from strategies._categorical import Categorical, entropy, seeded_generator
 from strategies._knobs import number, whole
+from strategies._step import DataUse
+from strategies.one_shot._base import OneShotStrategy
 
 __all__ = ["ENAS"]
 
 
 @STRATEGIES.register("enas")
 class ENAS(OneShotStrategy):
-    """An LSTM names one option after the other, each given the ones before, and learns by REINFORCE.
+    """Search by an LSTM that names one option after the other, given the options before, and learns by REINFORCE.
 
     Weights learn on one sample from a training batch; the reward of another one is minus its loss on a held-out
     batch. The baseline is a moving average of rewards.
@@ -31,10 +33,10 @@ class ENAS(OneShotStrategy):
         space: Any space of independent choices.
         seed: Initialises the controller and seeds its samples.
         lr: Learning rate of the controller's Adam, > 0.
-        hidden: Units of the LSTM, at least 1.
-        temperature: Divides the controller's logits, > 0.
-        tanh_constant: Logits are this times tanh, which keeps the controller from certainty, > 0.
-        entropy_weight: Rewards entropy of the samples.
+        hidden: Number of units of the LSTM, at least 1.
+        temperature: Divisor of the controller's logits, > 0.
+        tanh_constant: Bound of the logits, > 0. They are this times tanh, which keeps the controller from certainty.
+        entropy_weight: Weight of the samples' entropy in the reward.
         baseline_decay: Decay of the moving average, in [0, 1).
     """
 
@@ -119,7 +121,7 @@ class ENAS(OneShotStrategy):
         self._log_p = self._entropy = torch.zeros(())
 
     def genotype(self) -> Genotype:
-        """What the controller names when it takes the most probable option at every choice."""
+        """Returns the genotype that the controller names if it takes the most probable option at every choice."""
         return self.space.decode(self._name(None))
 
     @torch.no_grad()
@@ -133,7 +135,7 @@ class ENAS(OneShotStrategy):
 
     @torch.no_grad()
     def _name(self, generator: torch.Generator | None) -> list[int]:
-        """Indices of the options, one after the other: sampled or, without a generator, the most probable."""
+        """Names one option after the other, by index: a sampled one or, without a generator, the most probable."""
         lstm = self.controller["lstm"]
         weights = [lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0, lstm.bias_hh_l0]
         embedded, heads = self._embedding(), self._heads()
@@ -148,7 +150,7 @@ class ENAS(OneShotStrategy):
         return indices
 
     def _rows(self, indices: Sequence[int]) -> Tensor:
-        """``(J, K)`` logits of every choice, given the options of the ones before: the whole sequence at once."""
+        """Returns logits ``(J, K)`` of every choice, given the options of the choices before: all at once."""
         mask, width = self._layout.mask, self._layout.mask.shape[1]
         before = [-1, *(j * width + index for j, index in enumerate(indices[:-1]))]
         hidden, _ = self.controller["lstm"](self._embedding()[before][None])
@@ -159,11 +161,11 @@ class ENAS(OneShotStrategy):
         return self._tanh_constant * torch.tanh(raw / self._temperature)
 
     def _embedding(self) -> Tensor:
-        """One row a (choice, option) pair, and a last one to start with."""
+        """Returns one row for each (choice, option) pair, and a last row to start with."""
         return self.controller["embedding"].weight  # type: ignore[return-value]
 
     def _heads(self) -> Tensor:
-        """``(J, K, hidden)``"""
+        """Returns the weights of the head, ``(J, K, hidden)``."""
         return self.controller["head"].weight.view(*self._layout.mask.shape, -1)  # type: ignore[operator]
 
     def _selection(self, indices: Sequence[int]) -> Selection:

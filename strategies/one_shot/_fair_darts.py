@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from searchspace import SearchSpace, Selection
-from strategies._base import STRATEGIES, DataUse
+from strategies._base import STRATEGIES
 from strategies._knobs import number
+from strategies._step import DataUse
 from strategies.one_shot._logits import LogitStrategy
 
 __all__ = ["FairDARTS"]
@@ -18,10 +19,10 @@ __all__ = ["FairDARTS"]
 
 @STRATEGIES.register("fair_darts")
 class FairDARTS(LogitStrategy):
-    """Options do not compete: each has a sigmoid weight, which the zero-one loss drives to an end.
+    """Bi-level search without competition: each option has a sigmoid weight, driven to 0 or 1 by the zero-one loss.
 
-    The paper keeps every option whose sigmoid exceeds a threshold; a choice of our spaces takes one option, so the
-    largest is named.
+    The paper keeps every option whose sigmoid exceeds a threshold. A choice of our spaces takes one option, so the
+    one of the largest sigmoid is named.
 
     Args:
         space: Any space of independent choices.
@@ -52,11 +53,11 @@ class FairDARTS(LogitStrategy):
         self._zero_one = number("zero_one", zero_one, at_least=0)
 
     def sigmoids(self) -> Tensor:
-        """``(J, K)``, 0 at masked places."""
+        """Returns the sigmoids ``(J, K)``, 0 at masked places."""
         return torch.sigmoid(self.distribution.masked_logits)
 
     def probabilities(self) -> Tensor:
-        """The sigmoids, divided by their sum: for reports and costs."""
+        """Returns the sigmoids divided by their sum, ``(J, K)``, for reports and costs."""
         sigmoids = self.sigmoids()
         return sigmoids / sigmoids.sum(-1, keepdim=True)
 
@@ -64,5 +65,5 @@ class FairDARTS(LogitStrategy):
         return self.distribution.selection(self.sigmoids())
 
     def regulariser(self) -> Tensor:
-        """The zero-one loss."""
+        """Returns the zero-one loss."""
         return -self._zero_one * ((self.sigmoids()[self.distribution.mask] - 0.5) ** 2).mean()

@@ -1,4 +1,4 @@
-"""A genotype that was chosen beforehand: by hand, by a file, or by rule. The baseline of every comparison."""
+"""A genotype that is given beforehand: by hand, by a file, or by rule. The baseline of every comparison."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from searchspace import Genotype, SearchSpace, Selection, UnknownNameError, load_genotype
-from strategies._base import STRATEGIES, OneShotStrategy
+from strategies._base import STRATEGIES
+from strategies.one_shot._base import OneShotStrategy
 
 __all__ = ["Fixed", "resolve_genotype"]
 
 
 def resolve_genotype(text: str, space: SearchSpace) -> Genotype:
-    """A genotype from what a person types.
+    """Turns the text that a person types into a genotype.
 
     Args:
         text: A name of `SearchSpace.named` (``all-global``, ``all-t_label`` or ``all-t-label``), or the path of a
             genotype file, ours or a released one.
-        space: The space that it must belong to.
+        space: The space that the genotype must belong to.
 
     Raises:
-        InputError: Neither, or a genotype of another space.
+        InputError: The text is neither, or the genotype is one of another space.
     """
     named = space.named()
     genotype = named.get(text.replace("-label", "_label"))
@@ -33,7 +34,7 @@ def resolve_genotype(text: str, space: SearchSpace) -> Genotype:
 
 
 def _is_name(text: str) -> bool:
-    """Whether this is no path of a file."""
+    """Tells whether a text is a name and not the path of a file."""
     return not Path(text).suffix and len(Path(text).parts) == 1
 
 
@@ -43,7 +44,7 @@ class Fixed(OneShotStrategy):
 
     Args:
         space: Any space.
-        genotype: What `resolve_genotype` takes, or a genotype of the space.
+        genotype: A genotype of the space, or text for `resolve_genotype`.
         seed: Unused; nothing is drawn.
     """
 
@@ -61,7 +62,7 @@ class Fixed(OneShotStrategy):
 
     @classmethod
     def with_full_paths(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """As of any strategy, but for a genotype that has a name."""
+        """Writes the path of a genotype file in full; leaves the name of a genotype."""
         named = _is_name(str(options.get("genotype", "")))
         return dict(options) if named else super().with_full_paths(options)
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import torch
 
 from searchspace import SearchSpace, Selection
-from strategies._base import STRATEGIES, DataUse
+from strategies._base import STRATEGIES
 from strategies._categorical import gumbel_softmax
 from strategies._knobs import pair
+from strategies._step import DataUse
 from strategies.one_shot._logits import LogitStrategy
 
 __all__ = ["GDAS"]
@@ -18,7 +19,7 @@ __all__ = ["GDAS"]
 
 @STRATEGIES.register("gdas")
 class GDAS(LogitStrategy):
-    """The hard Gumbel-softmax sample runs alone; its weight is 1 with the gradient of the soft sample.
+    """Bi-level search: only the hard Gumbel-softmax sample runs; its weight is 1 with the soft sample's gradient.
 
     Args:
         space: Any space of independent choices.
@@ -26,7 +27,7 @@ class GDAS(LogitStrategy):
         lr: Learning rate of the logits, > 0.
         betas: Decay rates of the two moments of their Adam, in [0, 1).
         weight_decay: Weight decay of the logits, >= 0.
-        temperature: tau at the start and at the end, linear in progress.
+        temperature: Gumbel-softmax tau at the start and at the end, > 0, linear in progress.
     """
 
     name = "gdas"

@@ -13,23 +13,26 @@ import torch
 from torch import Tensor
 
 from searchspace import Genotype, SearchSpace, Selection, UnknownNameError
-from strategies._base import STRATEGIES, DataUse
+from strategies._base import STRATEGIES
 from strategies._categorical import entropy, gumbel_softmax
 from strategies._knobs import number, pair
+from strategies._step import DataUse
 from strategies.one_shot._logits import LogitStrategy
 
 __all__ = ["FREEZE_CRITERIA", "GumbelEntropy", "entropy_at_gap", "entropy_below", "probability_gap"]
 
 GAP = 0.3
-"""The released code's threshold: how far the largest probability is ahead when a choice freezes."""
+"""Threshold of the released code: lead of the largest probability at which a choice freezes."""
 
 
 def probability_gap(probabilities: Tensor, threshold: float | Tensor) -> Tensor:
-    """``(J,)`` bool: the two largest probabilities differ by at least ``threshold`` (released code, 0.3).
+    """Tells for each choice whether its two largest probabilities differ by at least a threshold, as ``(J,)`` bool.
+
+    This is the criterion of the released code, with a threshold of 0.3.
 
     Args:
-        probabilities: ``(J, K)``, 0 beyond a choice's options.
-        threshold: A number, or ``(J,)``.
+        probabilities: Probabilities ``(J, K)``, 0 beyond a choice's options.
+        threshold: One number in [0, 1], or one for each choice, ``(J,)``.
     """
     if probabilities.shape[-1] < 2:
         return torch.ones(probabilities.shape[:-1], dtype=torch.bool)
@@ -38,24 +41,24 @@ def probability_gap(probabilities: Tensor, threshold: float | Tensor) -> Tensor:
 
 
 def entropy_below(probabilities: Tensor, threshold: float | Tensor) -> Tensor:
-    """``(J,)`` bool: the entropy in nats is at most ``threshold`` (the paper's wording).
+    """Tells for each choice whether its entropy is at most a threshold, as ``(J,)`` bool (the paper's wording).
 
     Args:
-        probabilities: ``(J, K)``, 0 beyond a choice's options.
-        threshold: A number, or ``(J,)``.
+        probabilities: Probabilities ``(J, K)``, 0 beyond a choice's options.
+        threshold: One entropy in nats, >= 0, or one for each choice, ``(J,)``.
     """
     return entropy(probabilities.log()) <= threshold
 
 
 def entropy_at_gap(options: Tensor, gap: float) -> Tensor:
-    """``(J,)`` entropy in nats of n options, one of probability ``p + gap`` and the others of p each.
+    """Returns the entropy in nats of n options, one of probability ``p + gap`` and the others of p each, as ``(J,)``.
 
-    With ``p = (1 - gap) / n`` that is ``-(p + gap) log(p + gap) - (n - 1) p log p``: at a gap of 0.3, 1.46 nats for
+    With ``p = (1 - gap) / n`` it is ``-(p + gap) log(p + gap) - (n - 1) p log p``: at a gap of 0.3, 1.46 nats for
     five options and 0 for one.
 
     Args:
-        options: ``(J, K)`` bool, True where a choice has an option; its first place is True.
-        gap: In [0, 1].
+        options: Mask ``(J, K)``, True where a choice has an option; the first place of every choice is True.
+        gap: Lead of the first probability, in [0, 1].
     """
     probabilities = options * ((1.0 - gap) / options.sum(-1, keepdim=True))
     probabilities[:, 0] += gap
@@ -63,12 +66,12 @@ def entropy_at_gap(options: Tensor, gap: float) -> Tensor:
 
 
 class _Criterion(NamedTuple):
-    """When a choice freezes.
+    """A criterion for freezing choices.
 
     Attributes:
-        met: ``(J,)`` bool, from probabilities and a threshold.
-        usual: The threshold by default, from the mask of options.
-        most: Largest threshold that means something.
+        met: Function of probabilities and a threshold: which choices freeze, ``(J,)`` bool.
+        usual: Function of the mask of options: the default threshold.
+        most: Largest threshold that makes sense; None if there is no bound.
     """
 
     met: Callable[[Tensor, float | Tensor], Tensor]
@@ -84,7 +87,7 @@ FREEZE_CRITERIA = {
 
 @STRATEGIES.register("gumbel_entropy")
 class GumbelEntropy(LogitStrategy):
-    """Architecture logits and weights learn from one loss; entropy is pushed up first, then down.
+    """Single-level search: logits and weights learn from one loss; entropy is pushed up first, then down.
 
     A choice stops sampling for good once its distribution meets the freeze criterion; from then on its most
     probable option runs alone. Defaults are the paper's, for 40,000 steps; logits move by about ``lr`` a step, so a
@@ -93,8 +96,8 @@ class GumbelEntropy(LogitStrategy):
     Args:
         space: Any space of independent choices.
         seed: Seeds the Gumbel noise.
-        lr: Adam learning rate of the logits, constant; no weight decay.
-        temperature: Gumbel-softmax lambda at the start and at the end, linear in progress.
+        lr: Adam learning rate of the logits, constant, > 0; there is no weight decay.
+        temperature: Gumbel-softmax lambda at the start and at the end, > 0, linear in progress.
         entropy_weight: Weight of the mean entropy at the start and at the end, linear in progress.
         freeze: ``"gap"``, ``"entropy"``, or None to sample every choice to the end.
         freeze_threshold: For ``"gap"`` the gap of probabilities, in [0, 1]; None means 0.3. For ``"entropy"`` the
@@ -147,7 +150,7 @@ class GumbelEntropy(LogitStrategy):
         return self.distribution.selection(soft, constant=self.frozen)
 
     def regulariser(self) -> Tensor:
-        """Entropy weight times the mean entropy of p_alpha over all choices."""
+        """Returns the entropy weight times the mean entropy of p_alpha over all choices."""
         return self.entropy_weight * entropy(self.distribution.masked_logits).mean()
 
     def update(self) -> None:

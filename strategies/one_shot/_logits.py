@@ -1,4 +1,4 @@
-"""What strategies with independent logits per choice share: optimiser, schedules, cost penalty, state."""
+"""Base class of strategies with independent logits per choice: optimiser, schedules, cost penalty, state."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from searchspace import CostModel, Genotype, SearchSpace
-from strategies._base import OneShotStrategy, seeded_generator
-from strategies._categorical import Categorical, entropy
+from strategies._categorical import Categorical, entropy, seeded_generator
 from strategies._knobs import number, pair
+from strategies.one_shot._base import OneShotStrategy
 
 __all__ = ["LogitStrategy"]
 
@@ -26,15 +26,15 @@ class LogitStrategy(OneShotStrategy):
         lr: Learning rate of the logits, constant, > 0.
         betas: Decay rates of Adam's two moments, in [0, 1).
         weight_decay: Weight decay of the logits, >= 0.
-        schedules: Names of attributes with their values at the start and at the end, linear in progress; they are
-            set by `anneal`, reported and saved.
+        schedules: Names of attributes with their values at the start and at the end, linear in progress. `anneal`
+            sets them; they are reported and saved.
 
     Attributes:
-        distribution: Holds the logits.
-        optimizer: Their Adam.
+        distribution: The distributions, which hold the logits.
+        optimizer: The logits' Adam.
 
     Raises:
-        InputError: A knob that is out of its range.
+        InputError: A knob is out of its range.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class LogitStrategy(OneShotStrategy):
         return self.distribution.num_parameters()
 
     def probabilities(self) -> Tensor:
-        """``(J, K)``, rows sum to 1: how probable the strategy holds every option."""
+        """Returns the probability of every option, ``(J, K)``; rows sum to 1."""
         return self.distribution.probabilities
 
     def regulariser(self) -> Tensor | None:
-        """The method's own penalty."""
+        """Returns the penalty of the method itself, without that of cost, or None."""
         return None
 
     def charge(self, costs: CostModel, weight: float) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from searchspace import SearchSpace, Selection
-from strategies._base import STRATEGIES, DataUse
+from strategies._base import STRATEGIES
 from strategies._categorical import entropy
 from strategies._knobs import pair
+from strategies._step import DataUse
 from strategies.one_shot._logits import LogitStrategy
 
 __all__ = ["MTLNAS"]
@@ -18,7 +19,7 @@ __all__ = ["MTLNAS"]
 
 @STRATEGIES.register("mtl_nas")
 class MTLNAS(LogitStrategy):
-    """Nothing is sampled; minimising entropy closes the gap between the weighted options and the one that is kept.
+    """Single-level search without sampling: less entropy brings the weighted options closer to the one that is kept.
 
     Args:
         space: Any space of independent choices.
@@ -52,5 +53,5 @@ class MTLNAS(LogitStrategy):
         return self.distribution.selection(self.distribution.probabilities)
 
     def regulariser(self) -> Tensor:
-        """Entropy weight times the mean entropy over all choices."""
+        """Returns the entropy weight times the mean entropy over all choices."""
         return self.entropy_weight * entropy(self.distribution.masked_logits).mean()

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from searchspace import SearchSpace, Selection
-from strategies._base import STRATEGIES, DataUse
+from strategies._base import STRATEGIES
+from strategies._step import DataUse
 from strategies.one_shot._logits import LogitStrategy
 
 __all__ = ["ProxylessNAS"]
@@ -20,7 +21,7 @@ __all__ = ["ProxylessNAS"]
 
 @STRATEGIES.register("proxyless")
 class ProxylessNAS(LogitStrategy):
-    """Weights learn on one sampled option; logits on two, one of which a binary gate lets through (Sec. 3.2).
+    """Bi-level search: weights learn on one sampled option, logits on two, of which a gate opens one (Sec. 3.2).
 
     After a step the two logits are shifted together so that the options that were not sampled keep their
     probabilities. The gradient of a charged cost is taken under the same condition: it moves probability between the
@@ -63,7 +64,7 @@ class ProxylessNAS(LogitStrategy):
         return self.distribution.selection(gate.float() + soft - soft.detach(), self.pair)
 
     def probabilities(self) -> Tensor:
-        """``(J, K)``, rows sum to 1; differentiable in how the sampled pair shares its probability, and no more."""
+        """Returns probabilities ``(J, K)``; rows sum to 1. Only the split within the sampled pair has a gradient."""
         fixed = self.distribution.probabilities.detach()
         of_both = (fixed * self.pair).sum(-1, keepdim=True)
         return torch.where(self.pair, of_both * torch.softmax(self._of_pair(), dim=-1), fixed)

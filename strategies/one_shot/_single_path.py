@@ -11,32 +11,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from searchspace import CostModel, Genotype, SearchSpace, Selection
-from strategies._base import (
-    STRATEGIES,
-    Choosing,
-    DataUse,
-    MultiTrialStrategy,
-    NothingNamed,
-    OneShotStrategy,
-    rng_state,
-    set_rng_state,
-    spawn_seed,
-)
+from strategies._base import STRATEGIES, NothingNamed, rng_state, set_rng_state, spawn_seed
 from strategies._knobs import whole
-from strategies.multi_trial import GeneticAlgorithm, RandomSearch
+from strategies._step import DataUse
+from strategies.multi_trial import GeneticAlgorithm, MultiTrialStrategy, RandomSearch
+from strategies.one_shot._base import Choosing, OneShotStrategy
 
 __all__ = ["SPOS", "RandomWeightSharing", "SinglePath"]
 
 
 class SinglePath(OneShotStrategy):
-    """Weights learn under genotypes drawn uniformly; ``final`` then chooses among genotypes that it has scored.
+    """Base class of searches in two stages: weights learn under genotypes drawn uniformly, then ``final`` chooses.
 
-    The scores are taken on held-out data with the weights that the training left, so the training uses the rest.
+    The second stage scores genotypes on held-out data with the trained weights.
 
     Args:
         space: Any space.
         seed: Seeds the draws of the training.
-        final: The second stage, with a seed of its own.
+        final: The strategy of the second stage, with a seed of its own.
         final_trials: Number of genotypes that it scores.
     """
 
@@ -59,7 +51,7 @@ class SinglePath(OneShotStrategy):
         pass
 
     def charge(self, costs: CostModel, weight: float) -> None:
-        """No-op: the driver subtracts the penalty of cost from a score before it tells ``final``."""
+        """Does nothing: the driver subtracts the penalty of cost from a score before it tells ``final``."""
 
     def second_stage(self) -> Choosing:
         return Choosing(self.final, self.final_trials)
@@ -85,7 +77,7 @@ class SinglePath(OneShotStrategy):
 
 @STRATEGIES.register("spos")
 class SPOS(SinglePath):
-    """The second stage is a genetic algorithm.
+    """Single-path search whose second stage is a genetic algorithm.
 
     Args:
         space: Any space.
@@ -93,7 +85,7 @@ class SPOS(SinglePath):
         final_trials: Number of genotypes that are scored (the paper: 20 generations of 50).
         population: Size of a generation of the genetic algorithm.
         parents: Number of best trials used as parents.
-        mutation: Probability that a choice of a mutant changes.
+        mutation: Probability that a choice of a mutant is drawn anew, in (0, 1].
     """
 
     name = "spos"
@@ -118,7 +110,7 @@ class SPOS(SinglePath):
 
 @STRATEGIES.register("random_ws")
 class RandomWeightSharing(SinglePath):
-    """The second stage draws genotypes uniformly: the baseline of weight sharing.
+    """Single-path search whose second stage draws genotypes uniformly: the baseline of weight sharing.
 
     Args:
         space: Any space.

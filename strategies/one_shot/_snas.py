@@ -6,9 +6,10 @@ Xie et al., SNAS: Stochastic Neural Architecture Search, ICLR 2019.
 from __future__ import annotations
 
 from searchspace import SearchSpace, Selection
-from strategies._base import STRATEGIES, DataUse
+from strategies._base import STRATEGIES
 from strategies._categorical import gumbel_softmax
 from strategies._knobs import pair
+from strategies._step import DataUse
 from strategies.one_shot._logits import LogitStrategy
 
 __all__ = ["SNAS"]
@@ -16,9 +17,9 @@ __all__ = ["SNAS"]
 
 @STRATEGIES.register("snas")
 class SNAS(LogitStrategy):
-    """Every option runs, weighted by a relaxed one-hot sample; logits and weights learn from one loss.
+    """Single-level search: all options run, weighted by a relaxed one-hot sample.
 
-    `GumbelEntropy` without its entropy term and freezing. The logits' Adam is the paper's.
+    It is `GumbelEntropy` without the entropy term and freezing. The logits' Adam is the paper's.
 
     Args:
         space: Any space of independent choices.
@@ -26,7 +27,7 @@ class SNAS(LogitStrategy):
         lr: Learning rate of the logits, > 0.
         betas: Decay rates of the two moments of their Adam, in [0, 1).
         weight_decay: Weight decay of the logits, >= 0.
-        temperature: Gumbel-softmax lambda at the start and at the end, linear in progress.
+        temperature: Gumbel-softmax lambda at the start and at the end, > 0, linear in progress.
     """
 
     name = "snas"

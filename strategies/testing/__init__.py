@@ -13,21 +13,23 @@ them look at a `strategies.Search`, the very driver that runs searches elsewhere
 """
 
 from strategies.testing._checks import (
-    check_charge,
-    check_constraints,
-    check_cost,
     check_determinism,
-    check_expected_rank,
-    check_failures,
     check_global_generators,
-    check_in_flight,
     check_ledger,
-    check_optimum,
     check_report,
     check_resume,
     check_same_state,
     check_second_stage,
     check_validity,
+)
+from strategies.testing._outcomes import (
+    check_charge,
+    check_constraints,
+    check_cost,
+    check_expected_rank,
+    check_failures,
+    check_in_flight,
+    check_optimum,
 )
 from strategies.testing._problems import Problem, SparseSpace, ToyBatches, supernet_problem, table_problem
 from strategies.testing._suites import check_multi_trial, check_one_shot, conformance_spaces

@@ -1,4 +1,4 @@
-"""Toy problems with a known answer, and a `Search` at work on one: what the checks look at, event by event."""
+"""Toy problems with a known answer, and a `Search` at work on one, seen event by event."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from searchspace import CostModel, Genotype, SearchSpace
-from strategies._base import MultiTrialStrategy, OneShotStrategy, Trial
 from strategies._budget import Budget, Score
 from strategies._events import AskedEvent, Event, StepEvent, ToldEvent
 from strategies._inherited import InheritedScore
 from strategies._search import Search
+from strategies.multi_trial import MultiTrialStrategy, Trial
+from strategies.one_shot import OneShotStrategy
 from strategies.testing._toy import DeceptiveTable, PlantedTable, ToySupernet, toy_batch
 
 __all__ = ["Problem", "SparseSpace", "ToyBatches", "supernet_problem", "table_problem"]
@@ -37,15 +38,15 @@ class ToyBatches:
     """Endless batches for a `ToySupernet`, of one number each; training and held-out ones have none in common.
 
     Args:
-        seed: Draws them.
-        held_out: Whether these are the held-out ones.
+        seed: Seeds the batches.
+        held_out: Whether these are the held-out batches.
     """
 
     def __init__(self, seed: int, *, held_out: bool = False) -> None:
         self.seed, self.held_out = seed, held_out
 
     def iterate(self, start: int = 0) -> Iterator[Tensor]:
-        """Batch number ``start`` and all that follow."""
+        """Gives batch number ``start`` and all that follow."""
         while True:
             yield toy_batch(self.seed, 2 * start + self.held_out)
             start += 1
@@ -56,10 +57,10 @@ class Problem:
 
     Attributes:
         search: The search.
-        space: Its space.
+        space: The space that is searched.
         optimum: The genotype of the highest score.
-        score: Gives the score of a genotype, without noise.
-        supernet: What a one-shot strategy trains; None for a multi-trial one.
+        score: Function that returns the noise-free score of a genotype.
+        supernet: The supernet that a one-shot strategy trains; None for a multi-trial strategy.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Problem:
         self._events: Iterator[Event] | None = None
 
     def advance(self) -> Any:
-        """The next event as plain values that compare exactly; None after the last one."""
+        """Returns the next event as plain values that compare exactly; None after the last one."""
         if self._events is None:
             self._events = iter(self.search)
         if self.supernet is not None:
@@ -84,7 +85,7 @@ class Problem:
         return None if event is None else self._plain(event)
 
     def run(self, events: int) -> list[Any]:
-        """What `advance` gives, that many times."""
+        """Calls `advance` for a number of events and returns the list of them."""
         return [self.advance() for _ in range(events)]
 
     def _plain(self, event: Event) -> Any:
@@ -115,17 +116,17 @@ def supernet_problem(
     costs: CostModel | None = None,
     cost_weight: float = 0.0,
 ) -> Problem:
-    """A one-shot strategy on a `ToySupernet`, whose weights learn by SGD with momentum.
+    """Starts a one-shot strategy on a `ToySupernet`, whose weights learn by SGD with momentum.
 
-    In a space with constraints between choices the last option of every choice is best by itself: who takes choices
-    for independent ends with all of them.
+    In a space with constraints between choices the last option of every choice is best by itself: a strategy that
+    treats choices as independent ends with all of these, which is illegal.
 
     Args:
         strategy: A new strategy.
-        steps: Length of the training. A second stage gets what it needs beside that.
-        seed: Draws the supernet and the batches.
-        costs: What genotypes cost.
-        cost_weight: See `Search`.
+        steps: Number of training steps. A second stage gets its own budget besides.
+        seed: Seeds the supernet and the batches.
+        costs: Costs of genotypes, as for `Search`.
+        cost_weight: Weight of the costs, as for `Search`.
     """
     space = strategy.space
     tempting = {
@@ -161,15 +162,15 @@ def table_problem(
     fails: Callable[[Trial], bool] = lambda _: False,
     **knobs: Any,
 ) -> Problem:
-    """A multi-trial strategy that is told the scores of a `DeceptiveTable`; of a `PlantedTable` under constraints.
+    """Starts a multi-trial strategy on a `DeceptiveTable`, or on a `PlantedTable` if choices are constrained.
 
-    A score for less than the full budget is the table's, with an error that shrinks as the budget grows.
+    The score of a trial of less than the full budget has an error, which shrinks as the budget grows.
 
     Args:
         strategy: A new strategy.
-        trials: Length of the search.
-        seed: Draws the table.
-        fails: Whether a trial fails.
+        trials: Number of trials of the search.
+        seed: Seeds the table.
+        fails: Function that tells whether a trial fails.
         knobs: Arguments of `Search`, e.g. ``in_flight``.
     """
     made: type[DeceptiveTable | PlantedTable] = PlantedTable if strategy.space.constrained else DeceptiveTable

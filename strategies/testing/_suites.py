@@ -1,4 +1,4 @@
-"""The whole suite for each kind of strategy, on spaces that differ in what can go wrong."""
+"""The whole suite for each kind of strategy, on spaces that bring out different mistakes."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ from collections.abc import Callable
 from functools import partial
 
 from searchspace import CPSpace, SearchSpace, ToySpace
-from strategies._base import MultiTrialStrategy, OneShotStrategy
+from strategies.multi_trial import MultiTrialStrategy
+from strategies.one_shot import OneShotStrategy
 from strategies.testing._checks import (
     Start,
-    check_charge,
-    check_constraints,
-    check_cost,
     check_determinism,
-    check_expected_rank,
-    check_failures,
     check_global_generators,
-    check_in_flight,
     check_ledger,
-    check_optimum,
     check_report,
     check_resume,
     check_second_stage,
     check_validity,
+)
+from strategies.testing._outcomes import (
+    check_charge,
+    check_constraints,
+    check_cost,
+    check_expected_rank,
+    check_failures,
+    check_in_flight,
+    check_optimum,
 )
 from strategies.testing._problems import Problem, SparseSpace, supernet_problem, table_problem
 
@@ -30,8 +33,11 @@ __all__ = ["check_multi_trial", "check_one_shot", "conformance_spaces"]
 
 
 def conformance_spaces() -> tuple[SearchSpace, ...]:
-    """Four spaces: a plain one; one whose choices have other options each; one with 1 to 5 options a choice; and one
-    with a constraint between choices."""
+    """Returns four spaces that bring out different mistakes.
+
+    They are a plain one, one with different options for each choice, one with 1 to 5 options for a choice, and one
+    with a constraint between choices.
+    """
     ragged = {"norm": ("batch", "group"), "width": ("1",), "act": ("a", "b", "c", "d", "e"), "skip": ("x", "y", "z")}
     return (
         ToySpace(choices=3, options=3, seed=1),
@@ -50,15 +56,17 @@ def check_one_shot(
     random_draws: int | None = None,
     seeds: int = 10,
 ) -> None:
-    """Everything that a one-shot strategy promises.
+    """Checks everything that a one-shot strategy promises.
 
     Args:
         make: Builds the strategy for a space and a seed, with knobs for a search as short as ``optimum_steps``.
-        steps: Steps of the checks of mechanics.
-        optimum_steps: Steps in which the optimum of a toy space of 4 choices with 3 options each is to be found.
+        steps: Number of steps in the checks of mechanics.
+        optimum_steps: Number of steps within which the optimum of a toy space of 4 choices with 3 options each must
+            be found.
         finds_optimum: False for a strategy that does not search.
-        random_draws: For a random baseline, how many genotypes it scores: its expected rank is checked instead.
-        seeds: How many toy spaces are searched for their optimum.
+        random_draws: Number of genotypes that a random baseline scores: its expected rank is checked instead of the
+            optimum. None for other strategies.
+        seeds: Number of toy spaces that are searched for their optimum.
     """
 
     def start(space: SearchSpace, seed: int, length: int) -> Problem:
@@ -94,16 +102,16 @@ def check_multi_trial(
     random: bool = False,
     seeds: int = 10,
 ) -> None:
-    """Everything that a multi-trial strategy promises.
+    """Checks everything that a multi-trial strategy promises.
 
     Args:
         make: Builds the strategy for a space and a seed.
-        trials: Trials of the checks of mechanics.
-        optimum_trials: Trials in which the best genotype of a deceptive table is to be found.
-        optimum_choices: Choices of that table, of 3 options each.
+        trials: Number of trials in the checks of mechanics.
+        optimum_trials: Number of trials within which the best genotype of a deceptive table must be found.
+        optimum_choices: Number of choices of that table, of 3 options each.
         finds_optimum: False for a strategy that does not search.
         random: True for a random baseline, whose expected rank is checked instead of the optimum.
-        seeds: How many tables are searched for their optimum.
+        seeds: Number of tables that are searched for their optimum.
     """
 
     def start(space: SearchSpace, seed: int, length: int = trials) -> Problem:

@@ -1,4 +1,4 @@
-"""A supernet whose best genotype is known beforehand."""
+"""A supernet and tables of scores whose best genotype is known beforehand."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from searchspace import Genotype, SearchSpace, Selection, ToySpace
 from searchspace.toy import plant_costs
-from strategies._base import seeded_generator
+from strategies._categorical import seeded_generator
 
 __all__ = ["DeceptiveTable", "PlantedTable", "ToySupernet", "toy_batch"]
 
 
 def toy_batch(seed: int, step: int) -> Tensor:
-    """A batch: one standard normal number, a ``()`` tensor, that depends on nothing but the arguments."""
+    """Returns a batch: one standard normal number, a ``()`` tensor, which depends on the arguments alone."""
     return torch.randn((), generator=seeded_generator(1_000_003 * seed + step))
 
 
@@ -27,7 +27,7 @@ class PlantedTable:
 
     Args:
         space: Any space that can be enumerated.
-        seed: Draws the costs.
+        seed: Seeds the costs.
 
     Attributes:
         optimum: The genotype of the highest score.
@@ -38,7 +38,7 @@ class PlantedTable:
         self.optimum = max(space.enumerate(), key=self.score)
 
     def score(self, genotype: Mapping[str, str]) -> float:
-        """Minus the summed cost."""
+        """Returns minus the summed cost of a genotype; higher is better, at most 0."""
         return -math.fsum(self._costs[choice][option] for choice, option in genotype.items())
 
 
@@ -46,11 +46,12 @@ class DeceptiveTable:
     """Scores in which following small improvements leads away from the best genotype.
 
     Every option has a planted cost, so that single changes lead to the cheapest genotype, of score 0. The optimum
-    differs from that in every choice and scores 1; only from one change away does the score tell of it, about 0.5.
+    differs from it in every choice and scores 1. Only genotypes one change away from the optimum show it: they score
+    about 0.5.
 
     Args:
         space: Any space without constraints between choices.
-        seed: Draws the costs and the optimum.
+        seed: Seeds the costs and the optimum.
 
     Attributes:
         optimum: The genotype of the highest score.
@@ -66,7 +67,7 @@ class DeceptiveTable:
         self.optimum = space.genotype({c: rng.choice(options) for c, options in others.items()})
 
     def score(self, genotype: Mapping[str, str]) -> float:
-        """Higher is better, at most 1."""
+        """Returns the score of a genotype; higher is better, at most 1."""
         away = sum(genotype[choice] != self.optimum[choice] for choice in self.space)
         cost = math.fsum(self._costs[choice][option] for choice, option in genotype.items())
         return 1.0 - (0.5 + 0.01 * cost) * away if away <= 1 else -cost
@@ -82,12 +83,13 @@ class ToySupernet(nn.Module):
 
     Args:
         space: Any space; a `ToySpace` brings its own costs.
-        costs: Choice -> option -> cost; by default drawn by ``seed``, 0 for the best option and 0.2 to 1 for others.
-        seed: Draws the costs and the initial weights.
+        costs: Costs of options, ``{choice: {option: cost}}``; by default drawn by ``seed``, 0 for the best option and
+            0.2 to 1 for others.
+        seed: Seeds the costs and the initial weights.
 
     Attributes:
-        calls: (choice, option) -> how often that option was computed.
-        selections: Every selection that it ran under.
+        calls: Number of times that each option was computed, by (choice, option).
+        selections: Every selection under which it ran.
     """
 
     def __init__(
@@ -107,23 +109,23 @@ class ToySupernet(nn.Module):
 
     @property
     def optimum(self) -> Genotype:
-        """The genotype of least cost; where choices depend on one another, the least of all legal ones."""
+        """Genotype of least cost, among the legal ones if choices depend on one another."""
         if self.space.constrained:
             return min(self.space.enumerate(), key=lambda g: math.fsum(self.costs[c][o] for c, o in g.items()))
         return self.space.genotype({c: min(self.space[c], key=self.costs[c].__getitem__) for c in self.space})
 
     def outputs(self, options: Sequence[tuple[str, str]], batch: Tensor) -> Tensor:
-        """``(A,)`` outputs of A (choice, option) pairs, and of nothing else."""
+        """Computes the outputs ``(A,)`` of A (choice, option) pairs, and of no others."""
         self.calls.update(options)
         weights = torch.stack([self.weights[self._index[pair]] for pair in options])
         costs = torch.tensor([self.costs[choice][option] for choice, option in options])
         return costs + 0.01 * (weights - batch) ** 2
 
     def loss(self, batch: Tensor, selection: Selection) -> Tensor:
-        """Scalar loss of one batch.
+        """Returns the scalar loss of one batch.
 
         Raises:
-            InputError: The selection is not of this space.
+            InputError: The selection is of another space.
         """
         selection.check(self.space)
         self.selections.append(selection)
@@ -135,6 +137,6 @@ class ToySupernet(nn.Module):
         return (weighted + scale) / len(self.space)
 
     def derive(self, genotype: Genotype) -> ToySupernet:
-        """A fresh network that holds only what the genotype chose; it runs under ``Selection.of(genotype)``."""
+        """Builds a new network with the options of a genotype alone; it runs under ``Selection.of(genotype)``."""
         chosen = self.space.validate(genotype)
         return ToySupernet(SearchSpace(self.space.name, {c: (o,) for c, o in chosen.items()}), self.costs)

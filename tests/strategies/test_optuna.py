@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 import torch
 
 from searchspace import InputError, SearchSpace, ToySpace
-from strategies import MultiTrialStrategy, build_strategy
+from strategies import STRATEGIES, MultiTrialStrategy, build_strategy
 from strategies.testing import SparseSpace
 
 SPACE = ToySpace(choices=4, options=2, seed=0)
@@ -317,3 +320,82 @@ def test_repeats_are_proposed_where_they_are_asked_for() -> None:
     spend(strategy, 16)
     assert len({trial.genotype for trial in strategy.asked}) < 16
     assert [trial.state.name for trial in strategy.study.trials] == ["COMPLETE"] * 16  # type: ignore[attr-defined]
+
+
+# -- options that are pinned -----------------------------------------------------------------------------------------
+
+
+def options_of(monkeypatch: pytest.MonkeyPatch, name: str, **knobs: Any) -> dict[str, Any]:
+    """What the sampler of a strategy is given when it is made for the second trial."""
+    sampler = STRATEGIES[name].sampler  # type: ignore[attr-defined]
+    made = getattr(optuna.samplers, sampler)
+    given: dict[str, Any] = {}
+
+    class Recorded(made):  # type: ignore[misc, valid-type]
+        @functools.wraps(made.__init__)
+        def __init__(self, **options: Any) -> None:
+            given.clear()
+            given.update(options)
+            super().__init__(**options)
+
+    strategy = make(name, **knobs)
+    monkeypatch.setattr(optuna.samplers, sampler, Recorded)
+    strategy._make_sampler(1)  # type: ignore[attr-defined]
+    return given
+
+
+def plain_defaults(name: str) -> dict[str, Any]:
+    """Options of a sampler that are numbers or words by default, but for those that say what is warned of."""
+    sampler = getattr(optuna.samplers, STRATEGIES[name].sampler)  # type: ignore[attr-defined]
+    parameters = inspect.signature(sampler).parameters.values()
+    return {
+        one.name: one.default
+        for one in parameters
+        if isinstance(one.default, bool | int | float | str) and not one.name.startswith("warn")
+    }
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_sampler_gets_every_plain_option_whatever_optunas_defaults_are(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    given = options_of(monkeypatch, name)
+    assert given.items() >= STRATEGIES[name].defaults.items()  # type: ignore[attr-defined]
+    assert given.keys() >= plain_defaults(name).keys()
+
+
+@pytest.mark.parametrize(("knobs", "multivariate"), [({}, True), ({"pareto": True}, False)])
+def test_tpe_is_multivariate_for_one_objective(
+    monkeypatch: pytest.MonkeyPatch, knobs: dict[str, Any], multivariate: bool
+) -> None:
+    given = options_of(monkeypatch, "optuna_tpe", **knobs)
+    assert given["multivariate"] is multivariate
+    assert given["constant_liar"] is True
+    assert given["n_startup_trials"] == 10
+    assert given["gamma"](1000) == (25 if multivariate else 100)
+
+
+def test_a_user_changes_what_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = options_of(monkeypatch, "optuna_tpe", n_startup_trials=3, multivariate=False)
+    assert given["n_startup_trials"] == 3
+    assert given["multivariate"] is False
+    assert options_of(monkeypatch, "optuna_tpe", group=True, pareto=True)["multivariate"] is True
+
+
+def test_an_option_that_optuna_does_not_know_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Older(optuna.samplers.TPESampler):
+        def __init__(self, *, n_startup_trials: int = 10, seed: int | None = None) -> None:
+            super().__init__(n_startup_trials=n_startup_trials, seed=seed)
+
+    monkeypatch.setattr(optuna.samplers, "TPESampler", Older)
+    spend(make("optuna_tpe"), 2)
+    with pytest.raises(InputError, match="gamma"):
+        make("optuna_tpe", gamma=None)  # a user's own is not left out
+
+
+def test_nobody_is_warned_of_what_is_pinned() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        spend(make("optuna_tpe"), 2)
+    with pytest.warns(FutureWarning, match="prior_weight"):
+        make("optuna_tpe", prior_weight=2.0)

@@ -445,7 +445,7 @@ def test_data_that_ends_is_named() -> None:
         (lambda: one_shot(DARTS(SPACE), budget=Budget(trials=3)), "give steps=, or a budget of samples or seconds"),
         (lambda: one_shot(DARTS(SPACE), steps=3, score=lambda trial: 0.0), "has no second stage"),
         (lambda: one_shot(DARTS(SPACE), steps=3, clip="all"), "clip must be one of joint, weights, got 'all'"),
-        (lambda: one_shot(DARTS(ToySpace(2, 2)), steps=3), "the supernet's space is"),
+        (lambda: one_shot(DARTS(ToySpace(2, 2)), steps=3), "the supernet has the space .*, strategy 'darts' has"),
         (lambda: Search(RandomSearch(SPACE), score=lambda trial: 0.0), "give score= and budget="),
         (lambda: Search(DARTS(SPACE), steps=3), "give a supernet, its optimizer and train="),
         (lambda: trials(RandomSearch(SPACE), told="late"), "told must be one of in_order, as_they_come"),
