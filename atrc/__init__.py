@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import lazy_loader
 
+import atrc._moved  # noqa: F401 - former names of modules
+
 if TYPE_CHECKING:
     from atrc._version import __version__
     from atrc.config import Config, load_config

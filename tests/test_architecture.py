@@ -7,77 +7,41 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import pytest
+from import_graph import MODULES, PACKAGES, ROOT, arrows, between, circles, climbing, imports, imports_of, tree_of
 
-ROOT = Path(__file__).parents[1]
 MAY_IMPORT: dict[str, set[str]] = {
     "searchspace": set(),
     "strategies": {"searchspace"},
     "atrc": {"searchspace", "strategies"},
     "analysis": {"searchspace", "strategies", "atrc"},
 }
-MODULES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
-
-
-@dataclass(frozen=True)
-class Import:
-    """One imported module, by its full name.
-
-    Attributes:
-        lazy: Inside a function.
-        typing_only: Under ``if TYPE_CHECKING``.
-    """
-
-    name: str
-    line: int
-    lazy: bool
-    typing_only: bool
-
-    @property
-    def package(self) -> str:
-        return self.name.split(".")[0]
-
-
-def imports(tree: ast.AST, package: tuple[str, ...]) -> Iterator[Import]:
-    """Every import of a module.
-
-    Args:
-        tree: Its syntax tree.
-        package: The package that holds it, against which relative imports count.
-    """
-
-    def walk(node: ast.AST, lazy: bool, typing_only: bool) -> Iterator[Import]:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield Import(alias.name, node.lineno, lazy, typing_only)
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) + 1 - node.level] if node.level else ()
-            yield Import(".".join((*above, *filter(None, [node.module]))), node.lineno, lazy, typing_only)
-        lazy = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        if isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
-            for statement in node.body:
-                yield from walk(statement, lazy, True)
-            for statement in node.orelse:
-                yield from walk(statement, lazy, typing_only)
-        else:
-            for child in ast.iter_child_nodes(node):
-                yield from walk(child, lazy, typing_only)
-
-    return walk(tree, False, False)
-
-
-@cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-@cache
-def imports_of(path: Path) -> list[Import]:
-    return list(imports(tree_of(path), path.relative_to(ROOT).parent.parts))
+ROOMS: dict[str, tuple[str, ...]] = {
+    "searchspace": (
+        *("released", "yaml_form", "yaml_text", "supernet", "selection", "consensus", "costs"),
+        *("toy", "cp", "bmtas", "space", "registry", "calls", "paths", "genotype", "text", "errors"),
+    ),
+    "strategies": (
+        *("testing", "_search", "_trials", "_training", "_inherited", "_data", "_events"),
+        *("adapters", "one_shot", "multi_trial"),
+        *("_categorical", "_step", "_statistics", "_budget", "_knobs", "_base"),
+    ),
+    "atrc": (
+        *("__main__", "cli", "bench", "testing", "problem", "experiments", "training", "inference"),
+        *("resource_table", "setup", "supernets", "networks"),
+        *("trackers", "data", "necks", "distillation", "tasks", "heads", "costs", "contexts", "metrics"),
+        *("engines", "runs", "backbones", "config", "machine", "layers", "_version"),
+    ),
+    "analysis": (),
+}
+"""The rooms of every package: modules and folders. A room imports only rooms that come later."""
+LONGEST = 400
+"""Lines of a module. One that is longer has its reason here."""
+LONGER = {
+    "atrc/data/transforms.py": "all augmentations, which share a view of a sample",
+}
 
 
 def test_the_reader_of_imports_sees_what_it_must() -> None:
@@ -99,14 +63,51 @@ def lazily():
     assert found == {
         ("a.b", False, False),
         ("c", False, False),
-        ("d.e", False, False),
-        ("p.q", False, False),
-        ("p.h", False, False),
+        ("d.e.f", False, False),
+        ("p.q.g", False, False),
+        ("p.h.i", False, False),
         ("", False, False),
         ("k", False, True),
         ("l", False, False),
-        ("m", True, False),
+        ("m.n", True, False),
     }
+
+
+def test_circles_are_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}) == {"b", "c"}
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == set()
+
+
+def test_no_circle_between_modules() -> None:
+    assert circles(arrows()) == set()
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES}), ids=lambda f: str(f.relative_to(ROOT)))
+def test_no_circle_between_the_modules_and_folders_of_a_folder(folder: Path) -> None:
+    assert circles(between(".".join(folder.relative_to(ROOT).parts))) == set()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_room_imports_only_rooms_that_come_later(package: str) -> None:
+    assert climbing(package, ROOMS[package]) == []
+
+
+def test_modules_are_short() -> None:
+    lengths = {str(p.relative_to(ROOT)): len(p.read_text(encoding="utf-8").splitlines()) for p in MODULES}
+    assert {path for path, lines in lengths.items() if lines > LONGEST} == set(LONGER)
+
+
+KNOW_OUR_SPACES = ("searchspace/", "analysis/views/", "atrc/supernets/_cp.py", "atrc/supernets/_bmtas.py")
+"""Where our own spaces are known by name, and in the module that the contexts make up (`CONTEXTS_OF_A_SPACE`)."""
+CONTEXTS_OF_A_SPACE = "atrc/distillation/_supergraph.py"
+
+
+def test_a_space_of_ones_own_has_the_rights_of_ours() -> None:
+    """Nothing else can treat them in another way."""
+    names = re.compile(r"\b(?:CPSpace|BMTASSpace)\b")
+    knowing = {str(p.relative_to(ROOT)) for p in MODULES if names.search(p.read_text(encoding="utf-8"))}
+    elsewhere = {path for path in knowing if not path.startswith(KNOW_OUR_SPACES)}
+    assert elsewhere == {CONTEXTS_OF_A_SPACE}
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
@@ -205,7 +206,7 @@ READERS = {
     ".read_text": {
         "atrc/config/_load.py": "presets of the package",
         "analysis/paper/published.py": "tables of the package",
-        "atrc/data/sift.py": "verdicts that it wrote itself",
+        "atrc/data/readable.py": "verdicts that it wrote itself",
         "atrc/machine/kernels.py": "sources of the package, and the processor's name",
         "atrc/runs/environment.py": "the processor's name",
         "atrc/machine/memory.py": "the process's memory",

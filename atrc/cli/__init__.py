@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 
@@ -9,39 +10,19 @@ import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
-from atrc.cli import (
-    _analysis,
-    _bench,
-    _boundaries,
-    _consensus,
-    _data,
-    _lists,
-    _models,
-    _paper,
-    _recovery,
-    _resources,
-    _runs,
-)
 from atrc.cli._app import app
-from atrc.training import Interrupted
-from searchspace import InputError
+from atrc.machine.stopping import Interrupted
+from searchspace.errors import InputError
 
 __all__ = ["app", "main"]
 
 _COMMANDS = (
-    _runs,
-    _consensus,
-    _models,
-    _boundaries,
-    _resources,
-    _data,
-    _analysis,
-    _paper,
-    _lists,
-    _recovery,
-    _bench,
+    *("_runs", "_consensus", "_models", "_boundaries", "_resources", "_data", "_analysis", "_paper"),
+    *("_lists", "_recovery", "_bench"),
 )
-"""Importing a module adds its commands; the order is that of ``atrc --help``."""
+"""Modules that add their commands when they are imported; the order is that of ``atrc --help``."""
+for _module in _COMMANDS:
+    importlib.import_module(f"atrc.cli.{_module}")
 
 
 def main() -> None:

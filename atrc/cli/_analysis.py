@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from atrc.cli._app import Json, Quiet, RunsArgument, app, console
-from atrc.config import Config
-from atrc.data.decode import read_image
-from atrc.inference import open_run
+from atrc.cli._show import show_analysis
 from atrc.machine.files import json_text
-from atrc.runs import RunDirectory, find_runs
-from searchspace import InputError
+from searchspace.errors import InputError
 
-__all__ = ["show_analysis", "show_comparison"]
+if TYPE_CHECKING:
+    pass
+
+__all__: list[str] = []
 
 
 By = Annotated[
@@ -77,6 +76,7 @@ def importance(
     It is kept in every run as importance.csv, which analyze reads.
     """
     from analysis.source_importance import has_blocks, measure_importance
+    from atrc.runs import find_runs
 
     given = {
         str(run.path): measure_importance(run, split=split, permutations=permutations, seed=seed, quiet=quiet)
@@ -125,6 +125,9 @@ def attention(
     from analysis.blocks import Blocks
     from analysis.figures import draw_attention, save_figure
     from analysis.tables import write_table
+    from atrc.data.decode import read_image
+    from atrc.inference import open_run
+    from atrc.runs import RunDirectory
 
     directory = RunDirectory.open(run)
     opened = open_run(directory, directory.config.device)
@@ -154,27 +157,3 @@ def _parse_pixel(text: str) -> tuple[int, int]:
     if not comma or not row.strip().isdigit() or not column.strip().isdigit():
         raise InputError(f"--pixel {text!r} is not ROW,COLUMN, e.g. 48,64")
     return int(row), int(column)
-
-
-def show_analysis(
-    runs: Sequence[Path], out: Path, *, by: str | None = None, networks: bool = True, quiet: bool = False
-) -> None:
-    """Makes the tables and figures, and shows the summary on the screen."""
-    from analysis import analyze as make  # matplotlib and seaborn take a second that other commands need not wait
-    from analysis import summary
-
-    made = make(runs, out, by=by, networks=networks, quiet=quiet)
-    for part in summary(made.runs):
-        console.print(part)
-    console.print(f"{len(made.tables)} tables and {len(made.figures)} figures in {out}")
-
-
-def show_comparison(config: Config, folder: Path, *, unequal: bool) -> None:
-    """Makes the tables and figures of a comparison of strategies, and shows its table on the screen."""
-    from analysis.screen import comparison_screen
-    from analysis.strategies import compare_strategies
-
-    made = compare_strategies(config, folder, folder / "comparison", unequal=unequal)
-    for part in comparison_screen(made):
-        console.print(part)
-    console.print(f"{len(made.tables)} tables and {len(made.figures)} figures in {folder / 'comparison'}")

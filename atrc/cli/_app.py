@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from atrc.config import Config, load_config
+if TYPE_CHECKING:
+    from atrc.config import Config
+
 
 __all__ = [
     "ConfigArgument",
@@ -36,7 +38,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
         "Search which context every task of a multi-task network should take from every other, "
@@ -47,8 +48,38 @@ app = typer.Typer(
 
 console = Console(highlight=False)
 
+
+def _show_version(wanted: bool) -> None:
+    from atrc._version import __version__
+
+    if wanted:
+        typer.echo(f"atrc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _presets(begun: str) -> list[str]:
+    """The presets that a word may become, for shells that complete it; files are the shell's own business."""
+    from atrc.config import preset_names
+
+    return [name for name in preset_names() if name.startswith(begun)]
+
+
 ConfigArgument = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="A preset ([cyan]atrc presets[/cyan] lists them) or a YAML file.")
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        help="A preset ([cyan]atrc presets[/cyan] lists them) or a YAML file.",
+        autocompletion=_presets,
+    ),
 ]
 OverrideOption = Annotated[
     list[str] | None,
@@ -87,6 +118,8 @@ def read_config(
     skip_bad: bool = False,
 ) -> Config:
     """The config that a command was given, with its overrides."""
+    from atrc.config import load_config
+
     extra = [f"seeds=[{seeds}]"] if seeds is not None else []
     return load_config(source, [*(overrides or []), *extra, *dataset_overrides(data, skip_bad)])
 

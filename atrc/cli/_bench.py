@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 import typer
 from rich.table import Table
 
-from atrc.bench import BENCHMARKS, Setting, measure, profiled
 from atrc.cli._app import app, console
-from atrc.machine.devices import pick_device
 from atrc.machine.files import json_text, write_json
-from atrc.machine.memory import keep_memory
-from atrc.runs.environment import environment
-from searchspace import InputError
+from searchspace.errors import InputError
+
+if TYPE_CHECKING:
+    from atrc.bench import Setting
 
 __all__: list[str] = []
 
@@ -36,6 +34,13 @@ def bench(
     figure: Annotated[Path | None, typer.Option(help="A folder for the figure of `scaling`.")] = None,
 ) -> None:
     """Measure speed and memory of ours against the plain formulation, interleaved in one process."""
+    import torch
+
+    from atrc.bench import BENCHMARKS, Setting
+    from atrc.machine.devices import pick_device
+    from atrc.machine.memory import keep_memory
+    from atrc.runs.environment import environment
+
     if not name:
         _list()
         return
@@ -74,6 +79,8 @@ def bench(
 
 
 def _list() -> None:
+    from atrc.bench import BENCHMARKS
+
     table = Table(box=None, pad_edge=False)
     table.add_column("benchmark")
     table.add_column("what it measures")
@@ -83,6 +90,8 @@ def _list() -> None:
 
 
 def _times(name: str, setting: Setting, *, memory: bool) -> Iterator[tuple[Table, list[dict[str, Any]]]]:
+    from atrc.bench import measure
+
     for case in measure(name, setting, memory=memory):
         images = case[0].point.get("images", 0)
         cells = {
@@ -98,6 +107,8 @@ def _times(name: str, setting: Setting, *, memory: bool) -> Iterator[tuple[Table
 
 
 def _profiles(name: str, setting: Setting) -> Iterator[tuple[Table, list[dict[str, Any]]]]:
+    from atrc.bench import profiled
+
     for call in profiled(name, setting):
         cells = {
             "": [one.operator for one in call],

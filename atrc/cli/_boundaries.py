@@ -6,16 +6,17 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 from rich.table import Table
 
 from atrc.cli._app import Json, Quiet, app, console
-from atrc.data.reader import read_ids
-from atrc.inference.boundary_files import count_pairs, pair_files
 from atrc.machine.files import json_text, write_errors_as_input_errors, write_text
-from atrc.metrics import BoundaryCounts, BoundaryF, BoundaryScores, boundary_scores
-from searchspace import InputError
+from searchspace.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from atrc.metrics import BoundaryCounts, BoundaryScores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,12 @@ def boundaries(
 
     A ground truth is 0 where there is no boundary and one other value where there is.
     """
+    import numpy as np
+
+    from atrc.data.reader import read_ids
+    from atrc.inference.boundary_files import count_pairs, pair_files
+    from atrc.metrics import BoundaryF, boundary_scores
+
     outputs = {"--csv": csv, "--per-image": per_image, "--plot": plot}
     _check_outputs(outputs)
     metric = BoundaryF(max_distance, thresholds)

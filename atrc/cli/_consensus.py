@@ -6,20 +6,19 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from atrc.cli._app import Json, RunsArgument, app, console
-from atrc.config import load_config, ships
-from atrc.experiments.consensus import SearchConsensus, consensus_of_searches
-from atrc.experiments.plan import changed_keys
 from atrc.machine.files import json_text, write_errors_as_input_errors, write_json
-from atrc.runs import RunDirectory, find_searches
-from atrc.runs.names import SEARCH, run_path
-from searchspace import InputError
+from searchspace.errors import InputError
+
+if TYPE_CHECKING:
+    from atrc.experiments.consensus import SearchConsensus
+    from atrc.runs import RunDirectory
 
 __all__: list[str] = []
 
@@ -39,6 +38,9 @@ def consensus(
 
     Ties are broken by the mean logit of the tied options, where searches have logits. Unfinished ones are left out.
     """
+    from atrc.experiments.consensus import consensus_of_searches
+    from atrc.runs import find_searches
+
     if out is not None and out.suffix != ".json":
         raise InputError(f"--out {out} must end in .json, by which atrc train -m knows a genotype's file")
     agreed = consensus_of_searches(find_searches(runs))
@@ -104,12 +106,17 @@ def _next(agreed: SearchConsensus, runs: Sequence[Path], out: Path | None) -> li
 
 def _config(run: RunDirectory) -> str:
     """What a command takes for the run's config: the preset, if it is that unchanged, else the file in the run."""
+    from atrc.config import load_config, ships
+    from atrc.experiments.plan import changed_keys
+
     name = run.config.name
     return name if ships(name) and not changed_keys(run, load_config(name)) else str(run.path / "config.yaml")
 
 
 def _folder(searches: Sequence[RunDirectory]) -> list[str]:
     """The option that names the experiment of all searches, where it is one, in another folder than the default."""
+    from atrc.runs.names import SEARCH, run_path
+
     folders = {run.path.parent.parent for run in searches}
     places = all(run.path == run_path(run.path.parent.parent, SEARCH, run.spec.seed) for run in searches)
     default = Path("runs") / searches[0].config.name

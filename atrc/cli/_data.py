@@ -10,11 +10,8 @@ import typer
 from rich.table import Table
 
 from atrc.cli._app import ConfigArgument, DataFolder, Json, OverrideOption, SkipBad, app, console, read_config
-from atrc.data.check import inspect_dataset
-from atrc.data.preview import contact_sheet
 from atrc.machine.files import json_text, writing
-from atrc.setup import Setup
-from searchspace import InputError
+from searchspace.errors import InputError
 
 __all__: list[str] = []
 
@@ -33,6 +30,9 @@ def preview(
     out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write, a PNG.")] = Path("preview.png"),
 ) -> None:
     """Draw a contact sheet: images with every label map."""
+    from atrc.data.preview import contact_sheet
+    from atrc.setup import Setup
+
     settings = read_config(config, override, data=folder, skip_bad=skip_bad)
     setup = Setup.of(settings)
     dataset = setup.split(split)
@@ -49,6 +49,9 @@ def check(
     config: ConfigArgument, override: OverrideOption = None, folder: DataFolder = None, json_: Json = False
 ) -> None:
     """Go through every sample of every split; name each bad file; show what the labels hold."""
+    from atrc.data.check import inspect_dataset
+    from atrc.setup import Setup
+
     settings = read_config(config, override, data=folder)
     info = Setup.of(settings).info
     report = inspect_dataset(settings.dataset.name, **settings.dataset.options)

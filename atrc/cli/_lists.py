@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 from rich.console import Console
 from rich.table import Table
 
-from atrc.backbones import BACKBONES
-from atrc.cli._app import Json, app, console
-from atrc.config import load_config, preset_names, variant_names, variant_summary
-from atrc.contexts import CONTEXTS
-from atrc.costs import MEASURES
-from atrc.data import DATASETS
-from atrc.distillation import DISTILLATIONS
-from atrc.heads import HEADS
+from atrc.cli._app import Json, OverrideOption, app, console, read_config
 from atrc.machine.files import json_text
-from atrc.necks import NECKS
-from atrc.supernets import SUPERNETS
-from atrc.tasks import TASKS
-from atrc.trackers import TRACKERS
-from atrc.training.scoring import SCORERS
-from searchspace import SPACES
-from strategies import STRATEGIES, OneShotStrategy, Strategy
+
+if TYPE_CHECKING:
+    from searchspace import Registry
+    from strategies import Strategy
 
 __all__: list[str] = []
 
 LISTS = "Look up"
+OURS = {"searchspace", "strategies", "atrc", "analysis"}
+
+OptionalConfig = Annotated[
+    str | None, typer.Argument(metavar="[CONFIG]", help="A preset or a YAML file whose plugins are imported first.")
+]
 
 
 @app.command(rich_help_panel=LISTS)
 def presets() -> None:
     """List the configs that ship with the package."""
+    from atrc.config import load_config, preset_names, variant_names, variant_summary
+
     table = Table(box=None, pad_edge=False)
     for head in ("preset", "dataset", "tasks", "backbone", "search steps", "seeds"):
         table.add_column(head)
@@ -52,8 +54,11 @@ def presets() -> None:
 
 
 @app.command(rich_help_panel=LISTS)
-def strategies(json_: Json = False) -> None:
-    """List the search strategies."""
+def strategies(config: OptionalConfig = None, override: OverrideOption = None, json_: Json = False) -> None:
+    """List the search strategies; with a config, or -s plugins=..., those that its plugins add as well."""
+    _import_plugins(config, override)
+    from strategies import STRATEGIES
+
     rows = [
         {"name": name, "kind": entry.kind, "cost": _cost(entry), "summary": entry.summary, "paper": entry.paper}
         for name, entry in sorted(STRATEGIES.items(), key=lambda item: (item[1].kind == "multi-trial", item[0]))
@@ -66,28 +71,102 @@ def strategies(json_: Json = False) -> None:
         table.add_column(head, no_wrap=head == "strategy")
     for row in rows:
         table.add_row(*row.values())
-    # A line each where no terminal is too narrow for it.
-    (console if console.is_terminal else Console(width=200, highlight=False)).print(table)
+    _wide().print(table)
+    _show_added([STRATEGIES])
     console.print(
         "Cost: passes (forward and backward) of a search step, where plain training has one; and how many options of "
         "a choice they compute. Times: atrc bench strategies."
     )
 
 
+def _wide() -> Console:
+    """A console that keeps a line in one piece where no terminal is too narrow for it."""
+    return console if console.is_terminal else Console(width=200, highlight=False)
+
+
 def _cost(entry: type[Strategy]) -> str:
-    """What a search step costs beside one of plain training."""
+    """The cost of a search step beside one of plain training."""
+    from strategies import OneShotStrategy
+
     if not issubclass(entry, OneShotStrategy):
         return "a training a trial"
     return f"{entry.passes:g} x {entry.active_paths}"
 
 
 @app.command(rich_help_panel=LISTS)
-def registry() -> None:
-    """List every registered name, and the entry-point group that adds one from a package of your own."""
+def registry(config: OptionalConfig = None, override: OverrideOption = None, json_: Json = False) -> None:
+    """List every registered name, and the entry-point group that adds one from a package of your own.
+
+    With a config, or -s plugins=..., what its plugins add is among them. What is not ours is listed with its source.
+    """
+    _import_plugins(config, override)
+    every = _registries()
+    if json_:
+        rows = [
+            {"what": one.noun, "group": one.group, "name": name, "source": source, "summary": said}
+            for one in every
+            for name, source, said in _entries(one)
+        ]
+        console.print_json(json_text(rows))
+        return
     table = Table(box=None, pad_edge=False)
     for head in ("what", "entry-point group", "names"):
         table.add_column(head)
-    networks = BACKBONES, NECKS, HEADS, CONTEXTS, DISTILLATIONS, SUPERNETS
-    for entries in (SPACES, STRATEGIES, TASKS, DATASETS, *networks, SCORERS, MEASURES, TRACKERS):
-        table.add_row(entries.noun, entries.group, ", ".join(sorted(entries)))
+    for one in every:
+        table.add_row(one.noun, one.group, ", ".join(sorted(one)))
     console.print(table)
+    _show_added(every)
+
+
+def _registries() -> list[Registry[Any]]:
+    """All registries, in the order of a config."""
+    from analysis.views import VIEWS
+
+    from atrc.backbones import BACKBONES
+    from atrc.bench import BENCHMARKS
+    from atrc.contexts import CONTEXTS
+    from atrc.costs import MEASURES
+    from atrc.data import DATASETS
+    from atrc.data.planted.content import CONTENTS
+    from atrc.distillation import DISTILLATIONS
+    from atrc.heads import HEADS
+    from atrc.necks import NECKS
+    from atrc.supernets import SUPERNETS
+    from atrc.tasks import TASKS
+    from atrc.trackers import TRACKERS
+    from atrc.training.scoring import SCORERS
+    from searchspace import SPACES
+    from strategies import STRATEGIES
+
+    networks = BACKBONES, NECKS, HEADS, CONTEXTS, DISTILLATIONS, SUPERNETS
+    around = SCORERS, MEASURES, TRACKERS, CONTENTS, BENCHMARKS, VIEWS
+    return [SPACES, STRATEGIES, TASKS, DATASETS, *networks, *around]
+
+
+def _import_plugins(config: str | None, override: list[str] | None) -> None:
+    """Imports the plugins of a config; of overrides alone, those that they name."""
+    if config is None and not override:
+        return
+    from atrc.config import import_plugins
+
+    import_plugins(read_config(config or "demo", override))
+
+
+def _show_added(registries: Sequence[Registry[Any]]) -> None:
+    """A line for every entry that is not ours: its name, where it comes from, and its description."""
+    table = Table("added", "name", "source", "what it does", box=None, pad_edge=False)
+    for one in registries:
+        for name, source, said in _entries(one):
+            if source.split(".")[0] not in OURS:
+                table.add_row(one.noun, name, source, said)
+    if table.row_count:
+        _wide().print(table)
+
+
+def _entries(registry: Registry[Any]) -> Iterator[tuple[str, str, str]]:
+    """Name, source and description of every entry: its summary, or the first line of its docstring."""
+    from atrc.config import source_of
+
+    for name, entry in sorted(registry.items()):
+        said = getattr(entry, "summary", None) or inspect.getdoc(entry) or ""
+        yield name, source_of(entry), str(said).partition("\n")[0]

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Column, Table
-from tqdm import tqdm
 
 from atrc.cli._app import (
     DataFolder,
@@ -21,14 +20,8 @@ from atrc.cli._app import (
     read_config,
     show_skipped,
 )
-from atrc.data.decode import read_image
-from atrc.inference import NoNetwork, PredictionFiles, evaluate_split, open_run
-from atrc.inference.predict import draw_maps, predict_image, save_drawings
-from atrc.inference.prediction_files import folder_of_each_run
 from atrc.machine.files import json_text
-from atrc.runs import RunDirectory, find_runs
-from atrc.setup import Setup
-from searchspace import InputError
+from searchspace.errors import InputError
 
 __all__: list[str] = []
 
@@ -55,6 +48,11 @@ def evaluate(
 ) -> None:
     """Measure trained runs on a split of their dataset. Runs without a network, such as searches by trials, are named
     and left out."""
+    from atrc.inference import NoNetwork, PredictionFiles, evaluate_split, open_run
+    from atrc.inference.prediction_files import folder_of_each_run
+    from atrc.runs import find_runs
+    from atrc.setup import Setup
+
     rows: list[dict[str, Any]] = []
     without: list[NoNetwork] = []
     found = find_runs(runs)
@@ -97,6 +95,13 @@ def predict(
     quiet: Quiet = False,
 ) -> None:
     """Draw every task's prediction for image files, at their own resolution."""
+    from tqdm import tqdm
+
+    from atrc.data.decode import read_image
+    from atrc.inference import open_run
+    from atrc.inference.predict import draw_maps, predict_image, save_drawings
+    from atrc.runs import RunDirectory
+
     directory = RunDirectory.open(run)
     opened = open_run(directory, directory.config.device)
     size = opened.setup.info.size

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from atrc.cli._app import DataFolder, Jobs, OverrideOption, Quiet, SkipBad, app, dataset_overrides
-from atrc.experiments import (
-    Checks,
-    Planned,
-    create_missing,
-    create_retrain,
-    default_jobs,
-    execute_all,
-)
 from atrc.machine.files import write_text
-from atrc.runs import RunDirectory
-from searchspace import InputError, UnknownNameError
+from searchspace.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from atrc.experiments import Planned
+    from atrc.runs import RunDirectory
 
 __all__: list[str] = []
 
@@ -60,6 +55,7 @@ def table(
     from analysis.paper.formats import FORMATS, format_of, missing_notes
     from analysis.paper.missing import planned
     from analysis.paper_tables import paper_table
+    from atrc.runs import RunDirectory
 
     name = format_ or format_of(out.suffix if out is not None else "")
     if name not in FORMATS:
@@ -90,6 +86,8 @@ def _fill(begun: Sequence[RunDirectory], wanted: Sequence[Planned], jobs: int | 
         InputError: A config that cannot run, before anything is trained; a run in the way; a run that failed.
         Interrupted: Stopped by a signal; the same command goes on.
     """
+    from atrc.experiments import Checks, create_missing, create_retrain, default_jobs, execute_all
+
     checks = Checks()
     for config in {run.folder: run.config for run in wanted}.values():
         checks.config(config)

@@ -9,9 +9,6 @@ import typer
 from rich.text import Text
 
 from atrc.cli._app import Jobs, Quiet, app, console
-from atrc.config import load_config
-from atrc.experiments import default_jobs, execute_all
-from atrc.experiments.recovery import code_hash, matrix_runs, searched_runs
 
 __all__: list[str] = []
 
@@ -37,6 +34,9 @@ def recovery(
     the same command goes on where it was.
     """
     from analysis.recovery_report import recovery_report
+    from atrc.config import load_config
+    from atrc.experiments import default_jobs, execute_all
+    from atrc.experiments.recovery import code_hash, matrix_runs, searched_runs
 
     out = Path("runs/recovery") / code_hash() if out is None else out
     numbers = list(range(seeds))

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from atrc.cli._app import Json, OverrideOption, app, console, read_config
-from atrc.costs import Resources
 from atrc.machine.files import json_text
-from atrc.resource_table import ResourceRow, resource_rows, run_resources
-from atrc.runs import RunDirectory
-from atrc.setup import Setup
-from searchspace import InputError
+from searchspace.errors import InputError
+
+if TYPE_CHECKING:
+    from atrc.costs import Resources
+    from atrc.resource_table import ResourceRow
 
 __all__: list[str] = []
 
@@ -35,6 +35,10 @@ def resources(
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
 ) -> None:
     """Count parameters and multiply-adds, part by part: of every network of a config, or of a run."""
+    from atrc.resource_table import resource_rows, run_resources
+    from atrc.runs import RunDirectory
+    from atrc.setup import Setup
+
     if json_ and csv:
         raise InputError("--json and --csv exclude one another")
     if (config is None) == (table is None):
@@ -90,6 +94,8 @@ def _published(number: str, json_: bool, csv: bool) -> None:
 
 def _show(title: str, rows: Sequence[ResourceRow]) -> None:
     """One table for each quantity, with a column for every part that something has."""
+    from atrc.costs import Resources
+
     quantities: dict[str, Callable[[Resources], str]] = {
         "parameters": lambda cost: f"{cost.parameters:,}".replace(",", " "),
         "multiply-adds (G)": lambda cost: f"{cost.multiply_adds / 1e9:.3f}",
@@ -108,6 +114,8 @@ def _show(title: str, rows: Sequence[ResourceRow]) -> None:
 
 
 def _has(rows: Sequence[ResourceRow], part: str) -> bool:
+    from atrc.costs import Resources
+
     return any(row.parts.get(part, Resources(0, 0)) != Resources(0, 0) for row in rows)
 
 

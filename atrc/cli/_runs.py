@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from atrc.cli._analysis import show_analysis, show_comparison
 from atrc.cli._app import (
     ConfigArgument,
     DataFolder,
@@ -26,20 +25,11 @@ from atrc.cli._app import (
     read_config,
     show_skipped,
 )
-from atrc.config import import_plugins
-from atrc.experiments import (
-    Checks,
-    create_retrain,
-    create_search,
-    create_train,
-    default_jobs,
-    execute_all,
-    execute_experiment,
-)
-from atrc.experiments.comparison import baselines, networks, searches
-from atrc.runs import RunDirectory, find_runs, find_searches
-from atrc.tasks import TASKS
-from searchspace import InputError
+from atrc.cli._show import show_analysis, show_comparison
+from searchspace.errors import InputError
+
+if TYPE_CHECKING:
+    from atrc.runs import RunDirectory
 
 __all__: list[str] = []
 
@@ -78,6 +68,9 @@ def experiment(
 
     Stopped or killed, the same command goes on where it was.
     """
+    from atrc.experiments import default_jobs, execute_experiment
+    from atrc.runs import find_runs
+
     settings = read_config(config, override, seeds, data, skip_bad)
     folder = experiment_folder(settings, out)
     execute_experiment(settings, folder, model or ["baselines"], jobs=jobs or default_jobs(settings), quiet=quiet)
@@ -104,6 +97,10 @@ def compare(
     Searches, trains what each search would have named along the way, and shows curves, table and tests. Stopped or
     killed, the same command goes on where it was.
     """
+    from atrc.experiments import Checks, default_jobs, execute_all
+    from atrc.experiments.comparison import baselines, networks, searches
+    from atrc.runs import find_runs
+
     settings = read_config(config, override, seeds, data, skip_bad)
     folder = experiment_folder(settings, out)
     at_once = jobs or default_jobs(settings)
@@ -127,6 +124,8 @@ def search(
     quiet: Quiet = False,
 ) -> None:
     """Search a genotype, once per seed; the supernet is evaluated at what it found."""
+    from atrc.experiments import create_search
+
     settings = read_config(config, override, seeds, data, skip_bad)
     runs = create_search(settings, experiment_folder(settings, out))
     _execute(runs, jobs, quiet)
@@ -146,6 +145,8 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train stand-alone networks: baselines, one context everywhere, a genotype file, what searches agree on."""
+    from atrc.experiments import create_train
+
     settings = read_config(config, override, seeds, data, skip_bad)
     _execute(create_train(settings, model or ["baselines"], experiment_folder(settings, out)), jobs, quiet)
 
@@ -153,12 +154,17 @@ def train(
 @app.command(rich_help_panel=TRAINING)
 def retrain(runs: RunsArgument, out: ExperimentFolder = None, jobs: Jobs = None, quiet: Quiet = False) -> None:
     """Train the genotypes that searches found, from scratch."""
+    from atrc.experiments import create_retrain
+    from atrc.runs import find_searches
+
     _execute(create_retrain(find_searches(runs), out), jobs, quiet)
 
 
 @app.command(rich_help_panel=TRAINING)
 def resume(runs: RunsArgument, jobs: Jobs = None, quiet: Quiet = False) -> None:
     """Continue unfinished runs from their last checkpoint."""
+    from atrc.runs import find_runs
+
     unfinished = [run for run in find_runs(runs) if not run.finished]
     if not unfinished:
         console.print("Nothing to do: every run there is finished.")
@@ -167,6 +173,8 @@ def resume(runs: RunsArgument, jobs: Jobs = None, quiet: Quiet = False) -> None:
 
 
 def _execute(runs: Sequence[RunDirectory], jobs: int | None, quiet: bool) -> None:
+    from atrc.experiments import execute_all
+
     execute_all(runs, jobs=jobs or _jobs_for_all(runs), quiet=quiet)
     console.print(results_table(runs))
     _show_skipped(runs)
@@ -174,6 +182,8 @@ def _execute(runs: Sequence[RunDirectory], jobs: int | None, quiet: bool) -> Non
 
 def _jobs_for_all(runs: Sequence[RunDirectory]) -> int:
     """As many as the run that takes most allows; one that cannot be executed says so by itself, later."""
+    from atrc.experiments import default_jobs
+
     found = []
     for run in runs:
         with suppress(InputError):
@@ -187,6 +197,9 @@ def _show_skipped(runs: Sequence[RunDirectory]) -> None:
 
 def results_table(runs: Sequence[RunDirectory]) -> Table:
     """A row per finished run with its metrics, and a column for every task of one of them."""
+    from atrc.config import import_plugins
+    from atrc.tasks import TASKS
+
     for run in runs:
         import_plugins(run.config)
     tasks = list(dict.fromkeys(task for run in runs for task in run.config.tasks))

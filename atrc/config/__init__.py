@@ -12,7 +12,7 @@ from atrc.config._load import (
     variant_names,
     variant_summary,
 )
-from atrc.config._plugins import import_plugins
+from atrc.config._plugins import import_plugins, source_of
 from atrc.config._schema import (
     Augmentation,
     Compare,
@@ -42,6 +42,7 @@ __all__ = [
     "parse_config",
     "preset_names",
     "ships",
+    "source_of",
     "upgrade_run_config",
     "variant_names",
     "variant_summary",

@@ -12,7 +12,10 @@ from atrc.config._schema import Config
 from searchspace.errors import InputError
 from searchspace.registry import forget
 
-__all__ = ["import_plugins", "is_file"]
+__all__ = ["import_plugins", "is_file", "source_of"]
+
+_PREFIX = "atrc_plugin_"
+"""The start of the module name of a plugin file."""
 
 
 def import_plugins(config: Config) -> None:
@@ -73,4 +76,11 @@ def _import_file(path: Path) -> None:
 
 def _module_name(path: Path) -> str:
     """The same in every process, and another one for every file."""
-    return f"atrc_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    return f"{_PREFIX}{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+
+
+def source_of(entry: object) -> str:
+    """The place where a registered entry is defined: the file of a plugin, or the module of a package."""
+    module = str(getattr(entry, "__module__", ""))
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return str(file) if file and module.startswith(_PREFIX) else module

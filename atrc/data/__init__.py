@@ -3,7 +3,7 @@
 from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample, skipped_samples
 from atrc.data.answer import Answer, Need
 from atrc.data.batch import Batch, collate, image_windows
-from atrc.data.check import DatasetReport, Problem, check_dataset, inspect_dataset
+from atrc.data.check import DatasetReport, Finding, check_dataset, inspect_dataset
 from atrc.data.content import content_hashes
 from atrc.data.folder import Folder
 from atrc.data.loader import BatchLoader, evaluation_batches
@@ -38,6 +38,7 @@ __all__ = [
     "Dataset",
     "DatasetInfo",
     "DatasetReport",
+    "Finding",
     "Flip",
     "Folder",
     "Need",
@@ -46,7 +47,6 @@ __all__ = [
     "PascalContext",
     "Photometric",
     "Planted",
-    "Problem",
     "RandomCrop",
     "RandomScale",
     "Rooms",

@@ -21,11 +21,11 @@ from searchspace.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DatasetReport", "Problem", "check_dataset", "inspect_dataset"]
+__all__ = ["DatasetReport", "Finding", "check_dataset", "inspect_dataset"]
 
 
 @dataclass(frozen=True)
-class Problem:
+class Finding:
     """One thing that is wrong.
 
     Attributes:
@@ -58,12 +58,12 @@ class DatasetReport:
             label), and ``mean``, ``minimum``, ``maximum`` of a measured map with one channel.
     """
 
-    problems: list[Problem]
+    problems: list[Finding]
     samples: Mapping[str, int]
     statistics: pd.DataFrame
 
 
-def check_dataset(dataset: str, *, splits: Sequence[str] | None = None, **options: Any) -> list[Problem]:
+def check_dataset(dataset: str, *, splits: Sequence[str] | None = None, **options: Any) -> list[Finding]:
     """Everything that is wrong with a dataset, from every sample of every split.
 
     Args:
@@ -92,7 +92,7 @@ def inspect_dataset(dataset: str, *, splits: Sequence[str] | None = None, **opti
         options = {**options, "cached": False}  # a cache is built whole or not at all: one bad file would end it
     if splits is None:
         splits = cls.splits(**options) if hasattr(cls, "splits") else ("train", "val")
-    problems: list[Problem] = []
+    problems: list[Finding] = []
     tallies = {(split, name): _Tally(task) for split in splits for name, task in tasks.items()}
     samples: dict[str, int] = {}
     found_in: dict[str, str] = {}
@@ -105,15 +105,15 @@ def inspect_dataset(dataset: str, *, splits: Sequence[str] | None = None, **opti
         try:
             whole = open_with(list(tasks))
         except InputError as error:
-            problems.append(Problem(split, "", str(error)))
+            problems.append(Finding(split, "", str(error)))
             continue
         walk = _walk(whole, open_with, list(tasks), f"{info.name}, {split}: checking")
         for index, (sample, complaints) in enumerate(walk):
-            problems += [Problem(split, sample.id, complaint) for complaint in complaints]
+            problems += [Finding(split, sample.id, complaint) for complaint in complaints]
             samples[split] += not complaints
-            problems += [Problem(split, sample.id, remark, "warning") for remark in whole.remarks(index)]
+            problems += [Finding(split, sample.id, remark, "warning") for remark in whole.remarks(index)]
             if (other := found_in.setdefault(sample.id, split)) != split:
-                problems.append(Problem(split, sample.id, f"also in split {other!r}", "warning"))
+                problems.append(Finding(split, sample.id, f"also in split {other!r}", "warning"))
             problems += _look_at(sample, split, tasks, tallies)
     rows = [{"split": s, "task": name} | row for (s, name), tally in tallies.items() for row in tally.rows()]
     return DatasetReport(problems, samples, pd.DataFrame(rows, columns=_COLUMNS))
@@ -121,21 +121,21 @@ def inspect_dataset(dataset: str, *, splits: Sequence[str] | None = None, **opti
 
 def _look_at(
     sample: Sample, split: str, tasks: Mapping[str, Task], tallies: Mapping[tuple[str, str], _Tally]
-) -> list[Problem]:
+) -> list[Finding]:
     """Counts the labels of one sample; what is wrong or odd about their values."""
     problems = []
     remarks: dict[str, list[str]] = {}
     for name, label in sample.labels.items():
         complaint = tasks[name].check_label(label)
         if complaint is not None:
-            problems.append(Problem(split, sample.id, f"{name}: {complaint}"))
+            problems.append(Finding(split, sample.id, f"{name}: {complaint}"))
             continue
         tallies[split, name].add(label)
         remark = _remark(label, tasks[name])
         if remark is not None:
             remarks.setdefault(remark, []).append(name)
     for remark, names in remarks.items():
-        problems.append(Problem(split, sample.id, f"{', '.join(names)}: {remark}", "warning"))
+        problems.append(Finding(split, sample.id, f"{', '.join(names)}: {remark}", "warning"))
     return problems
 
 

@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample
 from atrc.data.cache import fingerprint, hashed
+from atrc.data.readable import HINT, IMAGE, refuse_absent, sift
 from atrc.data.reader import FolderReader, read_ids, task_options
-from atrc.data.sift import HINT, IMAGE, refuse_absent, sift
 from atrc.data.spec import FolderSpec, load_spec, shipped_specs
 from atrc.machine.files import atomic_folder, cache_root
 from searchspace.errors import InputError, UnknownNameError

@@ -11,13 +11,13 @@ import numpy as np
 
 from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample
 from atrc.data.cache import fingerprint, hashed, kept_map
-from atrc.data.complaints import check_label, expect_size, named, no_root, times
 from atrc.data.decode import image_size, read_image, read_label, read_matlab
 from atrc.data.derive import class_map
+from atrc.data.errors import check_label, expect_size, named, no_root, times
 from atrc.data.folder import locate, rooted
 from atrc.data.pascal_labels import CLASSES, PARTS, class_boundaries, human_parts, known_normals, salient
+from atrc.data.readable import IMAGE, sift
 from atrc.data.reader import read_ids
-from atrc.data.sift import IMAGE, sift
 from atrc.machine.files import cache_root
 from atrc.tasks import TASKS
 from searchspace.errors import InputError, UnknownNameError
@@ -164,7 +164,7 @@ _LABELS: Mapping[str, _Label] = {
 
 
 class _Reader:
-    """Reads the pack; see `atrc.data.sift.Reader`.
+    """Reads the pack; see `atrc.data.readable.Reader`.
 
     Args:
         root: The pack.

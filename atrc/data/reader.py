@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from atrc.data.complaints import check_label, expect_size, named, no_root, times
 from atrc.data.decode import LABEL_SUFFIXES, image_size, orientation, read_image, read_label, resize_image
 from atrc.data.derive import boundaries, class_map, looked_up, measured_map, positives, resize_any
+from atrc.data.errors import check_label, expect_size, named, no_root, times
+from atrc.data.readable import IMAGE
 from atrc.data.resample import resize_nearest
-from atrc.data.sift import IMAGE
 from atrc.data.spec import RESIZE_OF_TASK, FolderSpec, InJson, LabelSpec, as_lookup
 from atrc.tasks import IGNORE, TASKS, Task
 from searchspace.errors import InputError
