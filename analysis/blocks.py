@@ -8,12 +8,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from analysis.spaces import BlockSpace
 from atrc.contexts import Context
 from atrc.contexts.attention import spatial_softmax
 from atrc.data import Batch
 from atrc.distillation import ATRC, RowFusion, Supergraph
 from atrc.network import MultiTaskNetwork, SearchNetwork, on_grid
-from searchspace import CPSpace, Genotype, InputError, Selection, UnknownNameError, block
+from searchspace import Genotype, InputError, Selection, UnknownNameError, block
 
 __all__ = ["Blocks"]
 
@@ -23,7 +24,7 @@ class Blocks:
 
     Args:
         network: In evaluation mode; with an ATRC module, or a supergraph.
-        genotype: Of a supergraph: what its blocks run. A derived network has its own.
+        genotype: What the blocks of a supergraph run. A derived network has its own.
 
     Raises:
         InputError: The network has no context-pooling blocks, or a supergraph came without a genotype.
@@ -45,8 +46,8 @@ class Blocks:
             self.genotype = module.space.validate(genotype)
 
     @property
-    def space(self) -> CPSpace:
-        """Of the blocks."""
+    def space(self) -> BlockSpace:
+        """The space that the blocks choose from."""
         return self._module.space
 
     def chosen(self, target: str, source: str) -> str:

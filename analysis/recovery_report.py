@@ -12,10 +12,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from analysis.numbers import DASH
 from analysis.planted_matrix import ahead, planted_errors, planted_matrix
 from analysis.recovery import Found
-from analysis.tables import write_table
+from analysis.tables import DASH, write_table
 from atrc.runs import RunDirectory
 from searchspace import InputError
 

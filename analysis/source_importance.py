@@ -13,7 +13,7 @@ from analysis.bootstrap import bootstrap_mean
 from analysis.importance import PERMUTATIONS, block_importance
 from analysis.load import Runs
 from analysis.multitask import baselines
-from analysis.spaces import common_space
+from analysis.spaces import BlockSpace, common_space
 from analysis.tables import write_table
 from atrc.build import build_dataset, import_plugins
 from atrc.data import content_hashes, eval_transform, evaluation_batches
@@ -21,7 +21,7 @@ from atrc.data.cache import hashed
 from atrc.runs import RunDirectory
 from atrc.training import load_learner, pick_device
 from atrc.training.checkpoint import latest
-from searchspace import NONE, CPSpace, InputError
+from searchspace import NONE, InputError
 
 __all__ = [
     "has_blocks",
@@ -92,7 +92,7 @@ def has_blocks(run: RunDirectory) -> bool:
     if genotype is None:
         return False
     import_plugins(run.config)
-    return isinstance(common_space([genotype]), CPSpace)
+    return isinstance(common_space([genotype]), BlockSpace)
 
 
 def kept_importance(run: RunDirectory) -> pd.DataFrame | None:

@@ -1,6 +1,7 @@
 """What searches of the branching space found: trees, their cost, and how far they are alike.
 
-Bruggemann et al., BMVC 2020. All functions but `stage_costs` take genotypes of one space `searchspace.BMTASSpace`.
+Bruggemann et al., BMVC 2020. All functions but `stage_costs` take genotypes of one branching
+space (`analysis.spaces.TreeSpace`).
 Many genotypes are one tree; here only the tree counts.
 """
 
@@ -16,22 +17,17 @@ import pandas as pd
 import torch
 
 from analysis.agreement import over_runs, share_alike
-from analysis.spaces import space_of_kind
+from analysis.spaces import TreeSpace, tree_space
 from atrc.build import build_search_network, build_tasks, describe_dataset
 from atrc.config import Config
 from atrc.measures import MEASURES
 from atrc.supernets import TreeCosts
-from searchspace import BMTASSpace, Genotype, InputError
+from searchspace import Genotype, InputError
 
-__all__ = ["SEPARATOR", "TreeAgreement", "same_trees", "stage_costs", "tree_agreement", "tree_space", "trees"]
+__all__ = ["SEPARATOR", "TreeAgreement", "same_trees", "stage_costs", "tree_agreement", "trees"]
 
 SEPARATOR = ", "
 """Between the tasks of a group."""
-
-
-def tree_space(genotypes: Sequence[Genotype]) -> BMTASSpace:
-    """The branching space that the genotypes come from; see `analysis.spaces.space_of_kind`."""
-    return space_of_kind(genotypes, "bmtas", BMTASSpace)
 
 
 def same_trees(found: Mapping[str, Genotype]) -> list[list[str]]:
@@ -71,7 +67,7 @@ def trees(found: Mapping[str, Genotype], costs: TreeCosts | None = None) -> pd.D
     )
 
 
-def stage_costs(config: Config, space: BMTASSpace) -> TreeCosts | None:
+def stage_costs(config: Config, space: TreeSpace) -> TreeCosts | None:
     """Multiply-adds of the stages of a config's backbone, for one image of its dataset; nothing is computed.
 
     Returns:

@@ -24,7 +24,7 @@ def draw_freezing(table: pd.DataFrame, words: Words = BLOCKS) -> Figure:
 
     Args:
         table: What `analysis.trajectory.freeze_times` returns; choices that never froze are hollow, at the end.
-        words: For the space; see `analysis.figures.words_of`.
+        words: Words for the space.
     """
     order = table.groupby("block")["step"].mean().sort_values().index
     places = {block: place for place, block in enumerate(order)}

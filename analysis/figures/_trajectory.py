@@ -34,7 +34,7 @@ def draw_trajectory(trajectory: pd.DataFrame, blocks: pd.DataFrame, words: Words
     Args:
         trajectory: What `analysis.trajectory.search_trajectory` returns.
         blocks: What `analysis.trajectory.block_probabilities` returns.
-        words: For the space; see `analysis.figures.words_of`.
+        words: Words for the space.
     """
     options = words.in_order(blocks["final"])
     colours, titles = words.colours(options), words.titles(options)

@@ -132,12 +132,16 @@ def context_titles(contexts: Iterable[str]) -> dict[str, str]:
 
 
 def short_labels(contexts: Iterable[str]) -> dict[str, str]:
-    """Context type -> a letter or a few that fit on a tile; as many as tell further types apart."""
+    """Context type -> a letter or a few that fit on a tile; as many as tell further types apart.
+
+    Names of two letters are left as they are.
+    """
     names = list(dict.fromkeys(contexts))
     labels = {name: _SHORT[name] for name in names if name in _SHORT}
     taken = set(_SHORT.values())
     for name in sorted(set(names) - set(_SHORT)):
-        label = next((name[:n].capitalize() for n in range(1, len(name)) if name[:n].capitalize() not in taken), name)
+        begins = [name[:n].capitalize() for n in range(1, len(name))] if len(name) > 2 else []
+        label = next((begin for begin in begins if begin not in taken), name)
         labels[name] = label
         taken.add(label)
     return {name: labels[name] for name in names}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.numbers import DASH, decimals, number, plus_minus
-from analysis.paper_tables import PaperTable
+from analysis.paper.tables import PaperTable
+from analysis.tables import DASH, decimals, number, plus_minus
 from atrc.build import RANDOM_WEIGHTS
 
 __all__ = ["FORMATS", "format_of", "missing_notes", "to_csv", "to_latex", "to_markdown"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -12,10 +12,12 @@ from rich.table import Table
 from atrc.build import describe_dataset, import_plugins
 from atrc.cli._app import Json, OverrideOption, app, console, read_config
 from atrc.files import json_text
-from atrc.resource_table import ResourceRow, resource_rows, run_resources
 from atrc.resources import Resources
 from atrc.runs import RunDirectory
 from searchspace import InputError
+
+if TYPE_CHECKING:
+    from analysis.resources import ResourceRow
 
 __all__: list[str] = []
 
@@ -42,6 +44,8 @@ def resources(
     if table is not None:
         _published(table, json_, csv)
         return
+    from analysis.resources import resource_rows, run_resources  # deferred: other commands start without it
+
     assert config is not None
     name = ""
     wanted = _parse_size(size) if size else None
@@ -65,7 +69,7 @@ def resources(
 
 
 def _published(number: str, json_: bool, csv: bool) -> None:
-    from analysis.paper_resources import paper_resources
+    from analysis.paper.resources import paper_resources
 
     counted = paper_resources(number)
     if json_:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from analysis.paper.published import published_table, table_numbers
-from analysis.paper_resources import paper_resources
+from analysis.paper.resources import paper_resources
 from atrc.build import build_network, build_search_network, build_tasks, describe_dataset
 from atrc.config import load_config
 from atrc.resources import count_parameters

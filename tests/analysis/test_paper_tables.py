@@ -15,7 +15,7 @@ import pytest
 
 from analysis.paper.formats import to_csv, to_latex, to_markdown
 from analysis.paper.published import PublishedRow, PublishedTable, published_table, table_numbers
-from analysis.paper_tables import PaperTable, paper_table
+from analysis.paper.tables import PaperTable, paper_table
 from atrc.build import model_genotype
 from atrc.config import load_config
 from atrc.experiment import expand_models, run_path

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from analysis.resources import MODULES, resource_rows, run_resources
 from atrc.backbones import BACKBONES
 from atrc.build import (
     build_network,
@@ -24,7 +25,6 @@ from atrc.build import (
 from atrc.config import Config, load_config, parse_config
 from atrc.distillation import NoDistillation
 from atrc.network import Encoded, MultiTaskNetwork
-from atrc.resource_table import resource_rows, run_resources
 from atrc.resources import Counter, Resources, count_module, count_parameters
 from atrc.runs import RunDirectory, RunSpec
 from atrc.tasks import TASKS
@@ -177,12 +177,16 @@ def test_a_supernet_of_ones_own_is_counted_whole(tmp_path: Path) -> None:
     weights = 2 * sum(C * C * kernel * kernel for kernel in (1, 3, 5)) + C * C
     other = Resources(weights + 2 * 3 * 2 * C, pixels * (weights + C * C + 2 * 3 * 3 * C))  # both tasks are mixed
 
-    row = resource_rows(config, (32, 48))[-1]
+    rows = resource_rows(config, (32, 48))
+    assert [row.model for row in rows if row.model not in (*MODULES, "single")] == [
+        "multi", "all-k1", "all-k3", "all-k5", "search"
+    ]  # fmt: skip
+    row = rows[-1]
     assert row.model == "search"
     assert row.parts["other"] == other
     assert row.parts["architecture"] == Resources(2 * 3, 0)
     assert row.total.parameters == count_parameters(network) + 2 * 3
-    plain = resource_rows(config, (32, 48))[1]
+    plain = rows[1]
     assert plain.model == "multi"
     assert "other" not in plain.parts
     assert row.total == plain.total + other + Resources(2 * 3, 0)

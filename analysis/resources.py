@@ -1,36 +1,39 @@
-"""What networks cost, part by part: every one that can be built from a config, or that of a run."""
+"""Parameters and multiply-adds of networks, part by part: of every one of a config, or of the one of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
+from analysis.views import view_of
 from atrc.backbones import Backbone
 from atrc.build import build_backbone, build_network, build_search_network, build_space, build_tasks, describe_dataset
 from atrc.config import Config
 from atrc.network import MultiTaskNetwork
 from atrc.resources import Counter, Resources
 from atrc.runs import RunDirectory
-from searchspace import NONE, RELEASED, CPSpace, Genotype, InputError, Selection, Weighted, from_codes
+from searchspace import NONE, Genotype, InputError, Selection, Weighted
 
 __all__ = ["ResourceRow", "resource_rows", "run_resources"]
 
 MODULES = ("cross_stitch", "pap", "psd", "pad_a", "pad_b", "pad_c")
 """The other distillation modules of Table 1, in its order."""
 SINGLE, MULTI, RETRAIN, SEARCH = "single", "multi", "retrain", "search"
+EMPTY = f"all-{NONE}"
+"""The genotype that cuts every block: its network is the multi-task baseline, which has a row."""
 
 
 @dataclass(frozen=True)
 class ResourceRow:
-    """What a network costs for one image.
+    """Cost of a network for one image.
 
     Attributes:
-        network: What to call it.
-        model: As commands do: ``single`` for the sum over tasks, ``multi``, ``all-global``, ``pad_a``; ``retrain``
-            for a genotype, ``search`` for the supernet.
-        networks: Totals of the networks that it sums, one but for ``single``.
+        network: Name of the network, for readers.
+        model: Name of the network in commands: ``single`` for the sum over tasks, ``multi``, ``all-global``,
+            ``pad_a``; ``retrain`` for a genotype, ``search`` for the supernet.
+        networks: Totals of the networks that are summed: one per task for ``single``, otherwise one.
         parts: See `atrc.resources.Counter.parts`; ``architecture`` has the parameters of a search by logits.
     """
 
@@ -41,7 +44,7 @@ class ResourceRow:
 
     @property
     def total(self) -> Resources:
-        """Of all parts."""
+        """Sum of all parts."""
         return _sum(self.networks)
 
 
@@ -55,8 +58,9 @@ class _Rows:
         with torch.device("meta"):  # shapes are all that counts, and values take half a minute to draw
             self.backbone: Backbone = build_backbone(config, pretrained=False)
         self.space = build_space(config)
-        branched = config.backbone.options.get("branches") is not None or not isinstance(self.space, CPSpace)
-        self.shared = None if branched else self.backbone
+        self.view = view_of(self.space)
+        branched = config.backbone.options.get("branches") is not None
+        self.shared = self.backbone if self.view.shares_backbone and not branched else None
 
     def row(self, label: str, model: str, genotype: Genotype | None = None) -> ResourceRow:
         names = [f"single-{task}" for task in self.tasks] if model == SINGLE else [model]
@@ -68,7 +72,7 @@ class _Rows:
             return build_network(self.config, self.tasks, model, genotype, pretrained=False, backbone=backbone)
 
     def supernet(self) -> ResourceRow:
-        """With everything active that can be."""
+        """The row of the supernet, with every option of every choice active."""
         shared = self.shared
         with torch.device("meta"):
             network = build_search_network(
@@ -96,16 +100,15 @@ def resource_rows(config: Config, size: tuple[int, int]) -> list[ResourceRow]:
     rows = _Rows(config, size)
     found = [rows.row("single-task, sum", SINGLE), rows.row("multi-task", MULTI)]
     found += [rows.row(module, module) for module in MODULES]
-    space = rows.space
-    if isinstance(space, CPSpace):
-        uniform = [context for context in space.contexts if context != NONE]
-        found += [rows.row(f"all-{context}", f"all-{context}", space.uniform(context)) for context in uniform]
-        found += [rows.row(f"ATRC, released {name}", RETRAIN, genotype) for name, genotype in _released(space)]
+    named = {name: genotype for name, genotype in rows.space.named().items() if name != EMPTY}
+    found += [rows.row(name, name, genotype) for name, genotype in named.items()]
+    released = rows.view.released(rows.space)
+    found += [rows.row(f"ATRC, released {name}", RETRAIN, genotype) for name, genotype in released.items()]
     return [*found, rows.supernet()]
 
 
 def run_resources(run: RunDirectory, size: tuple[int, int] | None = None) -> ResourceRow:
-    """Of the network that a run trains, or that a search found.
+    """Resources of the network that a run trains, or that a search found.
 
     Args:
         run: A run; a search must have found its genotype.
@@ -119,10 +122,3 @@ def run_resources(run: RunDirectory, size: tuple[int, int] | None = None) -> Res
         raise InputError(f"run {run.path} has found no genotype yet; continue it with: atrc resume {run.path}")
     rows = _Rows(run.config, size or describe_dataset(run.config).size)
     return rows.row(str(run.path), run.spec.model, genotype)
-
-
-def _released(space: CPSpace) -> Iterator[tuple[str, Genotype]]:
-    """The published genotypes that are of this space."""
-    for name, (tasks, codes) in RELEASED.items():
-        if CPSpace(tasks) == space:
-            yield name, from_codes(tasks, codes)

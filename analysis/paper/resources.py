@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.paper.published import published_table
+from analysis.resources import resource_rows
 from atrc.build import describe_dataset
 from atrc.config import load_config
-from atrc.resource_table import resource_rows
 from searchspace import InputError
 
 __all__ = ["paper_resources"]
