@@ -1,4 +1,4 @@
-"""What the runs say: reads run directories, and never trains.
+"""What the runs say: tables, figures and reports from run directories. Nothing here trains.
 
 A notebook needs these names first. Everything else is imported from the module that defines it, e.g.
 ``from analysis.agreement import agreement``. Modules are loaded when they are first asked for.

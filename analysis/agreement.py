@@ -1,4 +1,4 @@
-"""How reliably searches pick the same context (Sec. 4.4), as the paper counts it and beyond chance."""
+"""Agreement of searches (Sec. 4.4): how reliably they choose the same, as the paper counts it and beyond chance."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Agreement:
     runs: int
 
     def value(self, measure: str) -> float:
-        """One of ``overall``'s values."""
+        """The value of one ``measure`` of ``overall``."""
         return float(self.overall[self.overall["measure"] == measure]["value"].iloc[0])
 
     @property

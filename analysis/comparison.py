@@ -1,7 +1,7 @@
 """Comparisons of strategies: anytime curves, ranks and tests, from the runs that `atrc compare` made.
 
-What is compared is Delta_m of the network that a search names, trained from scratch with the search's seed. Each seed
-is a block: the same seed draws the same networks' initial weights and the same data order for every strategy.
+Strategies are compared by Delta_m of the network that a search names, trained from scratch with the search's seed.
+Each seed is a block: it draws the same initial weights and the same data order for every strategy.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ TOLERANCE = 0.1
 
 
 class Recovery(NamedTuple):
-    """What strategies found of what was planted.
+    """Recovery of planted answers by each strategy.
 
     Attributes:
-        table: See `analysis.recovery.recovery`; the best first.
-        points: See `analysis.strategy_recovery.recovery_along_the_way`.
-        tests: See `analysis.strategy_recovery.recovery_tests`, with ``p_holm``.
-        confusion: See `analysis.recovery.confusion`.
+        table: Table of `analysis.recovery.recovery`, the best strategy first.
+        points: Table of `analysis.strategy_recovery.recovery_along_the_way`.
+        tests: Table of `analysis.strategy_recovery.recovery_tests`, with ``p_holm``.
+        confusion: Table of `analysis.recovery.confusion`.
     """
 
     table: pd.DataFrame
@@ -76,17 +76,17 @@ class Recovery(NamedTuple):
 
 @dataclass(frozen=True)
 class StrategyComparison:
-    """What `compare_strategies` made.
+    """Tables, figures and notes of a comparison; made by `compare_strategies`.
 
     Attributes:
-        points: See `strategy_points`.
-        table: See `strategy_table`.
-        tests: See `pairwise_tests`.
-        notes: What a reader must know, one line each.
+        points: Table of `strategy_points`.
+        table: Table of `strategy_table`.
+        tests: Table of `analysis.significance.pairwise_tests`.
+        notes: Warnings to the reader, one line each.
         tables: Name -> CSV file.
         figures: Name -> its files: PDF, PNG and SVG.
-        recovery: What each strategy found of what was planted; None where the dataset names no answer.
-        power: What the seeds could have shown; see `analysis.power.power_of_differences`.
+        recovery: Planted answers that each strategy found; None where the dataset names no answer.
+        power: Differences that the seeds could have shown; see `analysis.power.power_of_differences`.
     """
 
     points: pd.DataFrame
@@ -105,10 +105,10 @@ def compare_strategies(
     """Makes every table and figure of a finished comparison.
 
     Args:
-        config: With its ``compare`` section.
-        folder: Where its runs are.
+        config: A config with a ``compare`` section.
+        folder: Folder of its runs.
         out: Folder for CSV, PDF and PNG files.
-        unequal: Rank although budgets differ; figures and notes then say so.
+        unequal: Whether strategies are ranked although budgets differ; figures and notes then say so.
 
     Raises:
         InputError: A run is missing or unfinished, or budgets differ and ``unequal`` is not set.
@@ -147,7 +147,7 @@ def compare_strategies(
 
 
 def _missing(found: pd.DataFrame) -> list[str]:
-    """Searches whose networks have no Delta_m: they are in no mean and in no test."""
+    """Notes on searches whose networks have no Delta_m: they are in no mean and in no test."""
     lacking = found[found["delta_m"].isna()]
     if lacking.empty:
         return []
@@ -158,7 +158,7 @@ def _missing(found: pd.DataFrame) -> list[str]:
 
 
 def _unlike(folder: Path) -> list[str]:
-    """Runs that saw other data than the others: a dataset was changed in its place. (Configs are compared before.)"""
+    """Notes on runs that saw other data, since a dataset was changed in its place. (Configs are compared before.)"""
     models = (f"{SEARCH}*", "single-*", "multi")
     paths = [path for model in models for path in sorted(folder.glob(f"{model}/seed*"))]
     seen = [(run.spec.model, seen_data(run)) for run in map(RunDirectory.open, paths) if run.finished]
@@ -175,7 +175,10 @@ def _signed_ranks(tests: pd.DataFrame) -> list[str]:
 
 
 def _permutations(found: Recovery) -> list[str]:
-    """Of ``n`` searches a side, two of all ways to exchange them are as extreme as the most extreme outcome."""
+    """Notes on permutation tests that no outcome makes significant.
+
+    With n searches a side, two of all ways to exchange them are as extreme as the most extreme outcome.
+    """
 
     def smallest(n: int) -> float:
         return 2 / math.comb(2 * n, n)
@@ -188,7 +191,7 @@ def _permutations(found: Recovery) -> list[str]:
 
 
 def _recovery(planted: Points) -> Recovery:
-    """What was found of what was planted."""
+    """Counts what was found of what was planted."""
     found = {label: of[1.0] for label, of in planted.items()}
     tests = recovery_tests(found)
     return Recovery(
@@ -200,7 +203,7 @@ def _recovery(planted: Points) -> Recovery:
 
 
 def _write_recovery(made: StrategyComparison, found: Recovery, out: Path) -> None:
-    """Its tables and figures."""
+    """Writes the tables and figures of the recovery."""
     for name, frame in found._asdict().items():
         file = "recovery" if name == "table" else f"recovery_{name}"
         made.tables[file] = write_table(frame, out, file)
@@ -213,7 +216,7 @@ def _write_recovery(made: StrategyComparison, found: Recovery, out: Path) -> Non
 
 
 def _costs(made: StrategyComparison, config: Config, folder: Path, out: Path) -> None:
-    """Score against cost of the multi-trial strategies' trials."""
+    """Writes score against cost of the multi-trial strategies' trials."""
     assert config.compare is not None
     assert config.cost is not None
     runs = [
@@ -231,7 +234,7 @@ def _costs(made: StrategyComparison, config: Config, folder: Path, out: Path) ->
 
 
 def strategy_points(config: Config, folder: Path) -> pd.DataFrame:
-    """What every search would have named along its way, and what that is worth.
+    """Genotypes that every search would have named along its way, and their Delta_m.
 
     Returns:
         ``strategy`` (label), ``kind``, ``seed``, ``fraction`` of the budget, ``samples`` (the search's whole number),

@@ -1,4 +1,4 @@
-"""Is one model better than another? Differences of means with bootstrap intervals, and a sentence for each."""
+"""Differences of two models: means with bootstrap intervals, and a sentence on which one is better."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ FEW = 5
 
 @dataclass(frozen=True)
 class Comparison:
-    """One model against another in one quantity.
+    """Difference of two models in one quantity.
 
     Attributes:
-        experiment: Of both.
+        experiment: The experiment of both.
         quantity: A task, or ``delta_m``.
-        unit: Of the numbers below.
+        unit: Unit of the numbers below.
         model: The model in question.
-        other: What it is compared to.
+        other: The model that it is compared with.
         difference: Mean of ``model`` minus mean of ``other``.
         low: Lower end of the 95 % interval of the difference; missing (NaN) unless both have two runs.
         high: Its upper end.
-        n_model: Runs of ``model``.
-        n_other: Runs of ``other``.
+        n_model: Number of runs of ``model``.
+        n_other: Number of runs of ``other``.
         sentence: The finding in plain words.
     """
 
@@ -52,15 +52,15 @@ class Comparison:
 def compare_models(
     runs: Runs, model: str = "retrain", other: str = "multi", *, paired: bool = False, seed: int = 0
 ) -> list[Comparison]:
-    """Does ``model`` beat ``other``? For every experiment that has both: each task, then Delta_m.
+    """Compares two models, in every experiment that has both: each task, then Delta_m.
 
     Args:
         runs: The runs.
-        model: By default what the search found, retrained.
-        other: By default the multi-task baseline.
-        paired: How Delta_m chooses its baseline; see `analysis.multitask`. The baselines themselves are not
-            resampled: they shift both sides alike and only scale the difference.
-        seed: Of the bootstrap.
+        model: Name of the model in question; by default the network that the search found, retrained.
+        other: Name of the model that it is compared with; by default the multi-task baseline.
+        paired: Whether the baseline of Delta_m is the run of the same seed; see `analysis.multitask`. The
+            baselines themselves are not resampled: they shift both sides alike and only scale the difference.
+        seed: Seed of the bootstrap.
 
     Returns:
         Empty where no experiment has both. Delta_m is left out where it is missing.
@@ -92,7 +92,7 @@ compare = compare_models
 
 
 def answers(comparisons: Sequence[Comparison], experiment: str) -> list[str]:
-    """The sentences on one experiment, and what to think of their intervals."""
+    """The sentences on one experiment, and remarks on their intervals."""
     of = [one for one in comparisons if one.experiment == experiment]
     intervals = [min(one.n_model, one.n_other) for one in of if not math.isnan(one.low)]
     remarks = []

@@ -1,4 +1,4 @@
-"""What searches found: matrices, shares of options (Fig. 7), distances, and the genotype that most runs agree on.
+"""Genotypes that searches found: matrices, shares of options (Fig. 7), distances, and their consensus.
 
 `matrix` and `matrices` take genotypes of context-pooling blocks (`analysis.spaces.BlockSpace`), all other functions
 those of any one space.
@@ -62,7 +62,7 @@ def listing(genotypes: Mapping[str, Genotype]) -> pd.DataFrame:
 
 
 def proportions(genotypes: Sequence[Genotype]) -> pd.DataFrame:
-    """Share of each option over all choices of all runs; of context-pooling blocks that of each context (Fig. 7).
+    """Share of each option over all choices of all runs; for context-pooling blocks, of each context (Fig. 7).
 
     Returns:
         ``blocks`` (one of `PARTS`; ``all`` alone where choices are not pairs of tasks), ``context``, ``count``,
@@ -99,7 +99,7 @@ def _parts(space: SearchSpace) -> dict[str, list[str]]:
 def conditions(
     runs: Runs, by: str | None = None, experiments: Sequence[str] | None = None
 ) -> dict[str, list[Genotype]]:
-    """The genotypes of searches, put together by what they have in common.
+    """Groups the genotypes of searches.
 
     Args:
         runs: The runs.
@@ -134,7 +134,7 @@ def search_groups(
 
 
 def distances(genotypes: Mapping[str, Genotype]) -> pd.DataFrame:
-    """Runs x runs: in how many choices two genotypes differ."""
+    """Number of choices in which two genotypes differ: runs x runs."""
     space = common_space(list(genotypes.values()))
     chosen = np.array([space.encode(genotype) for genotype in genotypes.values()])
     apart = sum((of[:, None] != of).astype(int) for of in chosen.T)
@@ -144,16 +144,16 @@ def distances(genotypes: Mapping[str, Genotype]) -> pd.DataFrame:
 def consensus(genotypes: Sequence[Genotype], probabilities: Sequence[Probabilities | None] | None = None) -> Genotype:
     """The option that most runs picked, choice by choice; see `searchspace.find_consensus`.
 
-    Of equally frequent ones it is the most probable, by the mean logarithm, where ``probabilities`` are given, else
-    the first in the space's order.
+    Among equally frequent ones it is the most probable, by the mean logarithm, where ``probabilities`` are given,
+    else the first in the space's order.
     """
     return find_consensus(common_space(genotypes), genotypes, probabilities).genotype
 
 
 def with_consensus(runs: Runs, experiment: str) -> dict[str, Genotype]:
-    """What an experiment's searches found and, of several, under that name their `consensus`.
+    """Genotypes that an experiment's searches found and, if there are several, ``consensus``: theirs.
 
-    It is that of ``atrc consensus``: ties are broken by what the searches say.
+    It is that of ``atrc consensus``: ties are broken by the probabilities of the searches.
     """
     found = runs.found(experiment)
     if len(found) < 2:

@@ -1,4 +1,4 @@
-"""What is missing from a set of runs, and what helps: one line each."""
+"""Notes on a set of runs, one line each: what is missing, and the command that helps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMED = 3
 
 
 def notes(runs: Runs, *, paired: bool = False) -> list[str]:
-    """Everything that a reader of the tables should know before trusting them, most serious first."""
+    """Notes that a reader of the tables should know before trusting them, most serious first."""
     found = [*_unfinished(runs.unfinished), *missing_baselines(runs, paired=paired)]
     for experiment in runs.experiments:
         for remarks in _OF_EXPERIMENTS:
@@ -63,7 +63,7 @@ def _by_trials(search: RunDirectory) -> bool:
 
 
 def _unlike(runs: Runs, experiment: str) -> list[str]:
-    """Differences, beside seed and model, between runs of one model, or of models that are compared."""
+    """Notes on differences, beside seed and model, between runs of one model, or of models that are compared."""
     frame = runs.frame[runs.frame["experiment"] == experiment]
     found = []
     for model, of in frame.groupby("model", sort=False):
@@ -90,7 +90,7 @@ def unlike_conditions(runs: Runs, by: str) -> list[str]:
 
 
 def _missing_seeds(runs: Runs, experiment: str) -> list[str]:
-    """Models that lack seeds which others have, so that their means are over different seeds."""
+    """Notes on models that lack seeds which others have, so that their means are over different seeds."""
     models = dict.fromkeys(runs.frame[runs.frame["experiment"] == experiment]["model"])
     lacking = {model: missing_seeds(runs, experiment, model) for model in models}
     parts = [f"{model} lacks {_numbered('seed', seeds)}" for model, seeds in lacking.items() if seeds]
@@ -105,7 +105,7 @@ def _numbered(noun: str, numbers: Sequence[int]) -> str:
 
 
 def _budgets(runs: Runs, experiment: str) -> list[str]:
-    """Models that saw different numbers of samples; a search has its own budget by design."""
+    """Notes on models that saw different numbers of samples; a search has its own budget by design."""
     rows = runs.frame[(runs.frame["experiment"] == experiment) & (runs.frame["kind"] != "search")]
     if rows["samples"].nunique() < 2:
         return []
@@ -141,7 +141,7 @@ def _searches(runs: Runs, experiment: str) -> list[str]:
 
 
 def _question(runs: Runs, experiment: str) -> list[str]:
-    """What is missing to answer whether the retrained network beats the multi-task baseline."""
+    """Notes on what is missing to answer whether the retrained network beats the multi-task baseline."""
     name = runs.configs[experiment]
     commands = {"multi": f"atrc train {name} --model multi", "retrain": f"atrc experiment {name}"}
     present = set(runs.frame[runs.frame["experiment"] == experiment]["model"])

@@ -23,8 +23,8 @@ class Caption(NamedTuple):
     """Title and explanation of a figure.
 
     Attributes:
-        title: What is shown.
-        text: How to read it.
+        title: Name of what is shown.
+        text: Instructions for reading it.
     """
 
     title: str
@@ -38,7 +38,7 @@ class Tiles:
     Attributes:
         panels: Caption of a table -> its rows, each a heading and its tiles: an option, and what a pointer shows.
         looks: Option -> ``colour`` and ``ink`` (of its text), ``short`` (the letters on a tile), ``title``.
-        said: What rows and columns are, in one sentence.
+        said: Meaning of rows and columns, in one sentence.
         left_out: Number of genotypes that are not shown.
     """
 
@@ -53,7 +53,7 @@ class Drawing:
     """A figure that was written.
 
     Attributes:
-        kind: Name of what it shows, e.g. ``"importance"``.
+        kind: Kind of figure, e.g. ``"importance"``.
         experiment: The experiment whose runs it shows; None: all experiments.
         pdf: File for papers.
         png: File for slides.
@@ -78,8 +78,8 @@ class Analysis:
         out: Folder of the files.
         tables: Name -> CSV file.
         figures: Name -> figure, in a reader's order.
-        notes: What is missing and why, one line each.
-        paired: How Delta_m chose its baselines.
+        notes: Missing things and their causes, one line each.
+        paired: Whether the baseline of Delta_m is the single-task run of the same seed.
     """
 
     runs: Runs
@@ -135,7 +135,7 @@ class Part:
 
     @property
     def paired(self) -> bool:
-        """How Delta_m chooses its baselines."""
+        """Whether the baseline of Delta_m is the single-task run of the same seed."""
         return self.analysis.paired
 
     def note(self, text: str) -> None:

@@ -58,14 +58,15 @@ def analyze(
     Args:
         paths: Run directories, or directories that hold some; one or several.
         out: Folder for CSV, PDF, PNG and SVG files; made if missing, files of the same names are replaced.
-        paired: Compare with the single-task run of the same seed; see `analysis.multitask`.
-        by: What searches of one bar of Fig. 7 have in common; see `analysis.genotypes.conditions`.
+        paired: Whether the baseline is the single-task run of the same seed; see `analysis.multitask`.
+        by: Key of the config that searches of one bar of Fig. 7 have in common; see
+            `analysis.genotypes.conditions`.
         networks: Whether trained networks are run, where their checkpoints are there, for the importance of blocks
             (kept in the runs, so only once), attention maps, and predictions beside the ground truth.
-        quiet: No progress bars.
+        quiet: Whether progress bars are left out.
 
     Returns:
-        What was made, and in ``notes`` what could not be.
+        The files that were made, and in ``notes`` those that could not be.
 
     Raises:
         InputError: See `analysis.load.load_runs`.
@@ -147,7 +148,7 @@ def _proportions(analysis: Analysis, found: Mapping[str, Sequence[Genotype]], wo
 
 
 def _recovery(analysis: Analysis, found: Mapping[str, Sequence[Found]]) -> None:
-    """What was found of what was planted, for datasets whose answer is known; all conditions in one figure."""
+    """Recovery of what was planted, for datasets whose answer is known; all conditions in one figure."""
     if not found:
         return
     table, confused = recovery(found), confusion(found)

@@ -34,7 +34,8 @@ class ResourceRow:
         model: Name of the network in commands: ``single`` for the sum over tasks, ``multi``, ``all-global``,
             ``pad_a``; ``retrain`` for a genotype, ``search`` for the supernet.
         networks: Totals of the networks that are summed: one per task for ``single``, otherwise one.
-        parts: See `atrc.resources.Counter.parts`; ``architecture`` has the parameters of a search by logits.
+        parts: Part -> its resources, as `atrc.resources.Counter.parts` gives them; ``architecture`` has the
+            parameters of a search by logits.
     """
 
     network: str
@@ -112,7 +113,7 @@ def run_resources(run: RunDirectory, size: tuple[int, int] | None = None) -> Res
 
     Args:
         run: A run; a search must have found its genotype.
-        size: (H, W) of an image; None for the dataset's.
+        size: Height and width of an image, in pixels; None for the dataset's.
 
     Raises:
         InputError: A search that is not finished.

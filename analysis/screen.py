@@ -41,11 +41,11 @@ def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
     what its searches found, with their agreement.
 
     Args:
-        runs: From `analysis.load.load_runs`.
-        paired: See `analysis.multitask`.
+        runs: The runs.
+        paired: Whether the baseline of Delta_m is the run of the same seed; see `analysis.multitask`.
 
     Returns:
-        What ``rich.console.Console.print`` takes, one after the other.
+        Renderables for ``rich.console.Console.print``, in order.
     """
     parts: list[RenderableType] = []
     table = summarize(runs, paired=paired)
@@ -146,7 +146,7 @@ def comparison_screen(made: StrategyComparison) -> list[RenderableType]:
 def _recovery_screen(found: Recovery | None) -> list[RenderableType]:
     if found is None:
         return []
-    table = Table(title="Of the planted blocks", title_justify="left", box=None, pad_edge=False)
+    table = Table(title="Planted blocks that were found", title_justify="left", box=None, pad_edge=False)
     for head in ("strategy", "found", "share", "95 % interval", "chance"):
         table.add_column(head, justify="left" if head == "strategy" else "right")
     for row in found.table.to_dict("records"):

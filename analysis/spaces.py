@@ -1,4 +1,4 @@
-"""The space that genotypes have in common, and what the analyses of two kinds of spaces read of one."""
+"""The space that genotypes have in common, and the two kinds of spaces that have analyses of their own."""
 
 from __future__ import annotations
 

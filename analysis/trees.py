@@ -1,4 +1,4 @@
-"""What searches of the branching space found: trees, their cost, and how far they are alike.
+"""Trees that searches of the branching space found: their nodes, their cost, and how far they are alike.
 
 Bruggemann et al., BMVC 2020. All functions but `stage_costs` take genotypes of one branching
 space (`analysis.spaces.TreeSpace`).
@@ -27,7 +27,7 @@ from searchspace import Genotype, InputError
 __all__ = ["SEPARATOR", "TreeAgreement", "same_trees", "stage_costs", "tree_agreement", "trees"]
 
 SEPARATOR = ", "
-"""Between the tasks of a group."""
+"""Text between the tasks of a group."""
 
 
 def same_trees(found: Mapping[str, Genotype]) -> list[list[str]]:
@@ -44,7 +44,7 @@ def trees(found: Mapping[str, Genotype], costs: TreeCosts | None = None) -> pd.D
 
     Args:
         found: Run -> genotype.
-        costs: Of the backbone's stages, if known; see `stage_costs`.
+        costs: Costs of the backbone's stages, if known; see `stage_costs`.
 
     Returns:
         ``run``; ``tree``: its number, from 1, the same for runs that found the same tree; ``stage``, from 1;
@@ -87,7 +87,7 @@ def stage_costs(config: Config, space: TreeSpace) -> TreeCosts | None:
 
 @dataclass(frozen=True)
 class TreeAgreement:
-    """How far the trees of several searches are alike.
+    """Agreement of the trees of several searches.
 
     In a tree, two tasks share a stage or they do not. Two searches agree on a pair of tasks and a stage where both
     trees share it, or neither does.
@@ -121,11 +121,11 @@ class TreeAgreement:
 
 
 def tree_agreement(genotypes: Sequence[Genotype], *, seed: int = 0) -> TreeAgreement:
-    """Compares all pairs of runs: which share of task pairs and stages is alike, shared in both or in neither?
+    """Share of task pairs and stages that are alike in two runs, shared in both or in neither; for all run pairs.
 
     Args:
         genotypes: One per run.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Raises:
         InputError: Fewer than two genotypes, or of different spaces.

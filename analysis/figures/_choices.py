@@ -1,4 +1,4 @@
-"""What every search chose, choice by choice, for a space of any kind."""
+"""The genotype of every run as a column of tiles, for a space of any kind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def draw_choices(table: pd.DataFrame, options: Sequence[str], words: Words = CHO
     """A row of tiles per choice, a column per run; of many runs the first ones, and the last one.
 
     Args:
-        table: What `analysis.genotypes.listing` returns.
+        table: Table of `analysis.genotypes.listing`.
         options: All options of the space, for the legend.
         words: Words for the space.
     """

@@ -1,4 +1,4 @@
-"""How far the genotypes of searches lie apart, and which are alike."""
+"""Distances between the genotypes of searches, and which of them are alike."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["draw_distances"]
 def draw_distances(distances: pd.DataFrame, choices: int, words: Words = BLOCKS) -> Figure:
     """A dendrogram (average linkage) above the heat map of distances, in its order.
 
-    Of many runs the cells are smaller, an image instead of one drawing each, and have no names.
+    With many runs the cells are smaller, have no names, and are drawn as one image.
 
     Args:
         distances: Runs x runs: in how many choices two genotypes differ.

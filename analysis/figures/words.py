@@ -17,7 +17,7 @@ def _arrow(choice: str) -> str:
 
 @dataclass(frozen=True)
 class Words:
-    """How to speak of a space.
+    """Words and colours for a space.
 
     Attributes:
         choice: Noun for a choice, in lower case, e.g. ``"block"``.

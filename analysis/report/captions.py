@@ -43,9 +43,9 @@ CAPTIONS = {
     ),
     "recovery_importance": Caption(
         "Are the planted blocks the important ones?",
-        "Of every target of a trained network, as many blocks as were planted in its row: those of largest "
-        "importance. Bars: share of them that were planted, with its 95 % bootstrap interval over networks. Dashed: "
-        "chance. Rows in which every block was planted, or none, say nothing and are left out.",
+        "From the row of every target of a trained network, as many blocks are taken as were planted in it: those of "
+        "largest importance. Bars: share of them that were planted, with its 95 % bootstrap interval over networks. "
+        "Dashed: chance. Rows in which every block was planted, or none, say nothing and are left out.",
     ),
     "recovery_samples": Caption(
         "Recovery against the budget",

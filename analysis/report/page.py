@@ -1,4 +1,4 @@
-"""Fills the page: what `analysis.overview.analyze` made, and where every number comes from.
+"""Writes the page of the report: tables and figures of an analysis, and the origin of every number.
 
 The page is one HTML file. It holds figures as vector graphics and their numbers as CSV files, and its policy forbids
 it to load anything. The same runs give the same bytes.
@@ -44,8 +44,8 @@ class Cell:
     """A cell of a table.
 
     Attributes:
-        text: What is read.
-        value: What a column is sorted by; None sorts last.
+        text: Text of the cell.
+        value: Value by which a column is sorted; None sorts last.
         links: Texts with the places on this page that they lead to.
     """
 
@@ -64,7 +64,7 @@ def write_report(analysis: Analysis) -> Path:
     """Writes ``report.html`` beside the tables and figures that are on it; returns its path.
 
     Args:
-        analysis: What `analysis.overview.analyze` made.
+        analysis: An analysis that `analysis.analyze` made.
 
     Raises:
         InputError: A run's ``environment.json`` is missing or broken.

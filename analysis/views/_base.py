@@ -28,7 +28,7 @@ COLUMNS = 6
 
 
 class SpaceView:
-    """What the analysis says, draws and counts of searches of a space. This one serves any space.
+    """Tells the analysis how to treat searches of a space. This one serves any space.
 
     A subclass registered in `VIEWS` replaces what it knows better. It is used for its ``space_type`` and all spaces
     that derive from it, until one of them has a view of its own.
@@ -90,7 +90,7 @@ class SpaceView:
         return result
 
     def agreement(self, genotypes: Sequence[Genotype]) -> float:
-        """How far searches agree, in 0..1: by default the mean, over choices, of the share of pairs that agree.
+        """Agreement of searches, in 0..1: here the mean, over choices, of the share of run pairs that agree.
 
         Args:
             genotypes: At least two, of one space.
@@ -98,7 +98,7 @@ class SpaceView:
         return agreement(genotypes).mean
 
     def on_screen(self, runs: Runs, experiment: str) -> list[RenderableType]:
-        """What an experiment's searches found, for a terminal."""
+        """Shows the genotypes that an experiment's searches found, on a terminal."""
         found = runs.found(experiment)
         every = with_consensus(runs, experiment)
         names = shown(list(every), COLUMNS)
@@ -126,7 +126,7 @@ class SpaceView:
         ]
 
     def on_page(self, runs: Runs, experiment: str) -> Tiles | None:
-        """What an experiment's searches found, for the report; None: nothing but figures."""
+        """Shows the genotypes that an experiment's searches found, in the report; None: figures are enough."""
         every = with_consensus(runs, experiment)
         names, space = shown(list(every)), common_space(list(every.values()))
         looks = self.looks(options_of(space))
@@ -154,7 +154,7 @@ class SpaceView:
         }
 
     def notes(self, runs: Runs, experiment: str) -> list[str]:
-        """What is left out for searches of this space, one line each."""
+        """Notes on analyses that are left out for searches of this space, one line each."""
         name = next(iter(runs.found(experiment).values())).space
         return [
             f"{experiment}: importance and attention are measured of the context-pooling blocks of the space 'cp' "

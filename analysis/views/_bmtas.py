@@ -32,7 +32,10 @@ def _node(choice: str) -> str:
 
 @VIEWS.register("bmtas")
 class BMTASView(SpaceView):
-    """Trees, their costs, and how far they are alike. Options are names of nodes, so their shares mean nothing."""
+    """Shows trees, their costs, and how far they are alike.
+
+    Options are names of nodes, so their shares mean nothing.
+    """
 
     space_type: ClassVar[type[SearchSpace]] = BMTASSpace
     words: ClassVar[Words] = Words(
@@ -50,7 +53,7 @@ class BMTASView(SpaceView):
     shares: ClassVar[bool] = False
 
     def analyse(self, part: Part, found: Mapping[str, Genotype]) -> None:
-        """Which tasks share which stages, and how far searches agree on it."""
+        """Writes which tasks share which stages, and how far searches agree on it."""
         search = part.runs.directories[part.runs.searches(part.experiment)["path"].iloc[0]]
         table = trees(found, stage_costs(search.config, tree_space(list(found.values()))))
         alike = tree_agreement(list(found.values())) if len(found) > 1 else None
@@ -64,7 +67,7 @@ class BMTASView(SpaceView):
         return tree_agreement(genotypes).mean
 
     def on_screen(self, runs: Runs, experiment: str) -> list[RenderableType]:
-        """Every different tree, with the searches that found it."""
+        """Shows every different tree, with the searches that found it."""
         found = runs.found(experiment)
         space = tree_space(list(found.values()))
         parts: list[RenderableType] = [Text("\nTrees (which tasks share which stages of the backbone)", style="bold")]
@@ -89,7 +92,7 @@ class BMTASView(SpaceView):
         """Nothing: the figure shows the trees."""
 
     def notes(self, runs: Runs, experiment: str) -> list[str]:
-        """That the analyses of context types are left out."""
+        """The note that the analyses of context types are left out."""
         return [
             f"{experiment}: its searches found trees, which have no context types: their shares, and agreement on, "
             "importance and attention of blocks are left out"

@@ -75,7 +75,7 @@ class CPView(SpaceView):
     shares_backbone: ClassVar[bool] = True
 
     def analyse(self, part: Part, found: Mapping[str, Genotype]) -> None:
-        """What was chosen, beside what was planted; how reliably; what matters, and where blocks look."""
+        """Writes genotypes beside what was planted, agreement, importance and attention."""
         tiles = matrices(with_planted(part.runs, part.experiment, with_consensus(part.runs, part.experiment)))
         contexts = context_space(list(found.values())).contexts
         part.figure("genotypes", tiles, lambda: draw_genotypes(tiles, contexts))
