@@ -104,7 +104,7 @@ def resource_rows(config: Config, size: tuple[int, int]) -> list[ResourceRow]:
     named = {name: genotype for name, genotype in rows.space.named().items() if name != EMPTY}
     found += [rows.row(name, name, genotype) for name, genotype in named.items()]
     released = rows.view.released(rows.space)
-    found += [rows.row(f"ATRC, released {name}", RETRAIN, genotype) for name, genotype in released.items()]
+    found += [rows.row(label, RETRAIN, genotype) for label, genotype in released.items()]
     return [*found, rows.supernet()]
 
 

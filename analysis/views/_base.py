@@ -162,7 +162,7 @@ class SpaceView:
         ]
 
     def released(self, space: SearchSpace) -> Mapping[str, Genotype]:
-        """Published genotypes of a space, by name, for the table of resources."""
+        """Published genotypes of a space: their label in the table of resources -> genotype."""
         return {}
 
 

@@ -131,7 +131,9 @@ class CPView(SpaceView):
     def released(self, space: SearchSpace) -> Mapping[str, Genotype]:
         """The released genotypes that are of this space."""
         return {
-            name: from_codes(tasks, codes) for name, (tasks, codes) in RELEASED.items() if CPSpace(tasks) == space
+            f"ATRC, released {name}": from_codes(tasks, codes)
+            for name, (tasks, codes) in RELEASED.items()
+            if CPSpace(tasks) == space
         }
 
 

@@ -55,9 +55,6 @@ class KernelsView(SpaceView):
 
     def notes(self, runs, experiment):
         return [f"{experiment}: padding was not looked at"]
-
-    def released(self, space):
-        return {"narrow": space.decode((0, 0, 0))}
 """
 INDICES = [(0, 1, 2), (0, 1, 1), (0, 2, 2)]
 

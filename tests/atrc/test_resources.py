@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from analysis.resources import MODULES, resource_rows, run_resources
+from analysis.views import VIEWS, SpaceView
 from atrc.backbones import BACKBONES
 from atrc.build import (
     build_network,
@@ -28,7 +29,7 @@ from atrc.network import Encoded, MultiTaskNetwork
 from atrc.resources import Counter, Resources, count_module, count_parameters
 from atrc.runs import RunDirectory, RunSpec
 from atrc.tasks import TASKS
-from searchspace import RELEASED, InputError, from_codes
+from searchspace import RELEASED, SPACES, Genotype, InputError, SearchSpace, from_codes
 
 NYUD = {
     "single-task, sum": (16_097_716, 40.937),
@@ -166,7 +167,7 @@ space: {name: kernels}
 
 
 @pytest.mark.usefixtures("no_plugin_left")
-def test_a_supernet_of_ones_own_is_counted_whole(tmp_path: Path) -> None:
+def test_a_supernet_of_ones_own_is_counted_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By hand: C x C weights for every pixel of a kernel, two of the batch norm a channel, and one ReLU."""
     (tmp_path / "plugin_kernels.py").write_text(OWN_SPACE)
     config = parse_config(OWN_CONFIG, "test", [f"plugins=[{tmp_path / 'plugin_kernels.py'}]"])
@@ -177,10 +178,18 @@ def test_a_supernet_of_ones_own_is_counted_whole(tmp_path: Path) -> None:
     weights = 2 * sum(C * C * kernel * kernel for kernel in (1, 3, 5)) + C * C
     other = Resources(weights + 2 * 3 * 2 * C, pixels * (weights + C * C + 2 * 3 * 3 * C))  # both tasks are mixed
 
+    class Kernels(SpaceView):
+        """What somebody published of this space."""
+
+        space_type = SPACES["kernels"]
+
+        def released(self, space: SearchSpace) -> Mapping[str, Genotype]:
+            return {"published": space.decode((0, 2))}
+
+    monkeypatch.setitem(VIEWS._entries, "kernels", Kernels)
     rows = resource_rows(config, (32, 48))
-    assert [row.model for row in rows if row.model not in (*MODULES, "single")] == [
-        "multi", "all-k1", "all-k3", "all-k5", "search"
-    ]  # fmt: skip
+    shown = [row.network for row in rows if row.model not in MODULES]
+    assert shown[1:] == ["multi-task", "all-k1", "all-k3", "all-k5", "published", "search supergraph"]
     row = rows[-1]
     assert row.model == "search"
     assert row.parts["other"] == other
