@@ -37,7 +37,7 @@ def draw_proportions(table: pd.DataFrame, words: Words = BLOCKS) -> Figure:
     bars = list(dict.fromkeys(zip(shown["condition"], shown["blocks"], strict=True)))
     conditions = list(dict.fromkeys(shown["condition"]))
     with paper_style():
-        figure = new_figure(PAGE, 0.95 + max(0.29 * len(bars) + 0.2 * len(conditions), 0.2 * len(contexts)))
+        figure = new_figure(PAGE, max(0.95 + 0.29 * len(bars) + 0.2 * len(conditions), 0.95 + 0.2 * len(contexts)))
         ax, beside = figure.subplots(1, 2, width_ratios=(1.7, 1))
         places = [row + 0.45 * conditions.index(condition) for row, (condition, _) in enumerate(bars)]
         for place, (condition, blocks) in zip(places, bars, strict=True):
