@@ -175,13 +175,10 @@ def _signed_ranks(tests: pd.DataFrame) -> list[str]:
 
 
 def _permutations(found: Recovery) -> list[str]:
-    """Notes on permutation tests that no outcome makes significant.
-
-    With n searches a side, two of all ways to exchange them are as extreme as the most extreme outcome.
-    """
+    """Notes on permutation tests that no outcome makes significant."""
 
     def smallest(n: int) -> float:
-        return 2 / math.comb(2 * n, n)
+        return 2 / math.comb(2 * n, n)  # two of all exchanges of n searches a side are the most extreme
 
     runs = dict(zip(found.table["condition"], found.table["runs"], strict=True))
     tested = found.tests[found.tests["p"].notna()]
