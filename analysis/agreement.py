@@ -1,4 +1,4 @@
-"""How reliably searches pick the same context (Sec. 4.4), as the paper counts it and beyond chance."""
+"""Agreement of searches (Sec. 4.4): how reliably they choose the same, as the paper counts it and beyond chance."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.bootstrap import bootstrap, bootstrap_mean
-from analysis.genotypes import context_space
-from searchspace import Genotype, InputError, block
+from analysis.spaces import BlockSpace, common_space, options_of
+from searchspace import Genotype, InputError
 
 __all__ = ["Agreement", "agreement", "fleiss_kappa", "krippendorff_alpha", "over_runs", "share_alike"]
 
@@ -25,12 +25,14 @@ class Agreement:
     """Agreement between searches.
 
     Attributes:
-        blocks: Target rows x source columns: the share of run pairs, in 0..1, that picked the same context.
-        table: One row per block: ``target``, ``source``, ``agreement``, ``low``, ``high``: its 95 % bootstrap
-            interval over runs, pairs of a run with itself left out.
-        overall: One row per figure: ``measure`` (``agreement``: the mean over blocks, in 0..1, not corrected for
+        blocks: Target rows x source columns: the share of run pairs, in 0..1, that picked the same context. Empty
+            where choices are not pairs of tasks.
+        table: One row per choice: ``target``, ``source`` of a block, or the ``choice``; ``agreement``, ``low``,
+            ``high``: its 95 % bootstrap interval over runs, pairs of a run with itself left out.
+        overall: One row per figure: ``measure`` (``agreement``: the mean over choices, in 0..1, not corrected for
             chance; ``fleiss_kappa``; ``krippendorff_alpha``), ``value``, ``low``, ``high``: its 95 % bootstrap
-            interval over blocks. The last two are missing (NaN) where all runs picked one context everywhere.
+            interval over choices. The last two are missing (NaN) where all runs picked one option everywhere, or no
+            option is open to all choices.
         runs: Number of genotypes.
     """
 
@@ -40,12 +42,12 @@ class Agreement:
     runs: int
 
     def value(self, measure: str) -> float:
-        """One of ``overall``'s values."""
+        """The value of one ``measure`` of ``overall``."""
         return float(self.overall[self.overall["measure"] == measure]["value"].iloc[0])
 
     @property
     def mean(self) -> float:
-        """Mean agreement over blocks, in 0..1."""
+        """Mean agreement over choices, in 0..1."""
         return self.value("agreement")
 
     @property
@@ -57,42 +59,46 @@ class Agreement:
 def agreement(genotypes: Sequence[Genotype], *, seed: int = 0) -> Agreement:
     """Percentage agreement in candidate selection between all pairs of runs (Sec. 4.4), with chance corrections.
 
-    For kappa and alpha, blocks are the subjects, runs the raters and context types the categories. All blocks share
-    one chance distribution, the overall shares; that the diagonal has one candidate less is not modelled.
+    For kappa and alpha, choices are the subjects, runs the raters and options the categories. All choices share one
+    chance distribution, the overall shares; that some have fewer options (the diagonal blocks) is not modelled.
 
     Args:
-        genotypes: One per run.
-        seed: Of the bootstrap.
+        genotypes: One per run, of any one space.
+        seed: Seed of the bootstrap.
 
     Raises:
         InputError: Fewer than two genotypes, or of different spaces.
     """
-    space = context_space(genotypes)
+    space = common_space(genotypes)
     n = len(genotypes)
     if n < 2:
         raise InputError(f"agreement needs at least two runs, got {n}")
     kinds = np.array([space.encode(genotype) for genotype in genotypes]).T
     shares = np.array([share_alike(row) for row in kinds])
     intervals = [over_runs(row[None], seed) for row in kinds]
-    table = pd.DataFrame(
-        [
-            {"target": target, "source": source, "agreement": share, "low": low, "high": high}
-            for (target, source), share, (low, high) in zip(space.pairs(), shares, intervals, strict=True)
-        ]
-    )
-    blocks = table.pivot(index="target", columns="source", values="agreement").loc[[*space.tasks], [*space.tasks]]
-    counted = [Counter(genotype[block(*pair)] for genotype in genotypes) for pair in space.pairs()]
-    counts = np.array([[counter[context] for context in space.contexts] for counter in counted])
+    table, blocks = pd.DataFrame({"choice": list(space)}), pd.DataFrame()
+    if isinstance(space, BlockSpace):
+        table = pd.DataFrame(list(space.pairs()), columns=["target", "source"])
+        blocks = table.assign(agreement=shares).pivot(index="target", columns="source", values="agreement")
+        blocks = blocks.loc[[*space.tasks], [*space.tasks]]
+    low, high = zip(*intervals, strict=True)
+    table = table.assign(agreement=shares, low=low, high=high)
+    counted = [Counter(genotype[choice] for genotype in genotypes) for choice in space]
+    counts = np.array([[counter[option] for option in options_of(space)] for counter in counted])
+    if not set.intersection(*(set(options) for options in space.values())):
+        counts = counts[:, :0]  # choices that share no option have no chance in common
     rows = [
         ("agreement", float(shares.mean()), *bootstrap_mean(shares, seed=seed)),
-        ("fleiss_kappa", *_over_blocks(fleiss_kappa, counts, seed)),
-        ("krippendorff_alpha", *_over_blocks(krippendorff_alpha, counts, seed)),
+        ("fleiss_kappa", *_over_choices(fleiss_kappa, counts, seed)),
+        ("krippendorff_alpha", *_over_choices(krippendorff_alpha, counts, seed)),
     ]
     return Agreement(blocks, table, pd.DataFrame(rows, columns=["measure", "value", "low", "high"]), n)
 
 
-def _over_blocks(of: Callable[[np.ndarray], float], counts: np.ndarray, seed: int) -> tuple[float, float, float]:
-    """A coefficient and its interval."""
+def _over_choices(of: Callable[[np.ndarray], float], counts: np.ndarray, seed: int) -> tuple[float, float, float]:
+    """A coefficient and its interval; NaN without categories."""
+    if not counts.shape[1]:
+        return math.nan, math.nan, math.nan
 
     def drawn_coefficient(drawn: np.ndarray) -> np.ndarray:
         return np.array([of(counts[row]) for row in drawn])
@@ -101,14 +107,14 @@ def _over_blocks(of: Callable[[np.ndarray], float], counts: np.ndarray, seed: in
 
 
 def over_runs(kinds: np.ndarray, seed: int) -> tuple[float, float]:
-    """95 % bootstrap interval over runs of the share of run pairs that are of one kind, its mean over several things.
+    """95 % bootstrap interval, over runs, of the share of run pairs that are of one kind, averaged over things.
 
     A resample's pairs of a run with itself are left out. Pairs are counted by the sizes of kinds, so that time and
     memory grow with the number of runs and not with that of pairs.
 
     Args:
-        kinds: ``(things, runs)`` whole numbers from 0: of what kind each run is in each thing.
-        seed: Of the resampling.
+        kinds: ``(things, runs)`` whole numbers from 0: the kind of each run in each thing.
+        seed: Seed of the resampling.
     """
     n = kinds.shape[1]
 
@@ -130,7 +136,7 @@ def share_alike(kinds: np.ndarray) -> float:
     """The share of run pairs that are of one kind, in 0..1.
 
     Args:
-        kinds: ``(runs,)`` whole numbers from 0: of what kind each run is.
+        kinds: ``(runs,)`` whole numbers from 0: the kind of each run.
     """
     sizes, runs = np.bincount(kinds), len(kinds)
     return float((sizes * (sizes - 1)).sum() / (runs * (runs - 1)))
@@ -156,7 +162,7 @@ def fleiss_kappa(counts: np.ndarray) -> float:
 
 
 def krippendorff_alpha(counts: np.ndarray) -> float:
-    """Krippendorff's alpha for nominal data: as kappa, but its chance knows that raters are few.
+    """Krippendorff's alpha for nominal data: as kappa, with a small-sample correction.
 
     Args:
         counts: See `fleiss_kappa`.

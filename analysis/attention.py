@@ -17,14 +17,14 @@ __all__ = ["AttentionMap", "attention_maps", "attention_table"]
 
 @dataclass(frozen=True)
 class AttentionMap:
-    """One block at one pixel.
+    """Attention of one block at one pixel.
 
     Attributes:
         target: The target task.
         source: The source task.
         context: The context type; ``none`` for a block that is cut.
-        weights: ``(h, w)`` on the grid of the features: how much of each source pixel is taken, in 0..1; zeros of a
-            cut one.
+        weights: ``(h, w)`` on the grid of the features: how much of each source pixel is taken, in 0..1; zeros where
+            the block is cut.
     """
 
     target: str
@@ -43,16 +43,16 @@ def attention_maps(
     *,
     every: bool = False,
 ) -> list[AttentionMap]:
-    """How blocks attend for one pixel of an image.
+    """Computes how blocks attend for one pixel of an image.
 
     Args:
-        blocks: Of a trained network.
+        blocks: The blocks of a trained network.
         image: ``(H, W, 3)`` uint8, of any size.
         size: (h, w) at which the network was trained; the image is resized to fit.
         pixel: ``(row, column)`` of the image.
         pairs: (target, source) of the blocks; by default every target with itself, as in the paper.
-        contexts: Context types, of a supergraph any of the block's; by default the chosen one.
-        every: Every context type of each block instead: of a supergraph all its candidates.
+        contexts: Context types; a supergraph has all that its blocks offer. By default the chosen one.
+        every: Whether every context type of each block is taken instead; a supergraph has several.
 
     Raises:
         InputError: The pixel is not in the image; a block has no such context.

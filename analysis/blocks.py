@@ -8,12 +8,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from analysis.spaces import BlockSpace
 from atrc.contexts import Context
 from atrc.contexts.attention import spatial_softmax
 from atrc.data import Batch
 from atrc.distillation import ATRC, RowFusion, Supergraph
 from atrc.networks import on_grid
-from searchspace import CPSpace, Genotype, InputError, Selection, UnknownNameError, block
+from searchspace import Genotype, InputError, Selection, UnknownNameError, block
 
 __all__ = ["Blocks"]
 
@@ -22,8 +23,8 @@ class Blocks:
     """Computes parts of a network: what a block passes on, what a row makes of it, how a context attends.
 
     Args:
-        network: In evaluation mode; with an ATRC module, or a supergraph.
-        genotype: Of a supergraph: what its blocks run. A derived network has its own.
+        network: A network in evaluation mode, with an ATRC module or a supergraph.
+        genotype: The context types that the blocks of a supergraph run. A derived network has its own.
 
     Raises:
         InputError: The network has no context-pooling blocks, or a supergraph came without a genotype.
@@ -45,8 +46,8 @@ class Blocks:
             self.genotype = module.space.validate(genotype)
 
     @property
-    def space(self) -> CPSpace:
-        """Of the blocks."""
+    def space(self) -> BlockSpace:
+        """The space that the blocks choose from."""
         return self._module.space
 
     def chosen(self, target: str, source: str) -> str:
@@ -61,7 +62,7 @@ class Blocks:
         return list(self._contexts(target, source))
 
     def pool(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
-        """F_n of every task, ``(B, C, h, w)``, and target -> source -> what the block passes on, ``(B, d, h, w)``."""
+        """F_n of every task, ``(B, C, h, w)``, and target -> source -> output of the block, ``(B, d, h, w)``."""
         features, regions, _ = self.network.encode(batch.image)
         valid = on_grid(batch.valid, features)
         if isinstance(self._module, Supergraph):
@@ -73,19 +74,19 @@ class Blocks:
 
         Args:
             target: The task.
-            features: Its F_T.
-            pooled: What the blocks of its row pass on, in the order of `pool`.
+            features: F_T of the task, ``(B, C, h, w)``.
+            pooled: Outputs of the blocks of its row, ``(B, d, h, w)`` each, in the order of `pool`.
         """
         prediction: Tensor = self.network.predict[target](self._module.rows[target](features, pooled))
         return prediction
 
     def before_relu(self, target: str, features: Tensor, pooled: Sequence[Tensor]) -> Tensor:
-        """What a row's fusion holds before its ReLU, ``(B, C, h, w)``, of what `predict` takes."""
+        """Value of a row's fusion before its ReLU, ``(B, C, h, w)``; the arguments are those of `predict`."""
         found: Tensor = self._row(target).before_relu(features, pooled)
         return found
 
     def effects(self, target: str, widths: Sequence[int]) -> list[Tensor]:
-        """What a change of each block of a row, of ``widths`` channels, changes in `before_relu`: ``(C, d)`` each."""
+        """Matrices, ``(C, d)`` each, by which the blocks of a row, of ``widths`` channels, add to `before_relu`."""
         return self._row(target).effects(widths)
 
     def finish(self, target: str, before_relu: Tensor) -> Tensor:
@@ -99,7 +100,7 @@ class Blocks:
     def attention(
         self, batch: Batch, pixels: Sequence[tuple[int, int]], target: str, source: str, context: str | None = None
     ) -> Tensor:
-        """How much of every source pixel a target pixel takes: its row of the attention matrix (Eq. 2, Fig. 3).
+        """Share of every source pixel in what a target pixel takes: its row of the attention matrix (Eq. 2, Fig. 3).
 
         A context's output is linear in its values, whatever its type; so the row is the gradient of the output at
         the pixel with respect to the values of one channel. For label contexts, whose values are those of regions,
@@ -110,7 +111,7 @@ class Blocks:
             pixels: One ``(row, column)`` of the stride-4 grid per image.
             target: The target task.
             source: The source task.
-            context: A context type of the block's; by default the one that is chosen. A derived network has no other.
+            context: A context type of the block; by default the chosen one. A derived network has no other.
 
         Returns:
             ``(B, h, w)``, in 0..1; an image's sum is 1, but for local context under the border rule ``zero``.

@@ -1,4 +1,4 @@
-"""Percentile bootstrap intervals: what another draw of runs, or of blocks, would give, not another data set.
+"""Percentile bootstrap intervals, over draws of runs or of blocks; not over data sets.
 
 With few runs they are too narrow: of normally distributed runs, ten a side cover the true difference of two means in
 about 92 % of cases, five in 89 %, three in 80 %, two in 66 %.
@@ -22,11 +22,11 @@ def bootstrap(
     """95 % interval of a statistic of n things, which are resampled with replacement.
 
     Args:
-        statistic: Takes ``(resamples, n)`` indices of things, gives ``(resamples,)`` values; NaN where a resample
-            does not define it, and it is left out.
-        n: How many things there are.
-        resamples: How often they are drawn anew.
-        seed: Of the draws.
+        statistic: Function from ``(resamples, n)`` indices of things to ``(resamples,)`` values. Resamples for which
+            it is NaN are left out.
+        n: Number of things.
+        resamples: Number of resamples.
+        seed: Seed of the draws.
 
     Returns:
         The 2.5th and the 97.5th percentile; NaN for fewer than two things, or where no resample has a value.
@@ -47,8 +47,8 @@ def bootstrap_difference(a: np.ndarray, b: np.ndarray, *, seed: int = 0) -> tupl
 
     Args:
         a: ``(n,)`` values, one per run.
-        b: ``(m,)`` likewise.
-        seed: Of the resampling.
+        b: ``(m,)`` values, one per run.
+        seed: Seed of the resampling.
 
     Returns:
         Lower and upper end; NaN where a side has fewer than two values or a missing one.

@@ -1,148 +1,348 @@
-"""Is one model better than another? Differences of means with bootstrap intervals, and a sentence for each."""
+"""Comparisons of strategies: anytime curves, ranks and tests, from the runs that `atrc compare` made.
+
+Strategies are compared by Delta_m of the network that a search names, trained from scratch with the search's seed.
+Each seed is a block: it draws the same initial weights and the same data order for every strategy.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from analysis.bootstrap import bootstrap_difference
-from analysis.load import Runs
-from analysis.multitask import with_delta_m
+from analysis.bootstrap import bootstrap_mean
+from analysis.figures import (
+    draw_anytime,
+    draw_confusion,
+    draw_pareto,
+    draw_ranks,
+    draw_recovery,
+    draw_recovery_against,
+    save_figure,
+)
+from analysis.multitask import spread
+from analysis.pareto import hypervolumes, trial_outcomes
+from analysis.power import power_of_differences
+from analysis.recipes import differing, listed, seen_data
+from analysis.recovery import confusion, recovery
+from analysis.significance import LEVEL, differences, holm, hopeless, pairwise_tests
+from analysis.spaces import common_space
+from analysis.strategy_recovery import Points, found_along_the_way, recovery_along_the_way, recovery_tests
+from analysis.tables import write_table
+from analysis.views import view_of
+from atrc.config import Config
+from atrc.experiments.comparison import SEARCH, incumbents, network_model
+from atrc.metrics.delta_m import delta_m
+from atrc.runs import RunDirectory
+from atrc.runs.names import run_path
+from atrc.tasks import TASKS
+from searchspace import InputError
+from strategies import STRATEGIES, OneShotStrategy
 
-__all__ = ["Comparison", "answers", "compare"]
+__all__ = [
+    "Recovery",
+    "StrategyComparison",
+    "compare_strategies",
+    "genotype_agreement",
+    "strategy_points",
+    "strategy_table",
+]
 
-FEW = 5
-"""Below this number of runs on a side a percentile bootstrap is clearly too narrow, and `answers` says so."""
+TOLERANCE = 0.1
+"""Budgets that differ by more than this share of the largest are unequal."""
+
+
+class Recovery(NamedTuple):
+    """Recovery of planted answers by each strategy.
+
+    Attributes:
+        table: Table of `analysis.recovery.recovery`, the best strategy first.
+        points: Table of `analysis.strategy_recovery.recovery_along_the_way`.
+        tests: Table of `analysis.strategy_recovery.recovery_tests`, with ``p_holm``.
+        confusion: Table of `analysis.recovery.confusion`.
+    """
+
+    table: pd.DataFrame
+    points: pd.DataFrame
+    tests: pd.DataFrame
+    confusion: pd.DataFrame
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One model against another in one quantity.
+class StrategyComparison:
+    """Tables, figures and notes of a comparison; made by `compare_strategies`.
 
     Attributes:
-        experiment: Of both.
-        quantity: A task, or ``delta_m``.
-        unit: Of the numbers below.
-        model: The model in question.
-        other: What it is compared to.
-        difference: Mean of ``model`` minus mean of ``other``.
-        low: Lower end of the 95 % interval of the difference; missing (NaN) unless both have two runs.
-        high: Its upper end.
-        n_model: Runs of ``model``.
-        n_other: Runs of ``other``.
-        sentence: The finding in plain words.
+        points: Table of `strategy_points`.
+        table: Table of `strategy_table`.
+        tests: Table of `analysis.significance.pairwise_tests`.
+        notes: Warnings to the reader, one line each.
+        tables: Name -> CSV file.
+        figures: Name -> its files: PDF, PNG and SVG.
+        recovery: Planted answers that each strategy found; None where the dataset names no answer.
+        power: Differences that the seeds could have shown; see `analysis.power.power_of_differences`.
     """
 
-    experiment: str
-    quantity: str
-    unit: str
-    model: str
-    other: str
-    difference: float
-    low: float
-    high: float
-    n_model: int
-    n_other: int
-    sentence: str
+    points: pd.DataFrame
+    table: pd.DataFrame
+    tests: pd.DataFrame
+    notes: list[str]
+    tables: dict[str, Path] = field(default_factory=dict)
+    figures: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    recovery: Recovery | None = None
+    power: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-def compare(
-    runs: Runs, model: str = "retrain", other: str = "multi", *, paired: bool = False, seed: int = 0
-) -> list[Comparison]:
-    """Does ``model`` beat ``other``? For every experiment that has both: each task, then Delta_m.
+def compare_strategies(
+    config: Config, folder: str | Path, out: str | Path, *, unequal: bool = False
+) -> StrategyComparison:
+    """Makes every table and figure of a finished comparison.
 
     Args:
-        runs: The runs.
-        model: By default what the search found, retrained.
-        other: By default the multi-task baseline.
-        paired: How Delta_m chooses its baseline; see `analysis.multitask`. The baselines themselves are not
-            resampled: they shift both sides alike and only scale the difference.
-        seed: Of the bootstrap.
+        config: A config with a ``compare`` section.
+        folder: Folder of its runs.
+        out: Folder for CSV, PDF and PNG files.
+        unequal: Whether strategies are ranked although budgets differ; figures and notes then say so.
+
+    Raises:
+        InputError: A run is missing or unfinished, or budgets differ and ``unequal`` is not set.
+    """
+    folder, out = Path(folder), Path(out)
+    points = strategy_points(config, folder)
+    found = points[points["fraction"] == 1.0]
+    notes = _budget_notes(found, unequal) + _missing(found) + _unlike(folder)
+    table, tests = strategy_table(points), pairwise_tests(found)
+    table["agreement"] = table["strategy"].map(genotype_agreement(config, folder))
+    notes += _signed_ranks(tests)
+    power = power_of_differences("delta_m", "%", differences(found).values(), int(tests["p"].notna().sum()))
+    planted = found_along_the_way(config, folder)
+    made = StrategyComparison(
+        points, table, tests, notes, recovery=_recovery(planted) if planted else None, power=power
+    )
+    if made.recovery is not None:
+        made.notes.extend(_permutations(made.recovery))
+    for name, frame in (("points", points), ("table", table), ("tests", tests), ("power", power)):
+        if len(frame) or name != "power":
+            made.tables[name] = write_table(frame, out, name)
+    warning = notes[0] if unequal and notes and notes[0].startswith("Unequal") else None
+    multi = _multi_task(config, folder)
+    measured = points.dropna(subset=["delta_m"])
+    made.figures["anytime"] = save_figure(draw_anytime(measured, multi, warning), out, "anytime")
+    pivot = found.pivot(index="seed", columns="strategy", values="delta_m").dropna()
+    if table["strategy"].nunique() > 2 and len(pivot) > 1:
+        made.figures["ranks"] = save_figure(
+            draw_ranks(pivot, dict(zip(found["strategy"], found["kind"], strict=True)), warning), out, "ranks"
+        )
+    if made.recovery is not None:
+        _write_recovery(made, made.recovery, out)
+    if config.cost is not None:
+        _costs(made, config, folder, out)
+    return made
+
+
+def _missing(found: pd.DataFrame) -> list[str]:
+    """Notes on searches whose networks have no Delta_m: they are in no mean and in no test."""
+    lacking = found[found["delta_m"].isna()]
+    if lacking.empty:
+        return []
+    if len(lacking) == len(found):
+        raise InputError("no network of any search has a metric of every task, so there is nothing to compare")
+    listed = "; ".join(f"{label} seed {', '.join(map(str, of['seed']))}" for label, of in lacking.groupby("strategy"))
+    return [f"A metric is missing of the networks of {listed}: pairs are of the other seeds."]
+
+
+def _unlike(folder: Path) -> list[str]:
+    """Notes on runs that saw other data, since a dataset was changed in its place. (Configs are compared before.)"""
+    models = (f"{SEARCH}*", "single-*", "multi")
+    paths = [path for model in models for path in sorted(folder.glob(f"{model}/seed*"))]
+    seen = [(run.spec.model, seen_data(run)) for run in map(RunDirectory.open, paths) if run.finished]
+    phrases = differing(seen)
+    return [f"Runs that are compared saw other data: {listed(phrases)}"] if phrases else []
+
+
+def _signed_ranks(tests: pd.DataFrame) -> list[str]:
+    tested = tests[tests["p"].notna()]
+    if len(tests) and tested.empty:
+        return ["No pair of strategies has two seeds in common, so none can be tested."]
+    enough = 1 + math.ceil(math.log2(max(1, len(tested)) / LEVEL))
+    return hopeless("signed-rank test", [2.0 ** (1 - n) for n in tested["n"]], enough)
+
+
+def _permutations(found: Recovery) -> list[str]:
+    """Notes on permutation tests that no outcome makes significant."""
+
+    def smallest(n: int) -> float:
+        return 2 / math.comb(2 * n, n)  # two of all exchanges of n searches a side are the most extreme
+
+    runs = dict(zip(found.table["condition"], found.table["runs"], strict=True))
+    tested = found.tests[found.tests["p"].notna()]
+    pairs = [min(runs[row["one"]], runs[row["other"]]) for row in tested.to_dict("records")]
+    enough = next(n for n in count(2) if smallest(n) * max(1, len(pairs)) <= LEVEL)
+    return hopeless("permutation test of what was found", [smallest(n) for n in pairs], enough)
+
+
+def _recovery(planted: Points) -> Recovery:
+    """Counts what was found of what was planted."""
+    found = {label: of[1.0] for label, of in planted.items()}
+    tests = recovery_tests(found)
+    return Recovery(
+        recovery(found).sort_values("share", ascending=False, ignore_index=True),
+        recovery_along_the_way(planted),
+        tests.assign(p_holm=holm(tests["p"].to_list())),
+        confusion(found),
+    )
+
+
+def _write_recovery(made: StrategyComparison, found: Recovery, out: Path) -> None:
+    """Writes the tables and figures of the recovery."""
+    for name, frame in found._asdict().items():
+        file = "recovery" if name == "table" else f"recovery_{name}"
+        made.tables[file] = write_table(frame, out, file)
+    figures = {
+        "recovery": draw_recovery(found.table),
+        "recovery_points": draw_recovery_against(found.points, "samples"),
+        "recovery_confusion": draw_confusion(found.confusion),
+    }
+    made.figures.update({name: save_figure(figure, out, name) for name, figure in figures.items()})
+
+
+def _costs(made: StrategyComparison, config: Config, folder: Path, out: Path) -> None:
+    """Writes score against cost of the multi-trial strategies' trials."""
+    assert config.compare is not None
+    assert config.cost is not None
+    runs = [
+        RunDirectory.open(run_path(folder, f"{SEARCH}{label}", seed))
+        for label, named in config.compare.strategies.items()
+        if not issubclass(STRATEGIES[named.name], OneShotStrategy)
+        for seed in config.seeds
+    ]
+    outcomes = trial_outcomes(runs)
+    if outcomes.empty:
+        return
+    for name, frame in (("trials", outcomes), ("hypervolume", hypervolumes(outcomes))):
+        made.tables[name] = write_table(frame, out, name)
+    made.figures["pareto"] = save_figure(draw_pareto(outcomes, config.cost.measure.replace("_", "-")), out, "pareto")
+
+
+def strategy_points(config: Config, folder: Path) -> pd.DataFrame:
+    """Genotypes that every search would have named along its way, and their Delta_m.
 
     Returns:
-        Empty where no experiment has both. Delta_m is left out where it is missing.
+        ``strategy`` (label), ``kind``, ``seed``, ``fraction`` of the budget, ``samples`` (the search's whole number),
+        ``delta_m`` in percent against the mean of the single-task runs, ``network`` (folder), ``seconds`` and
+        ``memory`` (bytes) of the search.
     """
-    frame = with_delta_m(runs, paired=paired)
-    found = []
-    for experiment in runs.experiments:
-        of = frame[frame["experiment"] == experiment]
-        ours, theirs = (of[of["model"] == name] for name in (model, other))
-        if ours.empty or theirs.empty:
-            continue
-        for quantity in [*runs.tasks, "delta_m"]:
-            a, b = ours[quantity].dropna().to_numpy(float), theirs[quantity].dropna().to_numpy(float)
-            if a.size and b.size:
-                low, high = bootstrap_difference(a, b, seed=seed)
-                difference = float(a.mean() - b.mean())
-                title, unit, up = _describe(runs, quantity)
-                sentence = _sentence(title, unit, up, (model, other), difference, (low, high), (a.size, b.size))
-                found.append(
-                    Comparison(
-                        experiment, quantity, unit, model, other, difference, low, high, a.size, b.size, sentence
-                    )
+    assert config.compare is not None
+    base = _single_tasks(config, folder)
+    rows = []
+    for label, named in config.compare.strategies.items():
+        kind = STRATEGIES[named.name].kind
+        for seed in config.seeds:
+            run = RunDirectory.open(run_path(folder, f"{SEARCH}{label}", seed))
+            result = run.result()
+            for incumbent in incumbents(run, config.compare):
+                network = network_model(incumbent.genotype)
+                metrics = RunDirectory.open(run_path(folder / "networks", network, seed)).result().metrics
+                rows.append(
+                    {
+                        "strategy": label,
+                        "kind": kind,
+                        "seed": seed,
+                        "fraction": incumbent.fraction,
+                        "samples": result.samples,
+                        "delta_m": delta_m(metrics, base, _directions(config)),
+                        "network": network,
+                        "seconds": result.seconds,
+                        "memory": result.peak_memory,
+                    }
                 )
-    return found
+    return pd.DataFrame(rows)
 
 
-def answers(comparisons: Sequence[Comparison], experiment: str) -> list[str]:
-    """The sentences on one experiment, and what to think of their intervals."""
-    of = [one for one in comparisons if one.experiment == experiment]
-    intervals = [min(one.n_model, one.n_other) for one in of if not math.isnan(one.low)]
-    remarks = []
-    if intervals and min(intervals) < FEW:
-        remarks.append(f"With fewer than {FEW} runs on a side, these intervals are too narrow.")
-    if len(intervals) > 1:
-        remarks.append(
-            f"The {len(intervals)} intervals are not corrected for their number: if nothing differed, one in 20 "
-            "would still leave out 0."
+def strategy_table(points: pd.DataFrame) -> pd.DataFrame:
+    """One row per strategy, the best mean first.
+
+    Returns:
+        ``strategy``, ``kind``, ``n`` (seeds), ``delta_m_mean`` and ``delta_m_std`` in percent, ``delta_m_low`` and
+        ``delta_m_high`` (bootstrap interval), ``rank`` (mean over the seeds that all strategies have, of the rank
+        among them: 1 is best, ties share theirs), ``different`` (genotypes among the seeds), ``samples``,
+        ``seconds``, ``memory`` (means).
+    """
+    found = points[points["fraction"] == 1.0].copy()
+    complete = ~found["seed"].isin(found[found["delta_m"].isna()]["seed"])
+    found["rank"] = found[complete].groupby("seed")["delta_m"].rank(ascending=False)
+    rows = []
+    for (label, kind), of in found.groupby(["strategy", "kind"], sort=False):
+        mean, std, n = spread(of["delta_m"].dropna())
+        low, high = bootstrap_mean(of["delta_m"].dropna().to_numpy(float))
+        rows.append(
+            {
+                "strategy": label,
+                "kind": kind,
+                "n": n,
+                "delta_m_mean": mean,
+                "delta_m_std": std,
+                "delta_m_low": low,
+                "delta_m_high": high,
+                "rank": float(of["rank"].mean()),
+                "different": of["network"].nunique(),
+                "samples": float(of["samples"].mean()),
+                "seconds": float(of["seconds"].mean()),
+                "memory": float(pd.to_numeric(of["memory"]).mean()),
+            }
         )
-    return [one.sentence for one in of] + remarks
+    return pd.DataFrame(rows).sort_values("delta_m_mean", ascending=False, ignore_index=True)
 
 
-def as_frame(comparisons: list[Comparison]) -> pd.DataFrame:
-    """One row per comparison, a column per attribute."""
-    return pd.DataFrame([vars(c) for c in comparisons], columns=list(Comparison.__dataclass_fields__))
+def _budget_notes(found: pd.DataFrame, unequal: bool) -> list[str]:
+    means = found.groupby("strategy", sort=False)["samples"].mean()
+    samples = {str(label): float(mean) for label, mean in means.items()}
+    least, most = min(samples, key=samples.__getitem__), max(samples, key=samples.__getitem__)
+    if samples[least] >= (1 - TOLERANCE) * samples[most]:
+        return []
+    text = f"nequal budgets: {least} learnt from {samples[least]:.0f} images, {most} from {samples[most]:.0f}"
+    if not unequal:
+        raise InputError(f"u{text}; rank them all the same with --unequal")
+    return [f"U{text}."]
 
 
-def _describe(runs: Runs, quantity: str) -> tuple[str, str, bool]:
-    """Name for a sentence, unit, whether higher is better."""
-    task = runs.tasks.get(quantity)
-    if task is None:
-        return "Delta_m", "percentage points", True
-    unit = "points" if task.unit == "%" else task.unit
-    return f"{task.title} ({task.metric})", unit, task.higher_is_better
+def _directions(config: Config) -> dict[str, bool]:
+    return {name: TASKS[name].higher_is_better for name in config.tasks}
 
 
-def _sentence(
-    title: str,
-    unit: str,
-    higher_is_better: bool,
-    names: tuple[str, str],
-    difference: float,
-    interval: tuple[float, float],
-    runs: tuple[int, int],
-) -> str:
-    model, other = names
-    low, high = interval
-    better = (difference > 0) is higher_is_better
-    verdict = (
-        f"{model} is {'better' if better else 'worse'} than {other} by {_number(abs(difference))} {unit}".rstrip()
-    )
-    counted = f"{runs[0]} and {runs[1]} runs"
-    if difference == 0:
-        verdict = f"{model} and {other} have the same mean"
-    if math.isnan(low):
-        return f"{title}: {verdict} ({counted}); with one run on a side, chance cannot be told from effect."
-    # the ends change places where lower is better, so that the interval is that of the gain
-    ends = (low, high) if higher_is_better else (-high, -low)
-    stated = f"95 % interval of the gain {_number(ends[0], sign=True)} to {_number(ends[1], sign=True)}, {counted}"
-    if low <= 0 <= high:
-        return f"{title}: no clear difference; {verdict}, but the interval includes 0 ({stated})."
-    return f"{title}: {verdict} ({stated})."
+def _single_tasks(config: Config, folder: Path) -> dict[str, float]:
+    """Task -> mean over seeds of its single-task runs."""
+    base = {}
+    for task in config.tasks:
+        runs = [RunDirectory.open(run_path(folder, f"single-{task}", seed)) for seed in config.seeds]
+        base[task] = float(np.mean([run.result().metrics[task] for run in runs]))
+    return base
 
 
-def _number(value: float, *, sign: bool = False) -> str:
-    return f"{value:{'+' if sign else ''}.3g}"
+def _multi_task(config: Config, folder: Path) -> float:
+    """Mean Delta_m of the multi-task baseline."""
+    base = _single_tasks(config, folder)
+    runs = [RunDirectory.open(run_path(folder, "multi", seed)) for seed in config.seeds]
+    return float(np.mean([delta_m(run.result().metrics, base, _directions(config)) for run in runs]))
+
+
+def genotype_agreement(config: Config, folder: Path) -> Mapping[str, float]:
+    """Strategy -> how far two of its searches agree, in 0..1; see `analysis.views.SpaceView.agreement`.
+
+    For ``cp`` it is the mean share of blocks with the same context, for ``bmtas`` that of task pairs and stages that
+    are alike in both trees, for others that of choices with the same option. Strategies with one search are left out.
+    """
+    assert config.compare is not None
+    result = {}
+    for label in config.compare.strategies:
+        runs = [RunDirectory.open(run_path(folder, f"{SEARCH}{label}", seed)) for seed in config.seeds]
+        genotypes = [genotype for run in runs if (genotype := run.genotype()) is not None]
+        if len(genotypes) > 1:
+            result[label] = view_of(common_space(genotypes)).agreement(genotypes)
+    return result

@@ -20,12 +20,12 @@ _SCALES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def correlate(x: np.ndarray, y: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
-    """How two quantities of the same things go together.
+    """Correlates two quantities of the same things.
 
     Args:
         x: ``(n,)`` values.
         y: ``(n,)`` values of the same things, in the same order; pairs with a missing value are left out.
-        seed: Of the bootstrap, which resamples the things.
+        seed: Seed of the bootstrap, which resamples the things.
 
     Returns:
         ``coefficient`` (``pearson``, ``spearman``), ``value``, ``low``, ``high`` (95 % interval), ``n``. The value is

@@ -2,8 +2,8 @@
 
 How much does a network lean on a block? The block's output is permuted over the whole held-out set, so that
 images get what the block computed for another one, and the metric of its target task drops. A permutation is drawn
-uniformly, as in the paper: on average it leaves one image its own output, of however many. Of very few images that is
-a large share (half of two), and the drop is too small by it.
+uniformly, as in the paper: on average one image keeps its own output, however many there are. With very few images
+that is a large share (half of two), by which the drop is too small.
 
 A block of row T reaches the prediction of task T only, and up to the ReLU of the row's fusion everything behind it is
 linear. So what every row holds before its ReLU, and the block outputs, are computed once and kept; for a permutation,
@@ -49,20 +49,20 @@ def block_importance(
     memory: int = MEMORY,
     quiet: bool = False,
 ) -> pd.DataFrame:
-    """What permuting each block's output does to its target task.
+    """Measures how far the target task's metric drops when a block's output is permuted.
 
-    All blocks are permuted by the same permutations, so that no block is ahead by its draw.
+    All blocks are permuted by the same permutations, so that blocks are compared under the same permutations.
 
     Args:
-        blocks: Of a trained network.
+        blocks: The blocks of a trained network.
         batches: The held-out set.
-        images: How many it holds.
-        permutations: How often each block is permuted.
-        seed: Of the permutations.
-        device: Of the network.
+        images: Number of images in it.
+        permutations: Number of permutations of each block.
+        seed: Seed of the permutations.
+        device: Device of the network.
         autocast: The context in which the network was trained; None: full precision.
-        memory: Bytes that maps may take; if they need more, they lie in files of the folder for temporary ones.
-        quiet: No progress bar.
+        memory: Bytes of memory that maps may take; larger ones are kept in temporary files.
+        quiet: Whether the progress bar is left out.
 
     Returns:
         One row per block and permutation: ``target``, ``source``, ``context``, ``permutation``, ``before`` and
@@ -111,15 +111,15 @@ def permuted_metrics(
     *,
     device: torch.device | str = "cpu",
 ) -> Iterator[dict[str, float]]:
-    """Every task's metric with one block permuted, by full forward passes: what `block_importance` is held to.
+    """Every task's metric with one block permuted, by full forward passes: the reference of `block_importance`.
 
     Args:
-        blocks: Of a trained network.
+        blocks: The blocks of a trained network.
         batches: The held-out set; it is passed once, and once more per permutation.
-        target: Of the block.
-        source: Of the block.
-        orders: ``(images,)`` each: image i gets what the block computed for image ``order[i]``.
-        device: Of the network.
+        target: Target task of the block.
+        source: Source task of the block.
+        orders: Permutations, ``(images,)`` each: image i gets the block's output for image ``order[i]``.
+        device: Device of the network.
     """
     device, tasks = torch.device(device), blocks.network.tasks
     with torch.no_grad():
@@ -137,15 +137,15 @@ def permuted_metrics(
 
 
 class _Recorded:
-    """What a network computed for every image of a set: rows before their ReLU, block outputs; and the labels.
+    """Maps that a network computed for every image of a set: rows before their ReLU, block outputs; and the labels.
 
     Args:
-        blocks: See `block_importance`, as all the others.
-        batches: Passed once.
-        images: How many there are.
-        device: Where to compute. What is kept lies in ordinary memory, or in files.
+        blocks: The blocks of a trained network.
+        batches: The held-out set; it is passed once.
+        images: Number of images.
+        device: Device of the network. Maps are kept in ordinary memory, or in files.
         memory: Bytes beyond which files are used.
-        folder: For them.
+        folder: Folder of these files.
     """
 
     def __init__(

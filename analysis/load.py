@@ -21,10 +21,10 @@ from searchspace import Genotype, InputError
 __all__ = ["FACTS", "SINGLE", "Runs", "TaskInfo", "load_runs"]
 
 FACTS = ("experiment", "kind", "model", "seed", "path")
-"""Columns that say what a run is."""
+"""Columns that identify a run."""
 
 COSTS = ("steps", "samples", "seconds", "parameters", "multiply_adds")
-"""Columns that say what a run took; `atrc.runs.Result` defines them."""
+"""Columns of costs; `atrc.runs.Result` defines them."""
 
 SINGLE = "single-"
 """Prefix of the single-task baselines' names."""
@@ -35,7 +35,7 @@ _PREFIX_RANKS = {SINGLE: 0, "all-": 2}
 
 @dataclass(frozen=True)
 class TaskInfo:
-    """What tables and axes say of a task; the values are the task class's own.
+    """Names, unit and direction of a task for tables and axes, as its class gives them.
 
     Attributes:
         name: The registered name.
@@ -71,13 +71,14 @@ class Runs:
             ``steps``, ``samples``, ``seconds``, ``parameters``, ``multiply_adds``. Sorted by experiment, model
             (single-task in the tasks' order, multi-task, uniform contexts, others, search, retrain, consensus) and
             seed.
-        tasks: Task name -> what is known of it, in the config's order.
+        tasks: Task name -> its names, unit and direction, in the config's order.
         genotypes: ``path`` -> genotype, for the runs that have one.
         directories: ``path`` -> run directory.
-        configs: ``experiment`` -> what commands take for its config: a preset, or the file in one of its runs.
+        configs: ``experiment`` -> its config as commands take it: a preset, or the file in one of its runs.
         unfinished: Paths of the runs without a result.
         seeds: ``experiment`` -> all seeds that its runs, unfinished ones too, and their configs name, sorted.
-        recipes: ``path`` -> what the run's numbers depend on beside the seed; see `analysis.recipes.recipe`.
+        recipes: ``path`` -> everything that the run's numbers depend on, except the seed; see
+            `analysis.recipes.recipe`.
     """
 
     frame: pd.DataFrame
@@ -105,8 +106,10 @@ class Runs:
         return rows[rows["path"].isin(list(self.genotypes))]
 
     def found(self, experiment: str) -> dict[str, Genotype]:
-        """What an experiment's searches found: ``"seed 0"`` -> genotype; the model's name is added where several
-        kinds of search are in one experiment."""
+        """Genotypes that an experiment's searches found: ``"seed 0"`` -> genotype.
+
+        The model's name is added where several kinds of search are in one experiment.
+        """
         rows = self.searches(experiment)
         several = rows["model"].nunique() > 1
         return {

@@ -70,7 +70,7 @@ def gains(runs: Runs, *, paired: bool = False) -> pd.DataFrame:
 
     Args:
         runs: The runs.
-        paired: Compares with the single-task run of the same seed, not with the mean over seeds.
+        paired: Whether the baseline is the single-task run of the same seed, and not the mean over seeds.
 
     Returns:
         ``experiment``, ``model``, ``seed``, ``path``, ``task``, ``value``, ``baseline``, ``gain`` in percent; the
@@ -141,12 +141,12 @@ def marked(row: Mapping[Any, Any]) -> str:
 
 
 def marks_explained(rows: pd.DataFrame) -> list[str]:
-    """What the stars of `marked` mean, where one of the rows has one."""
+    """Explanations of the stars of `marked`, where one of the rows has one."""
     return [MARKED] if (rows["missing"] + rows["differs"]).any() else []
 
 
 def missing_seeds(runs: Runs, experiment: str, model: str) -> list[int]:
-    """Seeds of an experiment of which a model has no finished run."""
+    """Seeds of an experiment for which a model has no finished run."""
     frame = runs.frame
     there = set(frame[(frame["experiment"] == experiment) & (frame["model"] == model)]["seed"])
     return [seed for seed in runs.seeds.get(experiment, ()) if seed not in there]

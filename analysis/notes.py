@@ -1,4 +1,4 @@
-"""What is missing from a set of runs, and what helps: one line each."""
+"""Notes on a set of runs, one line each: what is missing, and the command that helps."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from analysis.genotypes import search_groups
 from analysis.load import SINGLE, Runs
 from analysis.multitask import missing_baselines, missing_seeds
 from analysis.recipes import SHOWN, differing, listed, of_any_model
-from analysis.spaces import space_found
+from analysis.spaces import common_space
+from analysis.views import view_of
 from atrc.networks import RANDOM_WEIGHTS, lacks_weights
 from atrc.runs import RunDirectory
-from searchspace import BMTASSpace, CPSpace
+from searchspace import InputError
 from strategies import STRATEGIES, MultiTrialStrategy
 
 __all__ = ["notes", "unlike_conditions"]
@@ -22,7 +23,7 @@ NAMED = 3
 
 
 def notes(runs: Runs, *, paired: bool = False) -> list[str]:
-    """Everything that a reader of the tables should know before trusting them, most serious first."""
+    """Notes that a reader of the tables should know before trusting them, most serious first."""
     found = [*_unfinished(runs.unfinished), *missing_baselines(runs, paired=paired)]
     for experiment in runs.experiments:
         for remarks in _OF_EXPERIMENTS:
@@ -62,7 +63,7 @@ def _by_trials(search: RunDirectory) -> bool:
 
 
 def _unlike(runs: Runs, experiment: str) -> list[str]:
-    """What the runs of one model, or of models that are compared, differ in beside seed and model."""
+    """Notes on differences, beside seed and model, between runs of one model, or of models that are compared."""
     frame = runs.frame[runs.frame["experiment"] == experiment]
     found = []
     for model, of in frame.groupby("model", sort=False):
@@ -79,7 +80,7 @@ def _unlike(runs: Runs, experiment: str) -> list[str]:
 
 
 def unlike_conditions(runs: Runs, by: str) -> list[str]:
-    """Searches that one key of the config puts together, although they differ in others."""
+    """Notes on searches that one key of the config puts together, although they differ in others."""
     found = []
     names = dict(zip(runs.frame["path"], runs.frame["experiment"], strict=True))
     for condition, paths in search_groups(runs, by).items():
@@ -89,7 +90,7 @@ def unlike_conditions(runs: Runs, by: str) -> list[str]:
 
 
 def _missing_seeds(runs: Runs, experiment: str) -> list[str]:
-    """Models that lack seeds which others have: their means are of unequal seeds."""
+    """Notes on models that lack seeds which others have, so that their means are over different seeds."""
     models = dict.fromkeys(runs.frame[runs.frame["experiment"] == experiment]["model"])
     lacking = {model: missing_seeds(runs, experiment, model) for model in models}
     parts = [f"{model} lacks {_numbered('seed', seeds)}" for model, seeds in lacking.items() if seeds]
@@ -104,7 +105,7 @@ def _numbered(noun: str, numbers: Sequence[int]) -> str:
 
 
 def _budgets(runs: Runs, experiment: str) -> list[str]:
-    """Models that saw different numbers of samples; a search has its own budget by design."""
+    """Notes on models that saw different numbers of samples; a search has its own budget by design."""
     rows = runs.frame[(runs.frame["experiment"] == experiment) & (runs.frame["kind"] != "search")]
     if rows["samples"].nunique() < 2:
         return []
@@ -126,19 +127,11 @@ def _searches(runs: Runs, experiment: str) -> list[str]:
     name = runs.configs[experiment]
     if not found:
         return [f"{experiment}: no finished search, so no genotypes; make some with: atrc search {name}"]
-    space = space_found(runs, experiment)
-    if not isinstance(space, CPSpace | BMTASSpace):
-        names = ", ".join(repr(name) for name in dict.fromkeys(genotype.space for genotype in found.values()))
-        return [
-            f"{experiment}: the analysis of contexts needs genotypes of one space 'cp', and of trees those of one "
-            f"space 'bmtas'; these are of {names}"
-        ]
-    remarks = []
-    if isinstance(space, BMTASSpace):
-        remarks.append(
-            f"{experiment}: its searches found trees, which have no context types: their shares, and agreement on, "
-            "importance and attention of blocks are left out"
-        )
+    try:
+        space = common_space(list(found.values()))
+    except InputError as error:
+        return [f"{experiment}: what its searches found is not analysed: {error}"]
+    remarks = view_of(space).notes(runs, experiment)
     if len(found) == 1:
         remarks.append(
             f"{experiment}: one search only, so agreement between searches is missing; "
@@ -148,7 +141,7 @@ def _searches(runs: Runs, experiment: str) -> list[str]:
 
 
 def _question(runs: Runs, experiment: str) -> list[str]:
-    """What lacks for the question whether the retrained network beats the multi-task baseline."""
+    """Notes on what is missing to answer whether the retrained network beats the multi-task baseline."""
     name = runs.configs[experiment]
     commands = {"multi": f"atrc train {name} --model multi", "retrain": f"atrc experiment {name}"}
     present = set(runs.frame[runs.frame["experiment"] == experiment]["model"])
@@ -174,4 +167,4 @@ _OF_EXPERIMENTS = (
     _searches,
     _question,
 )
-"""What can be said of one experiment, most serious first."""
+"""Notes on one experiment, most serious first."""

@@ -6,31 +6,19 @@ Every figure's numbers are in a CSV of the same name. The same runs give the sam
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from analysis.agreement import Agreement, agreement
-from analysis.attention import attention_maps, attention_table
-from analysis.blocks import Blocks
-from analysis.comparison import as_frame, compare
-from analysis.correlation import correlate
+from analysis.differences import as_frame, compare_models
 from analysis.figures import (
-    draw_agreement,
-    draw_attention,
+    Words,
     draw_confusion,
-    draw_correlation,
     draw_curves,
     draw_delta_m,
-    draw_distances,
     draw_freezing,
-    draw_genotypes,
-    draw_importance,
     draw_predictions,
     draw_proportions,
     draw_recovery,
@@ -38,98 +26,22 @@ from analysis.figures import (
     draw_resources,
     draw_sampled,
     draw_trajectory,
-    draw_trees,
-    save_figure,
-    words_of,
 )
-from analysis.genotypes import conditions, context_space, distances, matrices, proportions, with_consensus
-from analysis.load import Runs, load_runs
+from analysis.genotypes import conditions, proportions
+from analysis.load import load_runs
 from analysis.multitask import summarize, with_delta_m
 from analysis.notes import notes, unlike_conditions
+from analysis.output import Analysis, Part
 from analysis.power import power_of_runs
 from analysis.predictions import examples_table, prediction_examples
-from analysis.recovery import VARIED, Found, confusion, found_by_searches, important_blocks, recovery, with_planted
+from analysis.recovery import VARIED, Found, confusion, found_by_searches, important_blocks, recovery
 from analysis.sampled import ranked_by_stage, sampled_against_retrained
-from analysis.source_importance import (
-    importance_against_agreement,
-    kept_importance,
-    measure_importance,
-    source_importance,
-)
 from analysis.spaces import space_found
-from analysis.tables import write_table
 from analysis.trajectory import block_probabilities, freeze_times, search_trajectory, training_curves
-from analysis.trees import stage_costs, tree_agreement, trees
-from atrc.inference import open_run
-from atrc.runs import RunDirectory
-from atrc.runs.checkpoint import latest
-from searchspace import BMTASSpace, CPSpace, Genotype, InputError, SearchSpace
+from analysis.views import shared_view, view_of
+from searchspace import Genotype, InputError
 
-__all__ = ["Analysis", "Drawing", "analyze"]
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure that `analyze` made.
-
-    Attributes:
-        kind: What it shows, e.g. ``"importance"``.
-        experiment: Whose runs; None: of all experiments.
-        pdf: For papers.
-        png: For slides.
-        svg: For pages.
-        table: Its numbers, as CSV.
-    """
-
-    kind: str
-    experiment: str | None
-    pdf: Path
-    png: Path
-    svg: Path
-    table: Path
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """What `analyze` made.
-
-    Attributes:
-        runs: What was read.
-        out: The folder.
-        tables: Name -> CSV file.
-        figures: Name -> figure, in a reader's order.
-        notes: What is missing and why, one line each.
-        paired: How Delta_m chose its baselines.
-    """
-
-    runs: Runs
-    out: Path
-    tables: dict[str, Path] = field(default_factory=dict)
-    figures: dict[str, Drawing] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    paired: bool = False
-
-    def add_table(self, kind: str, table: pd.DataFrame, experiment: str | None = None) -> None:
-        """Writes ``KIND.csv``, or ``KIND-EXPERIMENT.csv`` of several experiments; without rows, nothing."""
-        if not table.empty:
-            name = self._name(kind, experiment)
-            self.tables[name] = write_table(table, self.out, name)
-
-    def add_figure(
-        self, kind: str, table: pd.DataFrame, draw: Callable[[], Figure], experiment: str | None = None
-    ) -> None:
-        """Writes a figure and the table of its numbers; nothing where the table has no rows."""
-        self.add_table(kind, table, experiment)
-        if not table.empty:
-            name = self._name(kind, experiment)
-            files = save_figure(draw(), self.out, name)
-            self.figures[name] = Drawing(kind, experiment, *files, self.tables[name])
-
-    def _name(self, kind: str, experiment: str | None) -> str:
-        if experiment is None or len(self.runs.experiments) == 1:
-            return kind
-        slug = re.sub(r"[^\w.-]+", "-", experiment).strip("-")
-        return f"{kind}-{slug}"
+__all__ = ["analyze"]
 
 
 def analyze(
@@ -146,71 +58,43 @@ def analyze(
     Args:
         paths: Run directories, or directories that hold some; one or several.
         out: Folder for CSV, PDF, PNG and SVG files; made if missing, files of the same names are replaced.
-        paired: Compare with the single-task run of the same seed; see `analysis.multitask`.
-        by: What searches of one bar of Fig. 7 have in common; see `analysis.genotypes.conditions`.
+        paired: Whether the baseline is the single-task run of the same seed; see `analysis.multitask`.
+        by: Key of the config that searches of one bar of Fig. 7 have in common; see
+            `analysis.genotypes.conditions`.
         networks: Whether trained networks are run, where their checkpoints are there, for the importance of blocks
             (kept in the runs, so only once), attention maps, and predictions beside the ground truth.
-        quiet: No progress bars.
+        quiet: Whether progress bars are left out.
 
     Returns:
-        What was made, and in ``notes`` what could not be.
+        The files that were made, and in ``notes`` those that could not be.
 
     Raises:
         InputError: See `analysis.load.load_runs`.
     """
     runs = load_runs(paths)
     spaces = {experiment: space_found(runs, experiment) for experiment in runs.experiments}
-    without_trees = [experiment for experiment, space in spaces.items() if not isinstance(space, BMTASSpace)]
-    found = conditions(runs, by, without_trees)  # what is wrong with it stops before anything is written
+    views = {experiment: view_of(space) for experiment, space in spaces.items()}
+    counted = [experiment for experiment, view in views.items() if view.shares]
+    found = conditions(runs, by, counted)  # what is wrong with it stops before anything is written
     remarks = notes(runs, paired=paired) + (unlike_conditions(runs, by) if by else [])
     analysis = Analysis(runs, Path(out), notes=remarks, paired=paired)
     analysis.add_table("runs", with_delta_m(runs, paired=paired))
     analysis.add_table("summary", summarize(runs, paired=paired))
-    analysis.add_table("comparison", as_frame(compare(runs, paired=paired)))
-    for experiment, space in spaces.items():
-        part = _Part(analysis, experiment)
+    analysis.add_table("comparison", as_frame(compare_models(runs, paired=paired)))
+    for experiment, view in views.items():
+        part = Part(analysis, experiment, networks, quiet)
         _performance(part)
-        trained: list[RunDirectory] = []
-        if isinstance(space, BMTASSpace):
-            _trees(part, space)
-        if isinstance(space, CPSpace):
-            searches = _genotypes(part)
-            if networks:
-                trained = _trained(part, quiet=quiet)
-            _importance(part, searches)
-        if trained:
-            _attention(part, trained[0])
+        if spaces[experiment] is not None:
+            view.analyse(part, runs.found(experiment))
         if networks:
             _predictions(part)
-        _training(part, space)
-    _proportions(analysis, found)
-    _recovery(analysis, found_by_searches(runs, by, without_trees))
+        _training(part, view.words)
+    _proportions(analysis, found, shared_view(spaces.values()).words)
+    _recovery(analysis, found_by_searches(runs, by, counted))
     return analysis
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What is made of one experiment."""
-
-    analysis: Analysis
-    experiment: str
-
-    @property
-    def runs(self) -> Runs:
-        return self.analysis.runs
-
-    @property
-    def paired(self) -> bool:
-        return self.analysis.paired
-
-    def table(self, kind: str, table: pd.DataFrame) -> None:
-        self.analysis.add_table(kind, table, self.experiment)
-
-    def figure(self, kind: str, table: pd.DataFrame, draw: Callable[[], Figure]) -> None:
-        self.analysis.add_figure(kind, table, draw, self.experiment)
-
-
-def _performance(part: _Part) -> None:
+def _performance(part: Part) -> None:
     runs, experiment = part.runs, part.experiment
     frame = with_delta_m(runs, paired=part.paired)
     points = frame[frame["experiment"] == experiment].dropna(subset=["delta_m"])[["model", "seed", "delta_m"]]
@@ -227,94 +111,15 @@ def _performance(part: _Part) -> None:
     ranks = ranked_by_stage(runs, experiment, paired=part.paired)
     if len(ranks) > 2:
         labels = r"$\Delta_m$ as sampled [%]", r"$\Delta_m$ retrained [%]"
-        _correlation(part, "ranks", ranks, ("search", "retrain"), labels)
+        part.correlation("ranks", ranks, ("search", "retrain"), labels)
 
 
-def _correlation(
-    part: _Part, kind: str, table: pd.DataFrame, columns: tuple[str, str], labels: tuple[str, str]
-) -> None:
-    x, y = (table[column] for column in columns)
-    found = correlate(x.to_numpy(float), y.to_numpy(float))
-    part.table(f"{kind}_correlation", found)
-    part.figure(kind, table, lambda: draw_correlation(x, y, found, labels))
-
-
-def _genotypes(part: _Part) -> Agreement | None:
-    """What was chosen, beside what was planted, and how reliably; the agreement of several searches."""
-    found = part.runs.found(part.experiment)
-    genotypes = list(found.values())
-    tiles = matrices(with_planted(part.runs, part.experiment, with_consensus(part.runs, part.experiment)))
-    space = context_space(genotypes)
-    part.figure("genotypes", tiles, lambda: draw_genotypes(tiles, space.contexts))
-    if len(genotypes) < 2:
-        return None
-    result = agreement(genotypes)
-    part.table("agreement_overall", result.overall.assign(runs=result.runs))
-    part.figure("agreement", result.table, lambda: draw_agreement(result))
-    if len(genotypes) > 2:
-        apart = distances(found)
-        table = apart.rename_axis(index="run").reset_index()
-        part.figure("distances", table, lambda: draw_distances(apart, len(space)))
-    return result
-
-
-def _trees(part: _Part, space: BMTASSpace) -> None:
-    """Which tasks share which stages, and how far searches agree on it."""
-    found = part.runs.found(part.experiment)
-    search = part.runs.directories[part.runs.searches(part.experiment)["path"].iloc[0]]
-    table = trees(found, stage_costs(search.config, space))
-    alike = tree_agreement(list(found.values())) if len(found) > 1 else None
-    if alike is not None:
-        part.table("trees_agreement", alike.table)
-        part.table("trees_overall", alike.overall.assign(runs=alike.runs))
-    part.figure("trees", table, lambda: draw_trees(table, None if alike is None else alike.mean))
-
-
-def _importance(part: _Part, searches: Agreement | None) -> None:
-    """Fig. 6, of what is kept in the runs."""
-    table = source_importance(part.runs, part.experiment)
-    part.figure("importance", table, lambda: draw_importance(table))
-    if searches is not None and not table.empty:
-        both = importance_against_agreement(table, searches.table)
-        labels = "Importance of a block", "Run pairs that agree (share)"
-        _correlation(part, "importance_agreement", both, ("importance", "agreement"), labels)
-
-
-def _trained(part: _Part, *, quiet: bool) -> list[RunDirectory]:
-    """The retrained networks that can be run, their importance measured."""
-    frame = part.runs.frame
-    rows = frame[(frame["experiment"] == part.experiment) & (frame["model"] == "retrain")]
-    runs = [part.runs.directories[path] for path in rows["path"]]
-    trained = [run for run in runs if latest(run.checkpoints) is not None]
-    if lacking := [run for run in runs if run not in trained and kept_importance(run) is None]:
-        part.analysis.notes.append(
-            f"{part.experiment}: importance and attention need checkpoints, which {lacking[0].path} has not"
-            + (f", and {len(lacking) - 1} more" if len(lacking) > 1 else "")
-        )
-    for run in trained:
-        measure_importance(run, quiet=quiet)
-    return trained
-
-
-def _attention(part: _Part, run: RunDirectory) -> None:
-    """Fig. 3: self-attention of every task at the middle of the first validation image."""
-    opened = open_run(run, run.config.device)
-    dataset = opened.split("val")
-    if dataset.info.grid is not None:  # maps of features do not lie over the image, so neither does attention
-        return
-    image = dataset[0].image
-    pixel = image.shape[0] // 2, image.shape[1] // 2
-    maps = attention_maps(Blocks(opened.network, opened.predictor.genotype), image, dataset.info.size, pixel)
-    part.figure("attention", attention_table(maps), lambda: draw_attention(image, pixel, maps))
-
-
-def _predictions(part: _Part) -> None:
+def _predictions(part: Part) -> None:
     examples = prediction_examples(part.runs, part.experiment)
     part.figure("predictions", examples_table(examples), lambda: draw_predictions(examples, part.runs.tasks))
 
 
-def _training(part: _Part, space: SearchSpace | None) -> None:
-    words = words_of(space)
+def _training(part: Part, words: Words) -> None:
     trajectory = search_trajectory(part.runs, part.experiment)
     blocks = block_probabilities(part.runs, part.experiment)
     part.table("trajectory_blocks", blocks)
@@ -325,25 +130,25 @@ def _training(part: _Part, space: SearchSpace | None) -> None:
     part.figure("curves", curves, lambda: draw_curves(curves))
 
 
-def _proportions(analysis: Analysis, found: Mapping[str, Sequence[Genotype]]) -> None:
-    """Fig. 7: all conditions in one figure, but those whose genotypes do not go together."""
+def _proportions(analysis: Analysis, found: Mapping[str, Sequence[Genotype]], words: Words) -> None:
+    """Fig. 7: all conditions in one figure, except those with genotypes of different spaces."""
     parts = []
     for condition, genotypes in found.items():
         try:
             shares = proportions(genotypes)
         except InputError as error:
-            analysis.notes.append(f"{condition}: no shares of context types, since {error}")
+            analysis.notes.append(f"{condition}: no shares of what was chosen, since {error}")
         else:
             parts.append(shares.assign(condition=condition, runs=len(genotypes)))
     if not parts:
         return
     table = pd.concat(parts, ignore_index=True)
     table = table[["condition", "runs", *(column for column in table if column not in ("condition", "runs"))]]
-    analysis.add_figure("proportions", table, lambda: draw_proportions(table))
+    analysis.add_figure("proportions", table, lambda: draw_proportions(table, words))
 
 
 def _recovery(analysis: Analysis, found: Mapping[str, Sequence[Found]]) -> None:
-    """Of datasets whose answer is known: what was found of it, all conditions in one figure."""
+    """Recovery of what was planted, for datasets whose answer is known; all conditions in one figure."""
     if not found:
         return
     table, confused = recovery(found), confusion(found)

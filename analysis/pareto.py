@@ -60,7 +60,7 @@ def hypervolumes(outcomes: pd.DataFrame) -> pd.DataFrame:
     The reference is the lowest score and the highest cost of any trial.
 
     Args:
-        outcomes: From `trial_outcomes`.
+        outcomes: Table of `trial_outcomes`.
 
     Returns:
         ``strategy``, ``seed``, ``hypervolume`` in 0..1 (missing where all trials together dominate nothing), and

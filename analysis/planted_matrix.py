@@ -1,4 +1,4 @@
-"""How well each context finds what was planted for another: the matrix of `atrc.experiments.recovery`."""
+"""Errors of each context where another was planted: the matrix of `atrc.experiments.recovery`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def planted_matrix(errors: pd.DataFrame) -> pd.DataFrame:
     """Mean and spread over seeds.
 
     Args:
-        errors: See `planted_errors`.
+        errors: Table of `planted_errors`.
 
     Returns:
         One row for each planted pair and context used: ``planted``, ``pair``, ``used``, ``n`` (networks), ``mean``
@@ -63,7 +63,7 @@ def planted_matrix(errors: pd.DataFrame) -> pd.DataFrame:
 
 
 def ahead(matrix: pd.DataFrame) -> pd.DataFrame:
-    """How far the planted context is ahead of the second best, row by row of the matrix.
+    """Lead of the planted context over the second best, row by row of the matrix.
 
     Returns:
         ``planted``, ``pair``, ``n``, ``best`` (seeds in which the planted context won), ``second`` (the next best

@@ -36,11 +36,11 @@ def detectable(
     """The smallest true difference of two means that is found with the given probability.
 
     Args:
-        spread: Standard deviation of one run; of the differences of pairs where they are ``paired``. At least 0.
-        seeds: Runs of each of the two models, or pairs; at least 2.
+        spread: Standard deviation of one run, or of the differences of pairs where they are ``paired``. At least 0.
+        seeds: Number of runs of each of the two models, or of pairs; at least 2.
         paired: Whether runs of one seed are compared.
-        level: Of the two-sided test, e.g. 0.05; smaller where several tests share it.
-        power: The probability.
+        level: Level of the two-sided test, e.g. 0.05; smaller where several tests share it.
+        power: Probability with which the difference is found.
 
     Returns:
         In the unit of ``spread``; NaN for fewer than two seeds, or a spread that is not known.
@@ -82,12 +82,12 @@ COLUMNS = ["quantity", "unit", "spread", "freedom", "seeds", "detectable", "seed
 
 
 def power_of_runs(runs: Runs, experiment: str, *, paired: bool = False) -> pd.DataFrame:
-    """What the seeds of an experiment could tell of two of its models.
+    """Differences of two models that the seeds of an experiment could show.
 
     Args:
         runs: The runs.
-        experiment: One of them.
-        paired: How Delta_m chooses its baseline; see `analysis.multitask`.
+        experiment: Name of one of their experiments.
+        paired: Whether the baseline of Delta_m is the run of the same seed; see `analysis.multitask`.
 
     Returns:
         One row per task and for ``delta_m``: ``quantity``, ``unit``, ``spread`` (standard deviation of one run,
@@ -108,13 +108,14 @@ def power_of_runs(runs: Runs, experiment: str, *, paired: bool = False) -> pd.Da
 
 
 def power_of_differences(quantity: str, unit: str, pairs: Iterable[np.ndarray], tests: int) -> pd.DataFrame:
-    """What paired seeds could tell of two strategies, at a level that is divided by the number of tests.
+    """Differences of two strategies that paired seeds could show, at a level divided by the number of tests.
 
     Args:
-        quantity: What differs.
-        unit: Of the differences.
+        quantity: Name of the quantity.
+        unit: Unit of the differences.
         pairs: The differences, ``(seeds,)`` of each pair of strategies.
-        tests: How many tests share the level of 5 %: Bonferroni's bound, which Holm's correction never undercuts.
+        tests: Number of tests that share the level of 5 %: Bonferroni's bound, which Holm's correction never
+            undercuts.
 
     Returns:
         One row as those of `power_of_runs`, or none; ``spread`` is that of the differences.
@@ -138,9 +139,9 @@ def power_sentences(power: pd.DataFrame, of: str, after: str = "") -> list[str]:
     """A sentence on the last quantity: Delta_m, or the only one.
 
     Args:
-        power: What `power_of_runs` or `power_of_differences` returns; empty gives no sentence.
-        of: What varies, with its verb: ``"Delta_m of one model varies between seeds by"``.
-        after: What the level was corrected for.
+        power: Table of `power_of_runs` or `power_of_differences`; an empty one gives no sentence.
+        of: Beginning of the sentence, e.g. ``"Delta_m of one model varies between seeds by"``.
+        after: Words on the correction of the level, which follow it.
     """
     if power.empty:
         return []

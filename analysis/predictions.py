@@ -1,4 +1,4 @@
-"""Predictions beside the ground truth: what trained networks make of the same images."""
+"""Predictions of trained networks for the same images, beside the ground truth."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Pictures = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Example:
-    """One image, its labels, and what networks predict. All pictures are ``(H, W, 3)`` uint8.
+    """One image, its labels, and the predictions of networks. All pictures are ``(H, W, 3)`` uint8.
 
     Attributes:
         sample: The sample's id.
-        image: As the dataset gives it.
+        image: The image, as the dataset gives it.
         truth: Task -> picture of the label.
         predictions: Model -> task -> picture.
         metrics: Model -> task -> the metric on this image alone, in the task's unit; NaN where it has none.
@@ -48,15 +48,15 @@ class Example:
 def prediction_examples(
     runs: Runs, experiment: str, *, models: Sequence[str] | None = None, count: int = 2
 ) -> list[Example]:
-    """What the networks of an experiment predict for some validation images.
+    """Predictions of an experiment's networks for some validation images.
 
     Args:
         runs: The runs.
-        experiment: One of them.
-        models: Which models; ``single`` stands for all single-task ones. Each is shown by its first run that has a
+        experiment: Name of one of their experiments.
+        models: Names of models; ``single`` stands for all single-task ones. Each is shown by its first run that has a
             checkpoint, and left out where none has one. By default the baselines and the retrained network, and
             others where these are missing; three at most.
-        count: How many images, evenly spaced over the validation split.
+        count: Number of images, evenly spaced over the validation split.
 
     Returns:
         Empty where no model has a checkpoint.

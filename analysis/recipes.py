@@ -1,4 +1,4 @@
-"""Are runs alike? What they were made with, what they saw, and in which of it they differ.
+"""Recipes of runs: settings and data that their numbers depend on, and differences between them.
 
 Runs stand in one mean, or are subtracted from one another, as if only chance told them apart. Here is found what else
 does: keys of their configs, and the data that they learnt from and were measured on.
@@ -76,7 +76,7 @@ def differing(recipes: Sequence[tuple[str, Recipe]]) -> list[str]:
     """A phrase for every key that has more than one value: ``train.lr is 0.01 (multi) and 0.1 (single-depth)``.
 
     Args:
-        recipes: What is compared, by what it is called; several may have one name.
+        recipes: Name and recipe of each thing that is compared; several may have one name.
     """
     phrases = []
     for key in differing_keys(of for _, of in recipes):
@@ -96,7 +96,7 @@ def listed(phrases: Sequence[str]) -> str:
 
 
 def _value(of: Recipe, key: str) -> str | None:
-    """What a recipe says of a key; None where it does not say what data was seen."""
+    """Value of a key in a recipe; None where it does not say what data was seen."""
     return of.get(key, None if key.startswith(_DATA) else _NOT_SET)
 
 
@@ -108,7 +108,7 @@ def _short(key: str, value: str) -> str:
 
 
 def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted key -> value, of all that is set."""
+    """Dotted key -> value, for every key that is set."""
     for key, value in section.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key}.")

@@ -1,4 +1,4 @@
-"""Do searches find what was planted? For datasets whose answer is known (`atrc.data.Dataset.answer`).
+"""Recovery of planted answers by searches, for datasets whose answer is known (`atrc.data.Dataset.answer`).
 
 A pair that needs a context counts: its block is found where a search gave it that context. A pair that needs nothing
 has no wrong answer, since an idle block does no harm; how often it was left empty is told apart.
@@ -41,22 +41,22 @@ __all__ = [
 ENUMERATED = 1_000_000
 """Largest number of combinations of options that is looked through for the chance of a space with constraints."""
 VARIED = ("samples", "strength", "noise")
-"""What conditions may differ in, that the recovery of a search depends on."""
+"""Columns by which conditions may differ, and on which the recovery of a search depends."""
 NOTHING = "nothing"
-"""What is planted in a pair that needs nothing."""
+"""Name of the planted context of a pair that needs nothing."""
 COUNTED = ["condition", "runs", "found", "of", "share", "low", "high", "chance"]
 FURTHER = ["left_empty", "idle", "strategy", "samples", "strength", "noise"]
 
 
 @dataclass(frozen=True)
 class Found:
-    """What one search found, of a problem whose answer is known.
+    """Result of one search on a problem whose answer is known.
 
     Attributes:
-        genotype: What the search named.
-        answer: What was planted.
-        strategy: The registered name of what searched.
-        samples: The images that it took.
+        genotype: The genotype that the search named.
+        answer: The planted contexts.
+        strategy: Registered name of the strategy.
+        samples: Number of images that the search took.
     """
 
     genotype: Genotype
@@ -66,7 +66,7 @@ class Found:
 
     @classmethod
     def by(cls, search: RunDirectory) -> Found | None:
-        """What a finished search found; None where its dataset names no answer."""
+        """Reads the result of a finished search; None where its dataset names no answer."""
         genotype, answer = search.genotype(), answer_of(search.config)
         if genotype is None or answer is None:
             return None
@@ -74,7 +74,7 @@ class Found:
 
     @property
     def planted(self) -> dict[str, str]:
-        """Choice -> the option that was planted in it, of the pairs that need one and that the space has."""
+        """Choice -> the planted option, for the pairs that need one and that the space has."""
         return {choice: option for choice, option in _planted(self.answer).items() if choice in self.genotype}
 
     @property
@@ -89,7 +89,7 @@ class Found:
 
     @property
     def hits(self) -> int:
-        """How many planted choices were found."""
+        """Number of planted choices that were found."""
         return sum(self.genotype[choice] == option for choice, option in self.planted.items())
 
 
@@ -99,7 +99,7 @@ def _planted(answer: Answer) -> dict[str, str]:
 
 
 def answer_of(config: Config) -> Answer | None:
-    """What the config's dataset says was planted; None where it says nothing."""
+    """The planted answer of the config's dataset; None where it names none."""
     dataset = DATASETS[config.dataset.name]
     answer: Answer | None = call_with_options(
         f"dataset {config.dataset.name!r}", dataset.answer, config.dataset.options
@@ -110,7 +110,7 @@ def answer_of(config: Config) -> Answer | None:
 def found_by_searches(
     runs: Runs, by: str | None = None, experiments: Sequence[str] | None = None
 ) -> dict[str, list[Found]]:
-    """Condition (see `analysis.genotypes.conditions`) -> what its searches found.
+    """Condition (see `analysis.genotypes.conditions`) -> results of its searches.
 
     A search is left out if its dataset names no answer, or if its space has no block for any planted pair.
     """
@@ -138,7 +138,7 @@ def with_planted(runs: Runs, experiment: str, found: Mapping[str, Genotype]) -> 
 
 
 def recovery_sentences(table: pd.DataFrame) -> list[str]:
-    """What the rows of `recovery` say, in words."""
+    """Sentences on the rows of `recovery`."""
     return [
         f"{row['condition']}: {row['found']} of {row['of']} planted blocks were found in {row['runs']} searches "
         f"({100 * row['share']:.0f} %"
@@ -154,7 +154,7 @@ def recovery_sentences(table: pd.DataFrame) -> list[str]:
 
 
 def importance_sentences(table: pd.DataFrame) -> list[str]:
-    """What the rows of `important_blocks` say, in words."""
+    """Sentences on the rows of `important_blocks`."""
     return [
         f"{row['condition']}: in {row['runs']} retrained networks, {row['found']} of {row['of']} planted blocks are "
         f"the most important ones of their row (by chance {100 * row['chance']:.0f} %)"
@@ -163,10 +163,10 @@ def importance_sentences(table: pd.DataFrame) -> list[str]:
 
 
 def recovery(conditions: Mapping[str, Sequence[Found]]) -> pd.DataFrame:
-    """How much of what was planted was found.
+    """Counts how much of what was planted was found.
 
     Args:
-        conditions: Condition -> what its runs found.
+        conditions: Condition -> results of its runs.
 
     Returns:
         One row a condition: ``condition``, ``runs``, ``found`` and ``of`` (planted blocks over all runs), ``share``
@@ -212,7 +212,7 @@ def _chance(found: Found) -> float:
 
 
 def _option_shares(space: SearchSpace, planted: Mapping[str, str]) -> list[float]:
-    """In which share of all genotypes each planted choice is made."""
+    """Share of all genotypes that make each planted choice."""
     if not space.constrained:
         return [1 / len(space[choice]) for choice in planted]
     if space.size > ENUMERATED:
@@ -222,7 +222,7 @@ def _option_shares(space: SearchSpace, planted: Mapping[str, str]) -> list[float
 
 
 def confusion(conditions: Mapping[str, Sequence[Found]]) -> pd.DataFrame:
-    """What was planted against what was found.
+    """Counts planted options against found ones.
 
     Returns:
         One row for each pair of options that met: ``condition``, ``planted`` (`NOTHING` where nothing is needed),
@@ -241,9 +241,9 @@ def confusion(conditions: Mapping[str, Sequence[Found]]) -> pd.DataFrame:
 
 
 def important_blocks(runs: Runs, experiment: str, model: str = "retrain") -> pd.DataFrame:
-    """Are the planted blocks of trained networks the important ones?
+    """Counts planted blocks among the important ones of trained networks.
 
-    Of every target, as many blocks are taken as were planted in its row: those of largest importance
+    From the row of every target, as many blocks are taken as were planted in it: those of largest importance
     (`analysis.importance`). A row where every block was planted, or none, says nothing and is left out; blocks of a
     planted pair in which the network has no context count as missed.
 
@@ -269,7 +269,7 @@ def important_blocks(runs: Runs, experiment: str, model: str = "retrain") -> pd.
 
 
 def _most_important(of_target: pd.DataFrame, answer: Answer) -> tuple[int, int, int]:
-    """Of one target: planted blocks among the most important ones, planted blocks, blocks."""
+    """For one target: planted blocks among the most important ones, planted blocks, blocks."""
     target = str(of_target["target"].iloc[0])
     drops = of_target.groupby("source", sort=False)["drop"].mean()
     planted = [source for source in drops.index if (target, source) in answer]

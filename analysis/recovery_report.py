@@ -1,4 +1,4 @@
-"""What ``atrc recovery`` shows: the planted matrix and three searches, beside what they were at an earlier time."""
+"""Output of ``atrc recovery``: the planted matrix and three searches, beside an earlier result of the same."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from analysis.numbers import DASH
 from analysis.planted_matrix import ahead, planted_errors, planted_matrix
 from analysis.recovery import Found
-from analysis.tables import write_table
+from analysis.tables import DASH, write_table
 from atrc.runs import RunDirectory
 from searchspace import InputError
 
 __all__ = ["found_blocks", "recovery_report"]
 
 APART = 5.0
-"""So many standard errors of the difference of two means are too many for chance."""
+"""Standard errors beyond which a difference of two means is not put down to chance."""
 
 KEYS = {"errors": ["planted", "pair", "used", "seed"], "found": ["search", "seed"]}
 """Table -> the columns that name its rows."""
@@ -34,13 +33,13 @@ def recovery_report(
     """Writes ``errors.csv`` and ``found.csv``, ``matrix.csv`` and ``ahead.csv``, and says what is in them.
 
     Args:
-        networks: See `atrc.experiments.recovery.matrix_runs`; finished.
-        searches: See `atrc.experiments.recovery.searched_runs`; finished.
-        out: The folder of the tables.
-        kept: A folder with the tables of an earlier time; of them the rows are shown that are here, too.
+        networks: Finished runs of `atrc.experiments.recovery.matrix_runs`.
+        searches: Finished runs of `atrc.experiments.recovery.searched_runs`.
+        out: Folder of the tables.
+        kept: Folder with earlier tables; those of their rows are shown that are here, too.
 
     Returns:
-        What ``rich.console.Console.print`` takes, one after the other.
+        Renderables for ``rich.console.Console.print``, in order.
 
     Raises:
         InputError: The folder of an earlier time lacks a table.
@@ -157,7 +156,7 @@ def _shown(title: str, columns: Sequence[_Column], now: pd.DataFrame, before: pd
 
 
 def _changes(now: Mapping[str, pd.DataFrame], before: Mapping[str, pd.DataFrame]) -> list[str]:
-    """What differs from what was kept."""
+    """Sentences on differences from the kept tables."""
     errors, found = (now[name].merge(before[name], on=KEYS[name], suffixes=("", "_kept")) for name in KEYS)
     same = int((errors["error"] == errors["error_kept"]).sum())
     named = int((found["genotype"] == found["genotype_kept"]).sum())

@@ -1,4 +1,4 @@
-"""Fig. 4: how good the model sampled from the supergraph is, next to the same architecture after retraining."""
+"""Fig. 4: gains of the model sampled from the supergraph, beside those of the same architecture retrained."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def sampled_against_retrained(runs: Runs, stages: Sequence[str] = STAGES, *, pai
     Args:
         runs: The runs.
         stages: Models, in the order of the bars.
-        paired: Which single-task runs are the baseline; see `analysis.multitask`.
+        paired: Whether the baseline is the single-task run of the same seed; see `analysis.multitask`.
 
     Returns:
         ``experiment``, ``model``, ``task``, ``mean``, ``std``, ``n``: of (M_m - M_ST) / M_ST in percent, signed so
@@ -41,11 +41,11 @@ def sampled_against_retrained(runs: Runs, stages: Sequence[str] = STAGES, *, pai
 
 
 def ranked_by_stage(runs: Runs, experiment: str, *, paired: bool = False) -> pd.DataFrame:
-    """Delta_m of every found genotype as sampled and as retrained: does the supergraph rank genotypes rightly?
+    """Delta_m of every found genotype as sampled and as retrained, to see if the supergraph ranks genotypes rightly.
 
     Args:
         runs: The runs.
-        experiment: One of them.
+        experiment: Name of one of their experiments.
         paired: See `sampled_against_retrained`.
 
     Returns:

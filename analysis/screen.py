@@ -9,20 +9,15 @@ import math
 from collections.abc import Sequence
 
 import pandas as pd
-from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-from rich.tree import Tree
 
-from analysis.agreement import agreement
-from analysis.comparison import answers, compare
-from analysis.figures.style import MANY, context_colours, context_titles, short_labels, text_colour
-from analysis.genotypes import context_space, with_consensus
+from analysis.comparison import Recovery, StrategyComparison
+from analysis.differences import answers, compare_models
 from analysis.load import Runs
 from analysis.multitask import marked, marks_explained, summarize
 from analysis.notes import notes
-from analysis.numbers import DASH, decimals, number, plus_minus
 from analysis.power import POWER_OF, power_of_runs, power_sentences
 from analysis.recovery import (
     found_by_searches,
@@ -30,13 +25,11 @@ from analysis.recovery import (
     important_blocks,
     recovery,
     recovery_sentences,
-    with_planted,
 )
 from analysis.significance import LEVEL
 from analysis.spaces import space_found
-from analysis.strategies import Recovery, StrategyComparison
-from analysis.trees import same_trees, tree_agreement
-from searchspace import BMTASSpace, CPSpace, Genotype, block
+from analysis.tables import decimals, number, plus_minus
+from analysis.views import view_of
 
 __all__ = ["comparison_screen", "summary"]
 
@@ -48,15 +41,15 @@ def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
     what its searches found, with their agreement.
 
     Args:
-        runs: From `analysis.load.load_runs`.
-        paired: See `analysis.multitask`.
+        runs: The runs.
+        paired: Whether the baseline of Delta_m is the run of the same seed; see `analysis.multitask`.
 
     Returns:
-        What ``rich.console.Console.print`` takes, one after the other.
+        Renderables for ``rich.console.Console.print``, in order.
     """
     parts: list[RenderableType] = []
     table = summarize(runs, paired=paired)
-    comparisons = compare(runs, paired=paired)
+    comparisons = compare_models(runs, paired=paired)
     for experiment in runs.experiments:
         rows = table[table["experiment"] == experiment]
         parts += [_performance(rows, runs, experiment), _cost(rows)]
@@ -66,15 +59,11 @@ def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
         if told := power_sentences(power_of_runs(runs, experiment, paired=paired), POWER_OF):
             parts.append(_section("What could these seeds tell?", told))
         space = space_found(runs, experiment)
-        if isinstance(space, CPSpace):
+        if space is not None:
             if known := found_by_searches(runs, experiments=[experiment]):
                 said = recovery_sentences(recovery(known)) + importance_sentences(important_blocks(runs, experiment))
                 parts.append(_section("What was found of what was planted?", said))
-            found = runs.found(experiment)
-            shown = with_planted(runs, experiment, found)
-            parts += _genotypes(found, shown, with_consensus(runs, experiment).get("consensus"))
-        if isinstance(space, BMTASSpace):
-            parts += _trees(runs.found(experiment), space)
+            parts += view_of(space).on_screen(runs, experiment)
     remarks = notes(runs, paired=paired)
     if remarks:
         parts.append(_section("Notes", remarks))
@@ -125,87 +114,6 @@ def _table(title: str, caption: str) -> Table:
     return table
 
 
-def _genotypes(
-    found: dict[str, Genotype], shown: dict[str, Genotype], consensus: Genotype | None
-) -> list[RenderableType]:
-    genotypes = list(found.values())
-    contexts = context_space(genotypes).contexts
-    titles, short = context_titles(contexts), short_labels(contexts)
-    legend = ", ".join(f"{short[context]} {titles[context]}" for context in contexts)
-    parts: list[RenderableType] = [Text(f"\nGenotypes (rows: target, columns: source; {legend})", style="bold")]
-    panels = [_matrix(run, genotype) for run, genotype in list(shown.items())[:MANY]]
-    if consensus is not None:
-        panels.append(_matrix("consensus", consensus))
-    parts.append(Columns(panels, padding=(0, 3)))
-    if len(shown) > MANY:
-        parts.append(Text(f"and {len(shown) - MANY} more, which genotypes.csv of the analysis holds"))
-    if len(genotypes) > 1:
-        result = agreement(genotypes)
-        kappa = DASH if math.isnan(result.kappa) else f"{result.kappa:.2f}"
-        parts.append(
-            Text(
-                f"Agreement of {result.runs} searches: {100 * result.mean:.0f} % of run pairs pick the same context "
-                f"(mean over blocks); beyond chance, Fleiss' kappa {kappa}"
-            )
-        )
-    return parts
-
-
-def _matrix(title: str, genotype: Genotype) -> Table:
-    space = context_space([genotype])
-    short, colours = short_labels(space.contexts), context_colours(space.contexts)
-    table = Table(
-        title=Text(title), box=None, padding=(0, 0), show_header=False, title_justify="left", min_width=len(title)
-    )
-    for target in space.tasks:
-        cells = []
-        for source in space.tasks:
-            context = genotype[block(target, source)]
-            style = f"{text_colour(colours[context])} on {colours[context]}"
-            cells.append(Text(f" {short[context]:^2}", style=style))
-        table.add_row(Text(f"{target.replace('_', ' ')} "), *cells)
-    return table
-
-
-def _trees(found: dict[str, Genotype], space: BMTASSpace) -> list[RenderableType]:
-    """Every different tree, with the searches that found it."""
-    parts: list[RenderableType] = [Text("\nTrees (which tasks share which stages of the backbone)", style="bold")]
-    grown = same_trees(found)
-    parts.append(Columns([_tree(runs, space.tree(found[runs[0]])) for runs in grown[:MANY]], padding=(0, 3)))
-    if len(grown) > MANY:
-        parts.append(Text(f"and {len(grown) - MANY} more, which trees.csv of the analysis holds"))
-    if len(found) > 1:
-        result = tree_agreement(list(found.values()))
-        share = DASH if math.isnan(result.mean) else f"{100 * result.mean:.0f} %"
-        different = "one tree" if result.distinct == 1 else f"{result.distinct} different trees"
-        parts.append(
-            Text(
-                f"Agreement of {result.runs} searches, {different}: {share} of task pairs and stages are alike in "
-                "two of them (shared in both trees, or in neither)"
-            )
-        )
-    return parts
-
-
-def _tree(runs: Sequence[str], stages: Sequence[Sequence[Sequence[str]]]) -> Tree:
-    nodes = f"{sum(map(len, stages))} of {len(stages) * sum(map(len, stages[0]))} nodes"
-    drawn = Tree(Text(f"{', '.join(runs)}: {nodes}"), guide_style="dim")
-    _grow(drawn, stages, 0, stages[0])
-    return drawn
-
-
-def _grow(tree: Tree, stages: Sequence[Sequence[Sequence[str]]], stage: int, groups: Sequence[Sequence[str]]) -> None:
-    """Adds a line for each group of tasks, over all stages that they share, and below it what they part into."""
-    for group in groups:
-        until = stage
-        while until + 1 < len(stages) and group in stages[until + 1]:
-            until += 1
-        numbers = f"stage {stage + 1}" if until == stage else f"stages {stage + 1}-{until + 1}"
-        line = tree.add(Text(f"{numbers}: {', '.join(task.replace('_', ' ') for task in group)}"))
-        if until + 1 < len(stages):
-            _grow(line, stages, until + 1, [part for part in stages[until + 1] if set(part) <= set(group)])
-
-
 def comparison_screen(made: StrategyComparison) -> list[RenderableType]:
     """The table for a terminal, then the pairs that differ and the notes."""
     table = Table(box=None, pad_edge=False)
@@ -238,7 +146,7 @@ def comparison_screen(made: StrategyComparison) -> list[RenderableType]:
 def _recovery_screen(found: Recovery | None) -> list[RenderableType]:
     if found is None:
         return []
-    table = Table(title="Of the planted blocks", title_justify="left", box=None, pad_edge=False)
+    table = Table(title="Planted blocks that were found", title_justify="left", box=None, pad_edge=False)
     for head in ("strategy", "found", "share", "95 % interval", "chance"):
         table.add_column(head, justify="left" if head == "strategy" else "right")
     for row in found.table.to_dict("records"):

@@ -1,4 +1,4 @@
-"""Tests of many pairs: signed-rank tests, Holm's correction, and what so few seeds cannot show."""
+"""Tests of many pairs: signed-rank tests, Holm's correction, and the limits of few seeds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEVEL = 0.05
 
 
 def differences(found: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
-    """Pair of strategies -> Delta_m of one minus that of the other, of every seed that both have.
+    """Pair of strategies -> Delta_m of one minus that of the other, for every seed that both have.
 
     Args:
         found: ``strategy``, ``seed``, ``delta_m``: one row per search; a missing value is a missing seed.
@@ -31,7 +31,7 @@ def pairwise_tests(found: pd.DataFrame) -> pd.DataFrame:
     """Wilcoxon's signed-rank test of every pair of strategies, paired by seed, with Holm's correction.
 
     Args:
-        found: See `differences`.
+        found: Table with one row per search, as for `differences`.
 
     Returns:
         ``one``, ``other``, ``difference`` (mean of one minus other, percent), ``p`` (two-sided; 1 where the two are
@@ -66,9 +66,9 @@ def hopeless(test: str, smallest: Sequence[float], enough: int) -> list[str]:
     """A note where no p-value can fall below 5 % after Holm's correction, whatever the results.
 
     Args:
-        test: What tests, in words.
-        smallest: For every test that was made, the smallest p that its seeds allow.
-        enough: Seeds that would do.
+        test: Name of the test.
+        smallest: The smallest p that its seeds allow, for every test that was made.
+        enough: Number of seeds that would do.
     """
     if not smallest or len(smallest) * min(smallest) <= LEVEL:
         return []

@@ -1,4 +1,4 @@
-"""Which source task matters to which target, over runs (Fig. 6): measured once per run, and kept in it."""
+"""Importance of source tasks to target tasks, over runs (Fig. 6): measured once per run, and kept in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from analysis.bootstrap import bootstrap_mean
 from analysis.importance import PERMUTATIONS, block_importance
 from analysis.load import Runs
 from analysis.multitask import baselines
-from analysis.spaces import common_space
+from analysis.spaces import BlockSpace, common_space
 from analysis.tables import write_table
 from atrc.config import import_plugins
 from atrc.data import content_hashes, eval_transform, evaluation_batches
@@ -22,7 +22,7 @@ from atrc.inference import open_run
 from atrc.runs import RunDirectory
 from atrc.runs.checkpoint import latest
 from atrc.setup import Setup
-from searchspace import NONE, CPSpace, InputError
+from searchspace import NONE, InputError
 
 __all__ = [
     "has_blocks",
@@ -38,20 +38,20 @@ NAME = "importance"
 def measure_importance(
     run: RunDirectory, *, split: str = "val", permutations: int = PERMUTATIONS, seed: int = 0, quiet: bool = False
 ) -> pd.DataFrame:
-    """Importance of the blocks of a run's network, of a search at its argmax genotype.
+    """Measures the importance of the blocks of a run's network; of a search, at its argmax genotype.
 
     It is written to ``importance.csv`` of the run. It is read from there where the file says that it was measured in
     the same way, of the weights that the checkpoint holds now, on the data that the split holds now.
 
     Args:
-        run: With a checkpoint.
-        split: Of the config's dataset.
-        permutations: See `analysis.importance.block_importance`.
-        seed: Likewise.
-        quiet: Likewise.
+        run: A run with a checkpoint.
+        split: Split of the config's dataset.
+        permutations: Number of permutations of each block; see `analysis.importance.block_importance`.
+        seed: Seed of the permutations.
+        quiet: Whether the progress bar is left out.
 
     Returns:
-        See `analysis.importance.block_importance`; with ``split``, ``seed``, and hashes of what was measured:
+        Table of `analysis.importance.block_importance`, with ``split``, ``seed``, and hashes of what was measured:
         ``weights`` of the checkpoint's file, ``data`` of the split (`atrc.data.content_hashes`).
 
     Raises:
@@ -92,11 +92,11 @@ def has_blocks(run: RunDirectory) -> bool:
     if genotype is None:
         return False
     import_plugins(run.config)
-    return isinstance(common_space([genotype]), CPSpace)
+    return isinstance(common_space([genotype]), BlockSpace)
 
 
 def kept_importance(run: RunDirectory) -> pd.DataFrame | None:
-    """What was measured of a run, if anything was: not what was measured of weights that it has no more."""
+    """Importance that was measured before; None if there is none, or the run's weights have changed since."""
     path = run.path / f"{NAME}.csv"
     if not path.exists():
         return None
@@ -111,7 +111,7 @@ def kept_importance(run: RunDirectory) -> pd.DataFrame | None:
 
 
 def _weights(run: RunDirectory) -> str | None:
-    """A hash of the newest checkpoint's file; None of a run that has none."""
+    """A hash of the newest checkpoint's file; None for a run that has none."""
     checkpoint = latest(run.checkpoints)
     if checkpoint is None:
         return None
@@ -128,7 +128,7 @@ def _data(run: RunDirectory, split: str) -> str | None:
 
 
 def _measured(kept: pd.DataFrame, made: Mapping[str, object]) -> bool:
-    """Whether kept numbers are of these; what is not to be had any more (None) cannot have changed.
+    """Whether kept numbers are for these settings; unknown ones (None) count as unchanged.
 
     An earlier version did not say which weights and data it measured: where they are there, it is measured anew.
     """
@@ -141,8 +141,8 @@ def source_importance(runs: Runs, experiment: str, model: str = "retrain") -> pd
 
     Args:
         runs: The runs.
-        experiment: One of them.
-        model: One of its models.
+        experiment: Name of one of their experiments.
+        model: Name of one of its models.
 
     Returns:
         ``target``, ``source``, ``n`` (runs), ``cut`` (share of the runs whose genotype has ``none`` there),
@@ -183,11 +183,11 @@ def source_importance(runs: Runs, experiment: str, model: str = "retrain") -> pd
 
 
 def importance_against_agreement(importance: pd.DataFrame, agreement: pd.DataFrame) -> pd.DataFrame:
-    """Does a search decide more reliably where it matters (Sec. 4.4)? `analysis.correlation.correlate` says.
+    """Importance and agreement of every block, to see if searches decide more reliably where it matters (Sec. 4.4).
 
     Args:
-        importance: What `source_importance` returns.
-        agreement: ``table`` of `analysis.agreement.Agreement`.
+        importance: Table of `source_importance`.
+        agreement: The ``table`` of `analysis.agreement.Agreement`.
 
     Returns:
         One row per block: ``target``, ``source``, ``importance`` (``delta_m`` of `source_importance`; ``share``

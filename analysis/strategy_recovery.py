@@ -1,4 +1,4 @@
-"""Which strategy finds more of what was planted? For comparisons on datasets whose answer is known."""
+"""Recovery of planted answers by strategy, for comparisons on datasets whose answer is known."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Points = dict[str, dict[float, list[Found]]]
 
 
 def found_along_the_way(config: Config, folder: Path) -> Points:
-    """Strategy (label) -> fraction of the budget -> what its searches would have named then, one for each seed.
+    """Strategy (label) -> fraction of the budget -> results that its searches would have named then, one per seed.
 
     Empty where there are no searches, where the dataset names no answer, or where the space has no block for any
     planted pair.
@@ -56,13 +56,13 @@ def recovery_along_the_way(points: Points) -> pd.DataFrame:
 
 
 def recovery_tests(found: Mapping[str, Sequence[Found]]) -> pd.DataFrame:
-    """A permutation test of every pair of strategies: is the share of planted blocks that they find the same?
+    """Tests, by permutation, whether two strategies find the same share of planted blocks; for every pair.
 
     Runs are exchanged between the two strategies: all ways to do so where they are at most 200,000, as for ten runs a
     side, otherwise 200,000 drawn ones. Unlike the signed-rank test it takes no pairs, and does not suffer from ties.
 
     Args:
-        found: Strategy -> what its searches found.
+        found: Strategy -> results of its searches.
 
     Returns:
         ``one``, ``other``, ``difference`` (of the mean shares, one minus other), ``p`` (two-sided; missing where a

@@ -1,4 +1,4 @@
-"""How searches and trainings went: architecture.jsonl and metrics.jsonl as tables."""
+"""Course of searches and trainings: architecture.jsonl and metrics.jsonl as tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCALARS = ("temperature", "entropy_weight")
 
 
 def search_trajectory(runs: Runs, experiment: str) -> pd.DataFrame:
-    """An experiment's searches over their steps.
+    """Entropy, schedules and freezing of an experiment's searches over their steps.
 
     Returns:
         ``run``, ``step``, ``entropy`` (mean over blocks of the entropy of their candidates' probabilities, in nats),
@@ -44,7 +44,7 @@ def search_trajectory(runs: Runs, experiment: str) -> pd.DataFrame:
 
 
 def block_probabilities(runs: Runs, experiment: str) -> pd.DataFrame:
-    """The leading candidate of every block over a search's steps.
+    """The leading candidate of every choice over a search's steps.
 
     Returns:
         ``run``, ``step``, ``block``, ``context`` (the most probable candidate at that step), ``probability`` (its
@@ -60,7 +60,7 @@ def block_probabilities(runs: Runs, experiment: str) -> pd.DataFrame:
 
 
 def freeze_times(runs: Runs, experiment: str) -> pd.DataFrame:
-    """When each block of an experiment's searches stopped sampling.
+    """Step at which each choice of an experiment's searches stopped sampling.
 
     Returns:
         ``run``, ``block``, ``step`` (the first logged one at which it was frozen; the last logged one if it never

@@ -1,6 +1,7 @@
-"""What searches of the branching space found: trees, their cost, and how far they are alike.
+"""Trees that searches of the branching space found: their nodes, their cost, and how far they are alike.
 
-Bruggemann et al., BMVC 2020. All functions but `stage_costs` take genotypes of one space `searchspace.BMTASSpace`.
+Bruggemann et al., BMVC 2020. All functions but `stage_costs` take genotypes of one branching
+space (`analysis.spaces.TreeSpace`).
 Many genotypes are one tree; here only the tree counts.
 """
 
@@ -16,21 +17,16 @@ import pandas as pd
 import torch
 
 from analysis.agreement import over_runs, share_alike
-from analysis.spaces import space_of_kind
+from analysis.spaces import TreeSpace, tree_space
 from atrc.config import Config, Cost
 from atrc.setup import Setup
 from atrc.supernets import TreeCosts
-from searchspace import BMTASSpace, Genotype, InputError
+from searchspace import Genotype, InputError
 
-__all__ = ["SEPARATOR", "TreeAgreement", "same_trees", "stage_costs", "tree_agreement", "tree_space", "trees"]
+__all__ = ["SEPARATOR", "TreeAgreement", "same_trees", "stage_costs", "tree_agreement", "trees"]
 
 SEPARATOR = ", "
-"""Between the tasks of a group."""
-
-
-def tree_space(genotypes: Sequence[Genotype]) -> BMTASSpace:
-    """The branching space that the genotypes come from; see `analysis.spaces.space_of_kind`."""
-    return space_of_kind(genotypes, "bmtas", BMTASSpace)
+"""Text between the tasks of a group."""
 
 
 def same_trees(found: Mapping[str, Genotype]) -> list[list[str]]:
@@ -47,7 +43,7 @@ def trees(found: Mapping[str, Genotype], costs: TreeCosts | None = None) -> pd.D
 
     Args:
         found: Run -> genotype.
-        costs: Of the backbone's stages, if known; see `stage_costs`.
+        costs: Costs of the backbone's stages, if known; see `stage_costs`.
 
     Returns:
         ``run``; ``tree``: its number, from 1, the same for runs that found the same tree; ``stage``, from 1;
@@ -70,7 +66,7 @@ def trees(found: Mapping[str, Genotype], costs: TreeCosts | None = None) -> pd.D
     )
 
 
-def stage_costs(config: Config, space: BMTASSpace) -> TreeCosts | None:
+def stage_costs(config: Config, space: TreeSpace) -> TreeCosts | None:
     """Multiply-adds of the stages of a config's backbone, for one image of its dataset; nothing is computed.
 
     Returns:
@@ -87,7 +83,7 @@ def stage_costs(config: Config, space: BMTASSpace) -> TreeCosts | None:
 
 @dataclass(frozen=True)
 class TreeAgreement:
-    """How far the trees of several searches are alike.
+    """Agreement of the trees of several searches.
 
     In a tree, two tasks share a stage or they do not. Two searches agree on a pair of tasks and a stage where both
     trees share it, or neither does.
@@ -121,11 +117,11 @@ class TreeAgreement:
 
 
 def tree_agreement(genotypes: Sequence[Genotype], *, seed: int = 0) -> TreeAgreement:
-    """Compares all pairs of runs: which share of task pairs and stages is alike, shared in both or in neither?
+    """Share of task pairs and stages that are alike in two runs, shared in both or in neither; for all run pairs.
 
     Args:
         genotypes: One per run.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Raises:
         InputError: Fewer than two genotypes, or of different spaces.

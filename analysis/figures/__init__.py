@@ -3,6 +3,7 @@
 from analysis.figures._agreement import draw_agreement
 from analysis.figures._anytime import draw_anytime
 from analysis.figures._attention import draw_attention
+from analysis.figures._choices import draw_choices
 from analysis.figures._correlation import draw_correlation
 from analysis.figures._curves import draw_curves
 from analysis.figures._delta_m import draw_delta_m
@@ -30,16 +31,18 @@ from analysis.figures.style import (
     task_colours,
     task_labels,
 )
-from analysis.figures.words import BLOCKS, Words, words_of
+from analysis.figures.words import BLOCKS, CHOICES, Words
 
 __all__ = [
     "BLOCKS",
+    "CHOICES",
     "Words",
     "context_colours",
     "context_titles",
     "draw_agreement",
     "draw_anytime",
     "draw_attention",
+    "draw_choices",
     "draw_confusion",
     "draw_correlation",
     "draw_curves",
@@ -65,6 +68,5 @@ __all__ = [
     "short_labels",
     "task_colours",
     "task_labels",
-    "words_of",
     "write_figure",
 ]

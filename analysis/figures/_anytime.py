@@ -1,4 +1,4 @@
-"""Anytime performance: what each strategy's incumbent is worth, against the budget that was spent."""
+"""Anytime performance: Delta_m of each strategy's incumbent, against the budget that was spent."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def draw_anytime(points: pd.DataFrame, multi: float, warning: str | None = None)
 
     Args:
         points: ``strategy``, ``kind``, ``seed``, ``fraction``, ``samples``, ``delta_m`` in percent.
-        multi: Delta_m of the multi-task baseline, a dashed line.
-        warning: Written below the title.
+        multi: Delta_m of the multi-task baseline, drawn as a dashed line.
+        warning: Text below the title.
     """
     labels = list(dict.fromkeys(points["strategy"]))
     columns = min(3, len(labels))

@@ -1,4 +1,4 @@
-"""Fig. 3: what a marked pixel attends to, as heat maps over the image."""
+"""Fig. 3: attention of a marked pixel, as heat maps over the image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def draw_attention(image: np.ndarray, pixel: tuple[int, int], maps: Sequence[Att
     Args:
         image: ``(H, W, 3)`` uint8.
         pixel: ``(row, column)`` of the cross.
-        maps: What `analysis.attention.attention_maps` returns for them.
+        maps: Maps of `analysis.attention.attention_maps` for this image and pixel.
     """
     height, width = image.shape[:2]
     columns = min(COLUMNS, 1 + len(maps))

@@ -21,8 +21,8 @@ def draw_correlation(x: pd.Series, y: pd.Series, correlation: pd.DataFrame, labe
     Args:
         x: One quantity.
         y: The other one.
-        correlation: What `analysis.correlation.correlate` says of them.
-        labels: Of the axes.
+        correlation: Table of `analysis.correlation.correlate` for the two.
+        labels: Labels of the axes.
     """
     with paper_style():
         figure = new_figure(COLUMN, 2.9)

@@ -17,7 +17,7 @@ def draw_curves(table: pd.DataFrame) -> Figure:
     """Mean over seeds as a line, the range from the smallest to the largest seed as a band, on a log scale.
 
     Args:
-        table: What `analysis.trajectory.training_curves` returns; at least one row.
+        table: Table of `analysis.trajectory.training_curves`, with at least one row.
     """
     single = table["model"].str.startswith(SINGLE)
     panels = [

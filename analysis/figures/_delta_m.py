@@ -1,4 +1,4 @@
-"""Delta_m of every model, each run a dot."""
+"""Delta_m of every model, with a dot for each run."""
 
 from __future__ import annotations
 

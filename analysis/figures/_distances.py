@@ -1,4 +1,4 @@
-"""How far the genotypes of searches lie apart, and which are alike."""
+"""Distances between the genotypes of searches, and which of them are alike."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
 from analysis.figures.style import INK, MANY, new_figure, paper_style
+from analysis.figures.words import BLOCKS, Words
 
 __all__ = ["draw_distances"]
 
 
-def draw_distances(distances: pd.DataFrame, blocks: int) -> Figure:
+def draw_distances(distances: pd.DataFrame, choices: int, words: Words = BLOCKS) -> Figure:
     """A dendrogram (average linkage) above the heat map of distances, in its order.
 
-    Of many runs the cells are smaller, an image instead of one drawing each, and have no names.
+    With many runs the cells are smaller, have no names, and are drawn as one image.
 
     Args:
-        distances: Runs x runs: in how many blocks two genotypes differ.
-        blocks: How many there are.
+        distances: Runs x runs: in how many choices two genotypes differ.
+        choices: Number of choices of the space.
+        words: Words for the space.
     """
     with paper_style():
         many = len(distances) > MANY
@@ -30,14 +32,14 @@ def draw_distances(distances: pd.DataFrame, blocks: int) -> Figure:
         tree, ax = figure.subplots(2, 1, height_ratios=(1, 3.2))
         links = linkage(squareform(distances.to_numpy(float), checks=False), "average")
         drawn = dendrogram(links, ax=tree, color_threshold=0, above_threshold_color=INK, no_labels=True)
-        tree.set(ylim=(0, blocks), ylabel="Distance")
+        tree.set(ylim=(0, choices), ylabel="Distance")
         tree.spines["bottom"].set_visible(False)
         order = distances.index[np.asarray(drawn["leaves"])]
         sns.heatmap(
             distances.loc[order, order],
             ax=ax,
             vmin=0,
-            vmax=blocks,
+            vmax=choices,
             cmap="Blues",
             annot=len(distances) <= 20,
             rasterized=many,
@@ -47,8 +49,9 @@ def draw_distances(distances: pd.DataFrame, blocks: int) -> Figure:
             linecolor="white",
             cbar=False,
         )
+        label = f"{words.choice.capitalize()}s of {choices} that differ"
         # beside both, so that the leaves stay above their columns
-        figure.colorbar(ax.collections[0], ax=(tree, ax), label=f"Blocks of {blocks} that differ", shrink=0.7)
+        figure.colorbar(ax.collections[0], ax=(tree, ax), label=label, shrink=0.7)
         ax.set(xlabel=f"{len(order)} searches, in the order of the tree" if many else "", ylabel="")
         ax.tick_params(length=0)
         if many:

@@ -1,4 +1,4 @@
-"""When the choices of searches stopped sampling, and at what."""
+"""Steps at which the choices of searches stopped sampling, and the options that they stopped at."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def draw_freezing(table: pd.DataFrame, words: Words = BLOCKS) -> Figure:
     """A row per choice, the earliest first; a dot per search at the step of its freezing.
 
     Args:
-        table: What `analysis.trajectory.freeze_times` returns; choices that never froze are hollow, at the end.
-        words: For the space; see `analysis.figures.words_of`.
+        table: Table of `analysis.trajectory.freeze_times`; choices that never froze are hollow, at the end.
+        words: Words for the space.
     """
     order = table.groupby("block")["step"].mean().sort_values().index
     places = {block: place for place, block in enumerate(order)}

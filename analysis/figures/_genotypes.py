@@ -31,8 +31,8 @@ def draw_genotypes(table: pd.DataFrame, contexts: Sequence[str]) -> Figure:
     """One panel per run, targets in rows and sources in columns; of many runs the first ones, and the last one.
 
     Args:
-        table: What `analysis.genotypes.matrices` returns.
-        contexts: All candidates of the space, for the legend.
+        table: Table of `analysis.genotypes.matrices`.
+        contexts: All context types of the space, for the legend.
     """
     found = list(dict.fromkeys(table["run"]))
     runs = shown(found)

@@ -15,12 +15,12 @@ __all__ = ["draw_heat"]
 
 
 def draw_heat(values: pd.DataFrame, label: str, **options: Any) -> tuple[Figure, Axes]:
-    """A new figure with the map, under the style in force.
+    """Draws the map on a new figure, under the style in force.
 
     Args:
         values: Rows and columns named by tasks; missing ones are left grey.
-        label: Of the colour bar.
-        options: Of ``seaborn.heatmap``.
+        label: Label of the colour bar.
+        options: Options of ``seaborn.heatmap``.
     """
     titles = [[str(task).replace("_", " ") for task in names] for names in (values.index, values.columns)]
     side = 0.52 * len(values)

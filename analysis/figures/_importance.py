@@ -1,4 +1,4 @@
-"""Fig. 6: how much the target's part of Delta_m drops when a block's output is permuted."""
+"""Fig. 6: drop of the target's part of Delta_m when a block's output is permuted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def draw_importance(table: pd.DataFrame) -> Figure:
     """Heat map, targets in rows and sources in columns: the mean, and below it the interval; grey: cut in every run.
 
     Args:
-        table: What `analysis.source_importance.source_importance` returns. Without single-task runs, the drop is
+        table: Table of `analysis.source_importance.source_importance`. Without single-task runs, the drop is
             that of the target's own metric.
     """
     relative = bool(table["delta_m"].isna().any())

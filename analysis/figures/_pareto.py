@@ -16,7 +16,7 @@ def draw_pareto(outcomes: pd.DataFrame, unit: str) -> Figure:
 
     Args:
         outcomes: ``strategy``, ``score``, ``cost``.
-        unit: Of the cost.
+        unit: Unit of the cost.
     """
     labels = [str(label) for label in dict.fromkeys(outcomes["strategy"])]
     colours = model_colours(labels)

@@ -1,4 +1,4 @@
-"""What networks predict beside the ground truth, for a few images."""
+"""Predictions of networks beside the ground truth, for a few images."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def draw_predictions(examples: Sequence[Example], tasks: Mapping[str, TaskInfo])
     """Per example a row of ground truth, beside the image, and a row per model with the metric of each picture.
 
     Args:
-        examples: What `analysis.predictions.prediction_examples` returns; all of the same models.
-        tasks: The columns.
+        examples: Examples of `analysis.predictions.prediction_examples`, all with the same models.
+        tasks: Tasks of the columns, by name.
     """
     models = list(examples[0].predictions)
     shown = [name for name in tasks if name in examples[0].truth]

@@ -21,7 +21,7 @@ def draw_ranks(results: pd.DataFrame, kinds: Mapping[str, str], warning: str | N
     Args:
         results: Seeds x strategies, higher is better; no missing values.
         kinds: Strategy -> ``one-shot`` or ``multi-trial``, which have a colour each.
-        warning: Written above.
+        warning: Text above the diagram.
     """
     import scikit_posthocs  # seconds, which other figures need not wait for
 

@@ -1,4 +1,4 @@
-"""What was found of what was planted: shares with intervals, confusion of contexts, and what recovery depends on."""
+"""Recovery of planted answers: shares with intervals, confusion of contexts, and dependence on the problem."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ AXES = {
     "strength": "strength of what is planted [standard deviations]",
     "noise": "noise on it [standard deviations]",
 }
-"""What a recovery may depend on: column -> its name at an axis."""
+"""Quantities that a recovery may depend on: column -> its name at an axis."""
 
 DECADE = 10
 """Values that are further apart than this are drawn on a logarithmic axis."""
 
 BANDS = 2
-"""So many intervals can be drawn as bands; more would cover one another, and are lines."""
+"""Most intervals that are drawn as bands; more would cover one another, and are drawn as lines."""
 
 
 def draw_recovery(table: pd.DataFrame, what: str = "planted blocks that were found") -> Figure:
@@ -40,7 +40,7 @@ def draw_recovery(table: pd.DataFrame, what: str = "planted blocks that were fou
 
     Args:
         table: ``condition``, ``runs``, ``found``, ``of``, ``share``, ``low``, ``high``, ``chance``.
-        what: What is counted, for the axis.
+        what: Name of the blocks that are counted, for the axis.
     """
     with paper_style():
         figure = new_figure(PAGE, 0.9 + 0.3 * len(table))
@@ -123,8 +123,8 @@ def draw_recovery_against(table: pd.DataFrame, column: str) -> Figure:
     Intervals are 95 % over runs.
 
     Args:
-        table: What `analysis.recovery.recovery` returns.
-        column: One of `AXES`.
+        table: Table of `analysis.recovery.recovery`.
+        column: The quantity that varies, a key of `AXES`.
     """
     strategies = list(dict.fromkeys(table["strategy"]))
     colours = model_colours(strategies)

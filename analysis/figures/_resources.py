@@ -1,4 +1,4 @@
-"""Fig. 5: multi-task performance against what the network costs."""
+"""Fig. 5: multi-task performance against the cost of the network."""
 
 from __future__ import annotations
 

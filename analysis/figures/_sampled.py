@@ -20,7 +20,7 @@ def draw_sampled(table: pd.DataFrame, tasks: Mapping[str, TaskInfo]) -> Figure:
 
     Args:
         table: One experiment's part of `analysis.sampled.sampled_against_retrained`.
-        tasks: For the names below the bars.
+        tasks: Tasks by name, for the labels below the bars.
     """
     models = list(dict.fromkeys(table["model"]))
     names = [name for name in tasks if name in set(table["task"])]

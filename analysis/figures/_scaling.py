@@ -1,4 +1,4 @@
-"""How the cost of a search step grows: one panel for every number that was varied."""
+"""Growth of the cost of a search step: one panel for every number that was varied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a search went: entropy, schedules, the leading candidate of every choice, freezing."""
+"""Course of a search: entropy, schedules, the leading candidate of every choice, freezing."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _STYLES = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.4, 1.2, 1.4)), (0, (3,
 
 
 def draw_trajectory(trajectory: pd.DataFrame, blocks: pd.DataFrame, words: Words = BLOCKS) -> Figure:
-    """Four panels over the steps of one experiment's searches; of many, thin lines without names.
+    """Four panels over the steps of one experiment's searches; many searches are thin lines without names.
 
     Args:
-        trajectory: What `analysis.trajectory.search_trajectory` returns.
-        blocks: What `analysis.trajectory.block_probabilities` returns.
-        words: For the space; see `analysis.figures.words_of`.
+        trajectory: Table of `analysis.trajectory.search_trajectory`.
+        blocks: Table of `analysis.trajectory.block_probabilities`.
+        words: Words for the space.
     """
     options = words.in_order(blocks["final"])
     colours, titles = words.colours(options), words.titles(options)

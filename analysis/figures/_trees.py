@@ -1,4 +1,4 @@
-"""Which tasks share which stages of the backbone: the tree of every search (Bruggemann et al., BMVC 2020)."""
+"""The tree of every search: which tasks share which stages of the backbone (Bruggemann et al., BMVC 2020)."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ NODE = 0.2
 IMAGE = 0.14, 0.4
 """Width, and least height, of the box that stands for the image."""
 HEAD = 0.2
-"""From head to head: more than a tile, so that nodes of one stage keep apart."""
+"""Distance from head to head: more than a tile, so that nodes of one stage keep apart."""
 LINES = 0.14, 0.36
 """Least and most room for lines, between two stages."""
 LAST = 0.15
-"""Likewise, before the heads."""
+"""Least room for lines before the heads."""
 TITLE, NUMBERS, APART, MARGIN = 0.36, 0.2, 0.22, 0.08
 """Room for a panel's title, for its stages' numbers, between panels, and around all."""
 HEADING, NAME, REMARK = 8.5, 7.5, 6.5
@@ -57,8 +57,8 @@ class _Tree:
 
     Attributes:
         title: The run; with the one that found the same tree before, if one did.
-        remark: How many nodes, and what they cost.
-        stages: Stage by stage, the groups of tasks.
+        remark: Number and cost of its nodes.
+        stages: Groups of tasks, stage by stage.
     """
 
     title: str
@@ -85,9 +85,9 @@ class _Look:
         labels: Task -> text on its tiles.
         titles: Task -> text at its head.
         node: Width of a node.
-        step: From the middle of a stage to that of the next.
-        width: Of a panel.
-        height: Of a panel.
+        step: Distance from the middle of a stage to that of the next.
+        width: Width of a panel.
+        height: Height of a panel.
     """
 
     colours: dict[str, str]
@@ -102,11 +102,12 @@ class _Look:
 def draw_trees(table: pd.DataFrame, agreement: float | None = None) -> Figure:
     """One panel per run, from the image to the heads; a node has a tile for each of the tasks that share it.
 
-    Of many runs the first ones are drawn, and the last one.
+    Of many runs, the first ones and the last one are drawn.
 
     Args:
-        table: What `analysis.trees.trees` returns.
-        agreement: Of the runs, in 0..1, for the line above the panels; see `analysis.trees.TreeAgreement`.
+        table: Table of `analysis.trees.trees`.
+        agreement: Mean agreement of the runs, in 0..1, for the line above the panels; see
+            `analysis.trees.TreeAgreement`.
     """
     found, line = (
         _read(table[table["run"].isin(shown(list(dict.fromkeys(table["run"]))))]),
@@ -144,7 +145,7 @@ def _read(table: pd.DataFrame) -> list[_Tree]:
 
 
 def _summary(table: pd.DataFrame, agreement: float | None) -> str:
-    """A line on all runs; of one there is nothing to say."""
+    """A line on all runs; empty for one run."""
     runs, distinct = table["run"].nunique(), table["tree"].nunique()
     some = f" ({MANY} are drawn)" if runs > MANY else ""
     if runs < 2:
@@ -158,13 +159,13 @@ def _summary(table: pd.DataFrame, agreement: float | None) -> str:
 
 
 def _text_width(text: str, size: float, weight: str = "normal") -> float:
-    """In inches, with what rounding to pixels may add."""
+    """Width of a text in inches, with a margin for rounding to pixels."""
     font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
     return 1.04 * float(TextPath((0, 0), text, prop=font).get_extents().x1) / 72 if text else 0.0
 
 
 def _fit(found: Sequence[_Tree]) -> tuple[_Look, int]:
-    """What fits the width of a page, and how many panels go side by side."""
+    """Sizes that fit the width of a page, and the number of panels side by side."""
     tasks, stages = found[0].order, len(found[0].stages)
     titles, labels = context_titles(tasks), task_labels(tasks)
     node = max(NODE, *(_text_width(label, REMARK) + 0.08 for label in labels.values()))

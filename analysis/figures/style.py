@@ -51,7 +51,7 @@ _FURTHER = ("#D55E00", "#56B4E9", "#F0E442", "#000000")
 _TITLES = {NONE: "none", "t_label": "T-label", "s_label": "S-label"}
 _SHORT = {NONE: "–", "global": "G", "local": "L", "t_label": "T", "s_label": "S"}
 
-# Of the same palette; a figure of tasks shows no contexts.
+# From the same palette, since a figure of tasks shows no contexts.
 _TASKS = {
     "semseg": "#0072B2",
     "depth": "#E69F00",
@@ -69,7 +69,7 @@ _MODELS = {"single": MUTED, "multi": "#56B4E9", "search": "#F3B48B", "retrain": 
 
 
 def paper_style() -> AbstractContextManager[None]:
-    """The settings under which a figure is drawn and saved; they end with the block."""
+    """Sets the look of figures for a ``with`` block."""
     return matplotlib.rc_context(
         {
             "font.family": "sans-serif",
@@ -104,7 +104,7 @@ def paper_style() -> AbstractContextManager[None]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A white figure, in inches, that keeps its labels apart."""
+    """Creates a white figure, sizes in inches, that keeps its labels apart."""
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
@@ -132,12 +132,16 @@ def context_titles(contexts: Iterable[str]) -> dict[str, str]:
 
 
 def short_labels(contexts: Iterable[str]) -> dict[str, str]:
-    """Context type -> a letter or a few that fit on a tile; as many as tell further types apart."""
+    """Context type -> a letter or a few that fit on a tile; as many as tell further types apart.
+
+    Names of two letters are left as they are.
+    """
     names = list(dict.fromkeys(contexts))
     labels = {name: _SHORT[name] for name in names if name in _SHORT}
     taken = set(_SHORT.values())
     for name in sorted(set(names) - set(_SHORT)):
-        label = next((name[:n].capitalize() for n in range(1, len(name)) if name[:n].capitalize() not in taken), name)
+        begins = [name[:n].capitalize() for n in range(1, len(name))] if len(name) > 2 else []
+        label = next((begin for begin in begins if begin not in taken), name)
         labels[name] = label
         taken.add(label)
     return {name: labels[name] for name in names}
@@ -182,7 +186,7 @@ def shown(names: Sequence[str], most: int = MANY) -> list[str]:
 
 
 def legend_columns(entries: int, most: int = 6) -> int:
-    """Columns of a legend, such that its rows are equally full."""
+    """Number of columns of a legend, such that its rows are equally full."""
     return -(-entries // -(-entries // most))
 
 
@@ -193,6 +197,6 @@ def text_colour(background: str) -> str:
 
 
 def letter_axes(axes: Iterable[Axes], titles: Iterable[str]) -> None:
-    """Titles ``(a) ...``, ``(b) ...``."""
+    """Gives axes the titles ``(a) ...``, ``(b) ...``."""
     for letter, ax, title in zip("abcdefghijkl", axes, titles, strict=False):
         ax.set_title(f"({letter}) {title}")

@@ -1,35 +1,29 @@
-"""What figures that hold for every space call its choices and options, and how they colour options."""
+"""Words and colours with which figures that hold for every space speak of its choices and options."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from analysis.figures.style import TASKS, context_colours, context_titles, task_colours
-from searchspace import CONTEXTS, BMTASSpace, CPSpace, SearchSpace
+from analysis.figures.style import context_colours, context_titles, short_labels
+from searchspace import CONTEXTS
 
-__all__ = ["BLOCKS", "Words", "words_of"]
+__all__ = ["BLOCKS", "CHOICES", "Words"]
 
 
 def _arrow(choice: str) -> str:
     return choice.replace("<-", " ← ").replace("_", " ")
 
 
-def _node(choice: str) -> str:
-    """Of ``stage2:depth``, the node of depth at stage 2."""
-    reader, _, task = choice.partition(":")
-    return f"{reader.replace('stage', 'stage ')}, {task.replace('_', ' ')}"
-
-
 @dataclass(frozen=True)
 class Words:
-    """How to speak of a space.
+    """Words and colours for a space.
 
     Attributes:
-        choice: A choice, within a sentence.
-        option: What a choice ends with, at the beginning of one.
-        title: Choice -> its name at an axis.
-        colours: Options -> their colours.
+        choice: Noun for a choice, in lower case, e.g. ``"block"``.
+        option: Noun for an option, capitalised, e.g. ``"Context"``.
+        title: Gives a choice its name at an axis.
+        colours: Gives options their colours.
         known: Options in the order of legends; others follow by name.
         legend: Title of a legend of options, where their names do not say what they are.
     """
@@ -50,18 +44,13 @@ class Words:
         """Options -> their names in legends."""
         return context_titles(options)
 
+    def letters(self, options: Iterable[str]) -> dict[str, str]:
+        """Options -> a letter or a few, for tiles."""
+        return short_labels(options)
+
 
 BLOCKS = Words("block", "Context")
-"""Of the context-pooling space."""
+"""Words for context-pooling blocks."""
 
-_WORDS: dict[type[SearchSpace], Words] = {
-    CPSpace: BLOCKS,
-    BMTASSpace: Words("choice", "Node", _node, task_colours, TASKS, legend="Node that is read, by its task"),
-    SearchSpace: Words("choice", "Option"),
-}
-
-
-def words_of(space: SearchSpace | None) -> Words:
-    """The words for a space; for one that is not known, those that hold for any."""
-    kinds = type(space).__mro__ if space is not None else ()
-    return next((_WORDS[kind] for kind in kinds if kind in _WORDS), _WORDS[SearchSpace])
+CHOICES = Words("choice", "Option")
+"""Words that hold for any space."""

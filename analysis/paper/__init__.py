@@ -1,4 +1,4 @@
-"""The tables of the paper: what it published, what is missing here, and the text of a table.
+"""The tables of the paper: published numbers, runs that are missing here, and the text of a table.
 
-`analysis.paper_tables` fills them from run directories.
+`analysis.paper.tables` fills them from run directories.
 """

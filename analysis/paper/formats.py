@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.numbers import DASH, decimals, number, plus_minus
-from analysis.paper_tables import PaperTable
+from analysis.paper.tables import PaperTable
+from analysis.tables import DASH, decimals, number, plus_minus
 from atrc.networks import RANDOM_WEIGHTS
 
 __all__ = ["FORMATS", "format_of", "missing_notes", "to_csv", "to_latex", "to_markdown"]
@@ -31,7 +31,7 @@ LATEX: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class _Column:
-    """One quantity: our cells, and the paper's where it has any."""
+    """A quantity: our cells, and the paper's where it has any."""
 
     head: str
     ours: Sequence[str]
@@ -46,7 +46,7 @@ def to_csv(table: PaperTable) -> str:
 def to_markdown(table: PaperTable) -> str:
     """Title, table, what its columns are, and the commands for what is missing.
 
-    Columns are aligned as plain text, too. Of the paper's numbers only those of the place's tasks are shown, without
+    Columns are aligned as plain text, too. The paper's numbers are shown for the place's tasks alone, without
     their standard deviations: `to_latex` has these, and `to_csv` has everything.
     """
     names, quantities = _names(table), list(_quantities(table, spread=False))
@@ -111,7 +111,7 @@ def to_latex(table: PaperTable) -> str:
 
 
 FORMATS: Mapping[str, Callable[[PaperTable], str]] = {"markdown": to_markdown, "csv": to_csv, "latex": to_latex}
-"""Name -> what writes it."""
+"""Name -> function that writes the format."""
 _SUFFIXES = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
 
 
@@ -121,7 +121,7 @@ def format_of(suffix: str) -> str:
 
 
 def missing_notes(table: PaperTable) -> list[str]:
-    """How many runs are missing; then, for a shell, what makes all of them, and what makes them step by step."""
+    """Number of missing runs; then commands for a shell: one that makes all of them, and those for each step."""
     if not table.gaps:
         return []
     missing = sum(gap.size for gap in table.gaps)
@@ -130,7 +130,7 @@ def missing_notes(table: PaperTable) -> list[str]:
 
 
 def _names(table: PaperTable) -> list[_Column]:
-    """What tells the rows apart, and how many runs each has."""
+    """The columns of labels, marks and numbers of runs."""
     frame = table.frame
     runs = [_count(have, missing) for have, missing in zip(frame["runs"], frame["missing"], strict=True)]
     marks = [_Column(mark, [TICK if ticked else "" for ticked in frame[mark]]) for mark in table.published.marks]

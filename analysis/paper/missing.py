@@ -16,16 +16,16 @@ from atrc.setup import Setup
 __all__ = ["Gap", "Origin", "commands", "options", "planned"]
 
 DEFAULT_RUNS = Path("runs")
-"""Below it commands put an experiment that is not told where to go."""
+"""Folder in which commands put an experiment, unless they are told another one."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What the runs of some rows are made with.
+    """Source of the runs of some rows: their config and folder.
 
     Attributes:
-        source: What commands take for the config: a preset, with its variants.
-        overrides: ``key=value`` that it was changed by.
+        source: Name of the config in commands: a preset, with its variants.
+        overrides: Changes of it, ``key=value``.
         config: The config.
         folder: The experiment's folder.
         needs: A file that the config names, which runs of other rows write; None for none.
@@ -49,7 +49,7 @@ class Origin:
 
     @property
     def out(self) -> list[str]:
-        """The option that leads runs into the folder, where they would not go there by themselves."""
+        """The ``--out`` option, where runs would not go into the folder without it."""
         return [] if self.folder == DEFAULT_RUNS / self.config.name else ["-o", str(self.folder)]
 
 
@@ -58,12 +58,12 @@ class Gap:
     """Runs of one model that a table wants, and that are not finished.
 
     Attributes:
-        origin: What they are made with.
+        origin: Source of the runs.
         model: ``multi``, ``single-TASK``, ``retrain``, ...
         unfinished: Runs that began.
         absent: Seeds that have no run.
-        searching: Of a retrained model: searches of absent seeds that began.
-        unsearched: Of a retrained model: absent seeds that have no search.
+        searching: Unfinished searches of absent seeds, for a retrained model.
+        unsearched: Absent seeds that have no search, for a retrained model.
     """
 
     origin: Origin
@@ -75,7 +75,7 @@ class Gap:
 
     @property
     def size(self) -> int:
-        """How many runs are missing, searches not counted."""
+        """Number of missing runs, without searches."""
         return len(self.unfinished) + len(self.absent)
 
     @property
@@ -90,7 +90,7 @@ def options(name: str, values: Iterable[str]) -> list[str]:
 
 
 def planned(gaps: Iterable[Gap]) -> list[Planned]:
-    """What has not begun, for `atrc.experiments.create_missing`: networks, and searches for what is retrained."""
+    """Runs that have not begun, for `atrc.experiments.create_missing`: networks, and searches for those retrained."""
     return [run for gap in gaps for run in _planned(gap)]
 
 
@@ -112,7 +112,7 @@ def commands(gaps: Sequence[Gap]) -> list[str]:
 
 
 def _begun(folder: Path, gaps: Sequence[Gap]) -> list[str]:
-    """What `atrc resume` takes: the folder, where nothing else in it is unfinished."""
+    """Paths for `atrc resume`: the folder, where nothing else in it is unfinished."""
     wanted = {path for gap in gaps for path in (*gap.unfinished, *gap.searching)}
     there = {file.parent for file in folder.glob("*/*/run.json") if not (file.parent / "result.json").exists()}
     return [str(folder)] if wanted and there == wanted else sorted(map(str, wanted))

@@ -24,16 +24,16 @@ class PublishedRow(_Strict):
     """A model of a table.
 
     Attributes:
-        label: What the paper calls it.
+        label: Name of the model in the paper.
         model: The folder of its runs, e.g. ``multi`` or ``retrain``; ``single`` stands for a run per task.
         variant: The variant of the place's preset that its runs are made with; None for the preset itself.
         branches: The variant whose search finds the tree that its backbone is branched as; None for no tree.
         marks: The mark columns that it is ticked in.
-        parameters: In millions.
-        multiply_adds: Of one image, in billions.
+        parameters: Parameters, in millions.
+        multiply_adds: Multiply-adds for one image, in billions.
         mean: A metric per task, in the order of the table's tasks and in their units; the mean of five runs.
-        std: Their standard deviations; empty where the table has none.
-        delta_m: In percent.
+        std: Standard deviations of these runs; empty where the table has none.
+        delta_m: Delta_m, in percent.
     """
 
     label: str
@@ -52,12 +52,13 @@ class PublishedTable(_Strict):
     """A table of the paper.
 
     Attributes:
-        number: 1 to 5.
-        title: What it shows.
+        number: Number of the table, 1 to 5.
+        title: Title of the table.
         tasks: Names of the tasks, in the order of the columns.
         marks: Names of the columns that are ticked or not.
-        places: Where the rows can be filled: the place's name -> the preset of its runs. The first is the paper's.
-        rows: In the paper's order.
+        places: Data and backbones on which the rows can be filled: a name -> the preset of its runs. The first is the
+            paper's own.
+        rows: Rows, in the paper's order.
     """
 
     number: int

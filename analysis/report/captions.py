@@ -1,22 +1,12 @@
-"""What the report says below each kind of figure: what is shown, and what an error bar is."""
+"""Captions of the report: what a kind of figure shows, and what its error bars are; and the order of figures."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
 
-__all__ = ["CAPTIONS", "CHAPTERS", "Caption"]
+from analysis.output import Caption
 
-
-class Caption(NamedTuple):
-    """Title and explanation of a figure.
-
-    Attributes:
-        title: What is shown.
-        text: How to read it.
-    """
-
-    title: str
-    text: str
+__all__ = ["CAPTIONS", "CHAPTERS", "FOUND"]
 
 
 CAPTIONS = {
@@ -40,10 +30,6 @@ CAPTIONS = {
         "A dot per search: Δm with the weights of the supernet against Δm retrained. Intervals: 95 %, bootstrap over "
         "searches.",
     ),
-    "proportions": Caption(
-        "What was chosen (Fig. 7)",
-        "Share of every context type, over all blocks and all searches. Bars: 95 % bootstrap interval over searches.",
-    ),
     "recovery": Caption(
         "What was found of what was planted",
         "This dataset says which context each pair of tasks needs. Bars: share of these blocks that searches gave "
@@ -57,9 +43,9 @@ CAPTIONS = {
     ),
     "recovery_importance": Caption(
         "Are the planted blocks the important ones?",
-        "Of every target of a trained network, as many blocks as were planted in its row: those of largest "
-        "importance. Bars: share of them that were planted, with its 95 % bootstrap interval over networks. Dashed: "
-        "chance. Rows in which every block was planted, or none, say nothing and are left out.",
+        "From the row of every target of a trained network, as many blocks are taken as were planted in it: those of "
+        "largest importance. Bars: share of them that were planted, with its 95 % bootstrap interval over networks. "
+        "Dashed: chance. Rows in which every block was planted, or none, say nothing and are left out.",
     ),
     "recovery_samples": Caption(
         "Recovery against the budget",
@@ -75,35 +61,6 @@ CAPTIONS = {
         "Recovery against noise",
         "Share of planted blocks that were found, where labels hold more noise or less. Bands: 95 % bootstrap "
         "interval over searches.",
-    ),
-    "trees": Caption(
-        "Which tasks share which stages of the backbone",
-        "What every search found, from the image to the heads. A box is one copy of a stage, with a tile for every "
-        "task that runs through it. Separate backbones would have a box for every task at every stage: the title "
-        "says how many there are instead, and with which share of the multiply-adds. Two searches are alike in a "
-        "pair of tasks and a stage where the pair shares the stage in both trees, or in neither.",
-    ),
-    "agreement": Caption(
-        "How reliably it was chosen",
-        "Share of pairs of searches that picked the same context, block by block. Rows are targets, columns sources.",
-    ),
-    "distances": Caption(
-        "How far searches lie apart",
-        "In how many blocks two found genotypes differ; the tree joins the nearest ones first.",
-    ),
-    "importance": Caption(
-        "What every source is worth to every target (Fig. 6)",
-        "How far Δm falls when the output of a block is permuted over the held-out images, so that images get what "
-        "was computed for others. A block that is cut is worth exactly 0.",
-    ),
-    "importance_agreement": Caption(
-        "Is the choice more reliable where it matters?",
-        "A dot per block. The paper reports a correlation of 0.43. Intervals: 95 %, bootstrap over blocks.",
-    ),
-    "attention": Caption(
-        "Where a pixel looks (Fig. 3)",
-        "What the pixel under the cross takes from its own task's map, in the context that was chosen; each map is "
-        "scaled to its largest weight.",
     ),
     "predictions": Caption(
         "Predictions beside the ground truth",
@@ -124,9 +81,12 @@ CAPTIONS = {
         "training went well, and rank nothing.",
     ),
 }
-"""Kind of figure -> caption."""
+"""Kind of figure -> caption, for kinds that hold for every space; see also `analysis.views.SpaceView.captions`."""
 
-CHAPTERS = {
+FOUND = "What was found"
+"""Chapter of the genotypes."""
+
+CHAPTERS: Mapping[str, tuple[str, ...]] = {
     "Performance": ("delta_m", "resources", "sampled", "ranks"),
     "What was planted, and found": (
         "recovery",
@@ -136,7 +96,7 @@ CHAPTERS = {
         "recovery_strength",
         "recovery_noise",
     ),
-    "What was found": ("trees", "proportions", "agreement", "distances"),
+    FOUND: ("trees", "proportions", "agreement", "distances"),
     "What matters": ("importance", "importance_agreement", "attention"),
     "Predictions": ("predictions",),
     "How it went": ("trajectory", "freezing", "curves"),

@@ -14,14 +14,14 @@ __all__ = ["Origin", "Origins", "origins"]
 
 @dataclass(frozen=True)
 class Origin:
-    """What a group of runs has in common.
+    """Origin of a group of runs that were made in one way.
 
     Attributes:
-        command: As it was given.
+        command: The command line, as it was given.
         facts: Name -> text: commit, machine, versions.
-        runs: How many runs were made in this way.
-        first: When the first was started.
-        last: When the last was.
+        runs: Number of runs that were made in this way.
+        first: Time at which the first was started.
+        last: Time at which the last was started.
     """
 
     command: str
@@ -33,7 +33,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Origins:
-    """Where runs come from.
+    """Origins of all runs.
 
     Attributes:
         made: The distinct ways in which they were made.

@@ -1,4 +1,4 @@
-"""Fills the page: what `analysis.overview.analyze` made, and where every number comes from.
+"""Writes the page of the report: tables and figures of an analysis, and the origin of every number.
 
 The page is one HTML file. It holds figures as vector graphics and their numbers as CSV files, and its policy forbids
 it to load anything. The same runs give the same bytes.
@@ -19,20 +19,17 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from analysis.comparison import Comparison, answers, compare
-from analysis.figures.style import context_colours, context_titles, short_labels, shown, text_colour
-from analysis.genotypes import with_consensus
+from analysis.differences import Comparison, answers, compare_models
 from analysis.load import Runs
 from analysis.multitask import marked, marks_explained, summarize, with_delta_m
-from analysis.numbers import decimals, number, plus_minus
-from analysis.overview import Analysis, Drawing
+from analysis.output import Analysis, Caption, Drawing
 from analysis.power import POWER_OF, power_of_runs, power_sentences
-from analysis.recovery import with_planted
-from analysis.report.captions import CAPTIONS, CHAPTERS
+from analysis.report.captions import CAPTIONS, CHAPTERS, FOUND
 from analysis.report.origins import origins
 from analysis.spaces import space_found
+from analysis.tables import decimals, number, plus_minus
+from analysis.views import SpaceView, shared_view, view_of
 from atrc.machine.files import write_text
-from searchspace import CPSpace, block
 
 __all__ = ["write_report"]
 
@@ -47,8 +44,8 @@ class Cell:
     """A cell of a table.
 
     Attributes:
-        text: What is read.
-        value: What a column is sorted by; None sorts last.
+        text: Text of the cell.
+        value: Value by which a column is sorted; None sorts last.
         links: Texts with the places on this page that they lead to.
     """
 
@@ -67,7 +64,7 @@ def write_report(analysis: Analysis) -> Path:
     """Writes ``report.html`` beside the tables and figures that are on it; returns its path.
 
     Args:
-        analysis: What `analysis.overview.analyze` made.
+        analysis: An analysis that `analysis.analyze` made.
 
     Raises:
         InputError: A run's ``environment.json`` is missing or broken.
@@ -84,14 +81,16 @@ def _render(analysis: Analysis) -> str:
     )
     runs = analysis.runs
     made = origins(runs)
-    comparisons, models = compare(runs, paired=analysis.paired), summarize(runs, paired=analysis.paired)
+    captions = _captions(shared_view(space_found(runs, name) for name in runs.experiments))
+    comparisons, models = compare_models(runs, paired=analysis.paired), summarize(runs, paired=analysis.paired)
     return environment.get_template("page.html").render(
         runs=runs,
         notes=analysis.notes,
         experiments=[_experiment(analysis, name, comparisons, models) for name in runs.experiments],
-        shared=[_figure(drawing) for drawing in analysis.figures.values() if _is_shared(analysis, drawing)],
+        shared=[_figure(drawing, captions) for drawing in analysis.figures.values() if _is_shared(analysis, drawing)],
         every_run=_every_run(analysis, made.of),
         origins=made,
+        found_chapter=FOUND,
         version=metadata.version("atrc"),
         wide=WIDE,
     )
@@ -106,17 +105,23 @@ def _experiment(
         for drawing in analysis.figures.values()
         if drawing.experiment in (name, None) and not _is_shared(analysis, drawing)
     }
-    chapters = {
-        title: [_figure(of_kind[kind]) for kind in kinds if kind in of_kind] for title, kinds in CHAPTERS.items()
-    }
+    space = space_found(runs, name)
+    view = view_of(space)
+    chapters = dict(CHAPTERS)
+    placed = {kind for kinds in chapters.values() for kind in kinds}
+    chapters[FOUND] += tuple(kind for kind in view.captions if kind not in placed)
+    captions = _captions(view)
     return {
         "name": name,
         "anchor": _anchor(name),
         "answers": answers(comparisons, name),
         "power": power_sentences(power_of_runs(runs, name, paired=analysis.paired), POWER_OF),
         "summary": _summary(runs, models[models["experiment"] == name]),
-        "matrices": _matrices(runs, name),
-        "chapters": chapters,
+        "matrices": None if space is None else view.on_page(runs, name),
+        "chapters": {
+            title: [_figure(of_kind[kind], captions) for kind in kinds if kind in of_kind]
+            for title, kinds in chapters.items()
+        },
     }
 
 
@@ -177,34 +182,13 @@ def _every_run(analysis: Analysis, of: Mapping[str, tuple[int, int]]) -> dict[st
     return {"heads": [*heads, "Δm [%] ↑", "samples", "training [s]", "made by", "path"], "rows": lines}
 
 
-def _matrices(runs: Runs, experiment: str) -> dict[str, Any] | None:
-    """What every search found, as tables of coloured letters; None where there is nothing of a cp space."""
-    space = space_found(runs, experiment)
-    if not isinstance(space, CPSpace):
-        return None
-    found = with_planted(runs, experiment, with_consensus(runs, experiment))
-    colours, short, titles = (of(space.contexts) for of in (context_colours, short_labels, context_titles))
-    return {
-        "tasks": [runs.tasks[task].title if task in runs.tasks else task for task in space.tasks],
-        "left_out": len(found) - len(shown(list(found))),
-        "panels": {
-            name: [[genotype[block(target, source)] for source in space.tasks] for target in space.tasks]
-            for name, genotype in ((name, found[name]) for name in shown(list(found)))
-        },
-        "contexts": {
-            name: {
-                "colour": colours[name],
-                "ink": text_colour(colours[name]),
-                "short": short[name],
-                "title": titles[name],
-            }
-            for name in space.contexts
-        },
-    }
+def _captions(view: SpaceView) -> dict[str, Caption]:
+    """Kind of figure -> its caption for a space; a view need not repeat those that hold for any."""
+    return {**CAPTIONS, **SpaceView.captions, **view.captions}
 
 
-def _figure(drawing: Drawing) -> dict[str, Any]:
-    caption = CAPTIONS[drawing.kind]
+def _figure(drawing: Drawing, captions: Mapping[str, Caption]) -> dict[str, Any]:
+    caption = captions[drawing.kind]
     width, height = _size(drawing.svg)
     return {
         "title": caption.title,

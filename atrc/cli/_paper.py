@@ -54,7 +54,7 @@ def table(
     """A table of the paper: what runs came to, beside the published numbers, and the commands for what is missing."""
     from analysis.paper.formats import FORMATS, format_of, missing_notes
     from analysis.paper.missing import planned
-    from analysis.paper_tables import paper_table
+    from analysis.paper.tables import paper_table
     from atrc.runs import RunDirectory
 
     name = format_ or format_of(out.suffix if out is not None else "")

@@ -14,8 +14,8 @@ from atrc.machine.files import json_text
 from searchspace.errors import InputError
 
 if TYPE_CHECKING:
+    from analysis.resources import ResourceRow
     from atrc.costs import Resources
-    from atrc.resource_table import ResourceRow
 
 __all__: list[str] = []
 
@@ -35,7 +35,7 @@ def resources(
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
 ) -> None:
     """Count parameters and multiply-adds, part by part: of every network of a config, or of a run."""
-    from atrc.resource_table import resource_rows, run_resources
+    from analysis.resources import resource_rows, run_resources
     from atrc.runs import RunDirectory
     from atrc.setup import Setup
 
@@ -46,6 +46,7 @@ def resources(
     if table is not None:
         _published(table, json_, csv)
         return
+
     assert config is not None
     name = ""
     wanted = _parse_size(size) if size else None
@@ -67,7 +68,7 @@ def resources(
 
 
 def _published(number: str, json_: bool, csv: bool) -> None:
-    from analysis.paper_resources import paper_resources
+    from analysis.paper.resources import paper_resources
 
     counted = paper_resources(number)
     if json_:

@@ -29,8 +29,8 @@ def show_analysis(
 
 def show_comparison(config: Config, folder: Path, *, unequal: bool) -> None:
     """Makes the tables and figures of a comparison of strategies, and shows its table on the screen."""
+    from analysis.comparison import compare_strategies
     from analysis.screen import comparison_screen
-    from analysis.strategies import compare_strategies
 
     made = compare_strategies(config, folder, folder / "comparison", unequal=unequal)
     for part in comparison_screen(made):

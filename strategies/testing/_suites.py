@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from searchspace import CPSpace, SearchSpace, ToySpace
+from searchspace import SearchSpace, ToySpace, build_space
 from strategies.multi_trial import MultiTrialStrategy
 from strategies.one_shot import OneShotStrategy
 from strategies.testing._checks import (
@@ -41,7 +41,7 @@ def conformance_spaces() -> tuple[SearchSpace, ...]:
     ragged = {"norm": ("batch", "group"), "width": ("1",), "act": ("a", "b", "c", "d", "e"), "skip": ("x", "y", "z")}
     return (
         ToySpace(choices=3, options=3, seed=1),
-        CPSpace(("semseg", "depth")),
+        build_space("cp", tasks=["semseg", "depth"]),
         SearchSpace("ragged", ragged),
         SparseSpace(),
     )

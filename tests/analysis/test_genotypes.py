@@ -16,8 +16,8 @@ from analysis import matrices, proportions
 from analysis.agreement import agreement, fleiss_kappa, krippendorff_alpha, over_runs, share_alike
 from analysis.bootstrap import bootstrap
 from analysis.figures import draw_distances, draw_genotypes
-from analysis.genotypes import consensus, distances, matrix
-from searchspace import RELEASED, CPSpace, Genotype, InputError, ToySpace, from_codes
+from analysis.genotypes import consensus, distances, listing, matrix
+from searchspace import RELEASED, SPACES, CPSpace, Genotype, InputError, SearchSpace, ToySpace, from_codes
 
 SPACE = CPSpace(["a", "b"])
 
@@ -131,9 +131,43 @@ def test_spaces_are_not_mixed() -> None:
 
 
 def test_another_kind_of_space() -> None:
-    space = ToySpace()
     with pytest.raises(InputError, match="cp space"):
-        proportions([space.genotype({choice: options[0] for choice, options in space.items()})])
+        matrix(ToySpace().optimum)
+
+
+@pytest.fixture
+def lights(monkeypatch: pytest.MonkeyPatch) -> SearchSpace:
+    """A registered space of which nothing is known; ``on`` is open to all its choices."""
+    space = SearchSpace("lights", {"a": ["off", "on"], "b": ["off", "on", "dim"], "c": ["on", "dim"]})
+    monkeypatch.setitem(SPACES._entries, "lights", lambda: space)
+    return space
+
+
+def test_shares_and_distances_are_counted_in_any_space(lights: SearchSpace) -> None:
+    one, two = lights.decode((0, 1, 0)), lights.decode((0, 2, 0))
+    table = proportions([one, two])
+    assert set(table["blocks"]) == {"all"}
+    assert dict(zip(table["context"], table["count"], strict=True)) == {"off": 2, "on": 3, "dim": 1}
+    assert distances({"x": one, "y": two}).loc["x", "y"] == 1
+    assert listing({"x": one}).values.tolist() == [["x", "a", "off"], ["x", "b", "on"], ["x", "c", "on"]]
+
+
+def test_agreement_in_any_space(lights: SearchSpace) -> None:
+    one, two = lights.decode((0, 1, 0)), lights.decode((0, 2, 0))
+    result = agreement([one, two, one])
+    assert result.table["choice"].tolist() == ["a", "b", "c"]
+    assert result.table["agreement"].tolist() == pytest.approx([1, 1 / 3, 1])
+    chance = (3**2 + 5**2 + 1**2) / 9**2
+    assert result.kappa == pytest.approx((7 / 9 - chance) / (1 - chance))
+    assert result.blocks.empty
+
+
+def test_options_that_choices_do_not_share_have_no_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = SearchSpace("apart", {"a": ["off", "on"], "b": ["left", "right"]})
+    monkeypatch.setitem(SPACES._entries, "apart", lambda: space)
+    result = agreement([space.decode((0, 0)), space.decode((0, 1))])
+    assert result.mean == 0.5
+    assert math.isnan(result.kappa)
 
 
 # Fleiss' table: 14 raters put 10 subjects into 5 categories.

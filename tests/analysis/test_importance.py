@@ -28,9 +28,9 @@ from atrc.config import parse_config
 from atrc.data import Batch
 from atrc.distillation import NoDistillation
 from atrc.experiments import create_train
-from atrc.networks import Encoded, MultiTaskNetwork
+from atrc.networks import Encoded, MultiTaskNetwork, Parts
 from atrc.runs import RunDirectory
-from atrc.supernets import ContextSupernet, atrc_network
+from atrc.supernets import ContextSupernet
 from atrc.tasks import TASKS as TASK_TYPES
 from atrc.training import Interrupted, execute
 from searchspace import CPSpace, InputError, block
@@ -90,14 +90,18 @@ def shaken(network: torch.nn.Module) -> torch.nn.Module:
     return network.eval()
 
 
+def parts() -> Parts:
+    return Parts(some_tasks(), tiny)
+
+
 def derived() -> Blocks:
     torch.manual_seed(0)
-    return Blocks(shaken(atrc_network(tiny(), some_tasks(), MIXED)))
+    return Blocks(shaken(ContextSupernet.network(parts(), MIXED)))
 
 
 def sampled() -> Blocks:
     torch.manual_seed(0)
-    return Blocks(shaken(ContextSupernet(tiny, some_tasks(), SPACE)), MIXED)
+    return Blocks(shaken(ContextSupernet(parts(), SPACE)), MIXED)
 
 
 @pytest.mark.parametrize("make", [derived, sampled])
@@ -139,7 +143,8 @@ def test_a_network_that_reads_one_block_only() -> None:
             return Encoded(dict.fromkeys(self.tasks, image[:, :1, ::4, ::4]), {}, {})
 
     space = CPSpace(["semseg", "depth"])
-    network = Known(tiny(), some_tasks(), atrc_network(tiny(), some_tasks(), space.uniform("global")).distillation)
+    distillation = ContextSupernet.network(parts(), space.uniform("global")).distillation
+    network = Known(tiny(), some_tasks(), distillation)
     module = network.distillation
     module.pool = lambda features, regions, valid: {  # type: ignore[method-assign,assignment]
         task: {"semseg": features[task], "depth": 0 * features[task]} for task in space.tasks
@@ -180,7 +185,7 @@ def test_a_baseline_has_no_blocks() -> None:
     with pytest.raises(InputError, match="no context-pooling blocks"):
         Blocks(MultiTaskNetwork(tiny(), some_tasks(), NoDistillation({})))
     with pytest.raises(InputError, match="genotype"):
-        Blocks(ContextSupernet(tiny, some_tasks(), SPACE))
+        Blocks(ContextSupernet(parts(), SPACE))
 
 
 # -- over runs ------------------------------------------------------------------------------------------------------

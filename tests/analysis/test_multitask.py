@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from analysis import compare, load_runs, sampled_against_retrained, summarize
-from analysis.comparison import answers
+from analysis.differences import answers
 from analysis.multitask import gains, spread, with_delta_m
 from analysis.notes import notes
 

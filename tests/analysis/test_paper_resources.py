@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from analysis.paper.published import published_table, table_numbers
-from analysis.paper_resources import paper_resources
+from analysis.paper.resources import paper_resources
 from atrc.config import load_config
 from atrc.costs import count_parameters
 from atrc.setup import Setup
@@ -46,6 +46,7 @@ def test_every_row_of_every_table_has_a_network(source: str) -> None:
         config = config.model_copy(update={"dataset": load_config("rooms4").dataset})
         if set(config.tasks) != set(load_config("rooms4").tasks):
             config = config.model_copy(update={"dataset": load_config("rooms5").dataset})
+
     with torch.device("meta"):
         supernet = Setup.of(config).supernet(pretrained=False)
         network = Setup.of(config).network("multi", None, pretrained=False)

@@ -15,7 +15,7 @@ import pytest
 
 from analysis.paper.formats import to_csv, to_latex, to_markdown
 from analysis.paper.published import PublishedRow, PublishedTable, published_table, table_numbers
-from analysis.paper_tables import PaperTable, paper_table
+from analysis.paper.tables import PaperTable, paper_table
 from atrc.config import load_config
 from atrc.metrics.delta_m import delta_m
 from atrc.runs import Result, RunDirectory, RunSpec
@@ -38,7 +38,7 @@ Put = Callable[..., RunDirectory]
 def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Put:
     """``put(model, seed, metrics)`` makes a run where table 1 looks for it on rooms; no metrics: unfinished."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("atrc.runs.directory.environment", lambda _: {})  # asks git, for every run
+    monkeypatch.setattr("atrc.runs.environment", lambda _: {})  # asks git, for every run
 
     def run(
         model: str,

@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from analysis import Analysis, analyze
 from analysis.report import write_report
 from analysis.report.captions import CAPTIONS, CHAPTERS
+from analysis.views import VIEWS, SpaceView
 from atrc.machine.files import write_json
 from searchspace import CPSpace
 
@@ -153,7 +154,8 @@ def test_the_same_runs_give_the_same_page(runs: Path, report: Analysis, tmp_path
 
 
 def test_every_kind_of_figure_has_a_place() -> None:
-    assert sorted(kind for kinds in CHAPTERS.values() for kind in kinds) == sorted(CAPTIONS)
+    captions = {*CAPTIONS, *(kind for view in (SpaceView, *VIEWS.values()) for kind in view.captions)}
+    assert sorted(kind for kinds in CHAPTERS.values() for kind in kinds) == sorted(captions)
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -13,7 +13,7 @@ import pytest
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from analysis.strategies import (
+from analysis.comparison import (
     compare_strategies,
     strategy_points,
     strategy_table,

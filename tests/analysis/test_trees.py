@@ -15,12 +15,13 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 from rich.console import Console
 
-from analysis import Analysis, analyze, overview, summary
-from analysis.figures import draw_freezing, draw_trajectory, draw_trees, task_colours, task_labels, words_of
+from analysis import Analysis, analyze, output, summary
+from analysis.comparison import genotype_agreement
+from analysis.figures import draw_freezing, draw_trajectory, draw_trees, task_colours, task_labels
 from analysis.report import write_report
-from analysis.strategies import genotype_agreement
 from analysis.trajectory import block_probabilities, freeze_times, search_trajectory
 from analysis.trees import same_trees, stage_costs, tree_agreement, trees
+from analysis.views import view_of
 from atrc.config import Config, parse_config
 from atrc.runs import Result, RunDirectory, RunSpec
 from atrc.supernets import TreeCosts
@@ -320,17 +321,17 @@ def test_the_screen_shows_every_different_tree_once(made: Analysis) -> None:
 
 
 def test_figures_speak_of_nodes(made: Analysis) -> None:
-    space = words_of(GROWN)
+    space = view_of(GROWN).words
     assert "block" not in " ".join(words(draw_freezing(freeze_times(made.runs, "trees"), space)))
     assert "stage 2, semseg" in words(draw_freezing(freeze_times(made.runs, "trees"), space))
     tables = search_trajectory(made.runs, "trees"), block_probabilities(made.runs, "trees")
     assert "Node that the choice of panel (c) ends with" in words(draw_trajectory(*tables, space))
     assert "Frozen blocks [%]" in words(draw_trajectory(*tables))
-    assert words_of(ToySpace()).option == words_of(None).option == "Option"
+    assert view_of(ToySpace()).words.option == view_of(None).words.option == "Option"
 
 
 def test_one_search_has_a_tree_but_no_agreement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overview, "save_figure", nothing)
+    monkeypatch.setattr(output, "save_figure", nothing)
     made = analyze([write_trees(tmp_path, FOUND[:1])], tmp_path / "out")
     assert "trees" in made.figures
     assert "trees_overall" not in made.tables
@@ -339,7 +340,7 @@ def test_one_search_has_a_tree_but_no_agreement(tmp_path: Path, monkeypatch: pyt
 
 def test_trees_beside_contexts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One folder, two spaces: each has its own figures, and conditions of contexts are made of contexts."""
-    monkeypatch.setattr(overview, "save_figure", nothing)
+    monkeypatch.setattr(output, "save_figure", nothing)
     write, space = writer(tmp_path), CPSpace(TASKS)
     write_baselines(write)
     for seed in (0, 1):
@@ -355,13 +356,15 @@ def test_trees_beside_contexts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_searches_of_different_spaces_in_one_experiment_are_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overview, "save_figure", nothing)
+    monkeypatch.setattr(output, "save_figure", nothing)
     write = writer(tmp_path)
     write("search", 0, of(ATRC), genotype=CPSpace(TASKS).uniform("global"))
     write("search", 1, of(ATRC), genotype=GROWN.shared())
     made = analyze([tmp_path], tmp_path / "out", networks=False)
     assert not {"trees", "genotypes", "agreement"} & set(made.figures)
-    assert any("these are of 'cp', 'bmtas'" in note for note in made.notes)
+    assert any(
+        "what its searches found is not analysed: genotypes of different spaces" in note for note in made.notes
+    )
 
 
 def test_strategies_are_compared_by_their_trees(tmp_path: Path) -> None:

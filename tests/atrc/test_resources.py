@@ -10,16 +10,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from analysis.resources import MODULES, resource_rows, run_resources
+from analysis.views import VIEWS, SpaceView
 from atrc.backbones import BACKBONES
 from atrc.config import Config, import_plugins, load_config, parse_config
 from atrc.costs import Counter, Resources, count_module, count_parameters
 from atrc.distillation import NoDistillation
 from atrc.networks import Encoded, MultiTaskNetwork
-from atrc.resource_table import resource_rows, run_resources
 from atrc.runs import RunDirectory, RunSpec
 from atrc.setup import Setup
 from atrc.tasks import TASKS
-from searchspace import RELEASED, InputError, from_codes
+from searchspace import RELEASED, SPACES, Genotype, InputError, SearchSpace, from_codes
 
 NYUD = {
     "single-task, sum": (16_097_716, 40.937),
@@ -134,7 +135,7 @@ space: {name: kernels}
 
 
 @pytest.mark.usefixtures("no_plugin_left")
-def test_a_supernet_of_ones_own_is_counted_whole(tmp_path: Path) -> None:
+def test_a_supernet_of_ones_own_is_counted_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By hand: C x C weights for every pixel of a kernel, two of the batch norm a channel, and one ReLU."""
     (tmp_path / "plugin_kernels.py").write_text(OWN_SPACE)
     config = parse_config(OWN_CONFIG, "test", [f"plugins=[{tmp_path / 'plugin_kernels.py'}]"])
@@ -144,12 +145,24 @@ def test_a_supernet_of_ones_own_is_counted_whole(tmp_path: Path) -> None:
     weights = 2 * sum(C * C * kernel * kernel for kernel in (1, 3, 5)) + C * C
     other = Resources(weights + 2 * 3 * 2 * C, pixels * (weights + C * C + 2 * 3 * 3 * C))  # both tasks are mixed
 
-    row = resource_rows(config, (32, 48))[-1]
+    class Kernels(SpaceView):
+        """What somebody published of this space."""
+
+        space_type = SPACES["kernels"]
+
+        def released(self, space: SearchSpace) -> Mapping[str, Genotype]:
+            return {"published": space.decode((0, 2))}
+
+    monkeypatch.setitem(VIEWS._entries, "kernels", Kernels)
+    rows = resource_rows(config, (32, 48))
+    shown = [row.network for row in rows if row.model not in MODULES]
+    assert shown[1:] == ["multi-task", "all-k1", "all-k3", "all-k5", "published", "search supergraph"]
+    row = rows[-1]
     assert row.model == "search"
     assert row.parts["other"] == other
     assert row.parts["architecture"] == Resources(2 * 3, 0)
     assert row.total.parameters == count_parameters(network) + 2 * 3
-    plain = resource_rows(config, (32, 48))[1]
+    plain = rows[1]
     assert plain.model == "multi"
     assert "other" not in plain.parts
     assert row.total == plain.total + other + Resources(2 * 3, 0)

@@ -1,38 +1,42 @@
-"""What networks cost, part by part: every one that can be built from a config, or that of a run."""
+"""Parameters and multiply-adds of networks, part by part: of every one of a config, or of the one of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
+from analysis.views import view_of
 from atrc.config import Config
 from atrc.costs import Counter, Resources
 from atrc.networks import build_backbone
 from atrc.runs import RunDirectory
 from atrc.setup import Setup
 from atrc.supernets import supernet_of
-from searchspace import NONE, RELEASED, CPSpace, Genotype, InputError, Selection, Weighted, from_codes
+from searchspace import NONE, Genotype, InputError, Selection, Weighted
 
 __all__ = ["ResourceRow", "resource_rows", "run_resources"]
 
 MODULES = ("cross_stitch", "pap", "psd", "pad_a", "pad_b", "pad_c")
 """The other distillation modules of Table 1, in its order."""
 SINGLE, MULTI, RETRAIN, SEARCH = "single", "multi", "retrain", "search"
+EMPTY = f"all-{NONE}"
+"""The genotype that cuts every block: its network is the multi-task baseline, which has a row."""
 
 
 @dataclass(frozen=True)
 class ResourceRow:
-    """What a network costs for one image.
+    """Cost of a network for one image.
 
     Attributes:
-        network: What to call it.
-        model: As commands do: ``single`` for the sum over tasks, ``multi``, ``all-global``, ``pad_a``; ``retrain``
-            for a genotype, ``search`` for the supernet.
-        networks: Totals of the networks that it sums, one but for ``single``.
-        parts: See `atrc.costs.Counter.parts`; ``architecture`` has the parameters of a search by logits.
+        network: Name of the network, for readers.
+        model: Name of the network in commands: ``single`` for the sum over tasks, ``multi``, ``all-global``,
+            ``pad_a``; ``retrain`` for a genotype, ``search`` for the supernet.
+        networks: Totals of the networks that are summed: one per task for ``single``, otherwise one.
+        parts: Part -> its resources, as `atrc.costs.Counter.parts` gives them; ``architecture`` has the
+            parameters of a search by logits.
     """
 
     network: str
@@ -42,7 +46,7 @@ class ResourceRow:
 
     @property
     def total(self) -> Resources:
-        """Of all parts."""
+        """Sum of all parts."""
         return _sum(self.networks)
 
 
@@ -50,14 +54,15 @@ class _Rows:
     """Rows of one config; a backbone that networks share is built and counted once."""
 
     def __init__(self, config: Config, size: tuple[int, int]) -> None:
-        self.setup = Setup.of(config)
-        self.tasks, self.space = self.setup.tasks, self.setup.space
+        setup = Setup.of(config)
+        self.tasks, self.space = setup.tasks, setup.space
+        self.view = view_of(self.space)
         self.counter = Counter(size)
         with torch.device("meta"):  # shapes are all that counts, and values take half a minute to draw
             backbone = build_backbone(config, pretrained=False)
-        branched = config.backbone.options.get("branches") is not None or not isinstance(self.space, CPSpace)
-        parts = self.setup.parts(pretrained=False)
-        encoder = parts.encoder if branched else lambda: backbone
+        parts = setup.parts(pretrained=False)
+        shared = self.view.shares_backbone and config.backbone.options.get("branches") is None
+        encoder = (lambda: backbone) if shared else parts.encoder
         self.parts = replace(parts, backbone=lambda: backbone, encoder=encoder)
         self.kind: Any = supernet_of(self.space)
 
@@ -72,7 +77,7 @@ class _Rows:
             return self.kind.network(self.parts, self.space.validate(genotype))
 
     def supernet(self) -> ResourceRow:
-        """With everything active that can be."""
+        """The row of the supernet, with every option of every choice active."""
         with torch.device("meta"):
             network = self.kind(self.parts, self.space)
         everything = {c: tuple(Weighted(option, None) for option in options) for c, options in self.space.items()}
@@ -97,20 +102,19 @@ def resource_rows(config: Config, size: tuple[int, int]) -> list[ResourceRow]:
     rows = _Rows(config, size)
     found = [rows.row("single-task, sum", SINGLE), rows.row("multi-task", MULTI)]
     found += [rows.row(module, module) for module in MODULES]
-    space = rows.space
-    if isinstance(space, CPSpace):
-        uniform = [context for context in space.contexts if context != NONE]
-        found += [rows.row(f"all-{context}", f"all-{context}", space.uniform(context)) for context in uniform]
-        found += [rows.row(f"ATRC, released {name}", RETRAIN, genotype) for name, genotype in _released(space)]
+    named = {name: genotype for name, genotype in rows.space.named().items() if name != EMPTY}
+    found += [rows.row(name, name, genotype) for name, genotype in named.items()]
+    released = rows.view.released(rows.space)
+    found += [rows.row(label, RETRAIN, genotype) for label, genotype in released.items()]
     return [*found, rows.supernet()]
 
 
 def run_resources(run: RunDirectory, size: tuple[int, int] | None = None) -> ResourceRow:
-    """Of the network that a run trains, or that a search found.
+    """Resources of the network that a run trains, or that a search found.
 
     Args:
         run: A run; a search must have found its genotype.
-        size: (H, W) of an image; None for the dataset's.
+        size: Height and width of an image, in pixels; None for the dataset's.
 
     Raises:
         InputError: A search that is not finished.
@@ -120,10 +124,3 @@ def run_resources(run: RunDirectory, size: tuple[int, int] | None = None) -> Res
         raise InputError(f"run {run.path} has found no genotype yet; continue it with: atrc resume {run.path}")
     rows = _Rows(run.config, size or Setup.of(run.config).info.size)
     return rows.row(str(run.path), run.spec.model, genotype)
-
-
-def _released(space: CPSpace) -> Iterator[tuple[str, Genotype]]:
-    """The published genotypes that are of this space."""
-    for name, (tasks, codes) in RELEASED.items():
-        if CPSpace(tasks) == space:
-            yield name, from_codes(tasks, codes)

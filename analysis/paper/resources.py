@@ -1,12 +1,12 @@
-"""The resource columns of the paper's tables, counted again, beside what was published."""
+"""The resource columns of the paper's tables, counted again, beside the published numbers."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from analysis.paper.published import published_table
+from analysis.resources import resource_rows
 from atrc.config import load_config
-from atrc.resource_table import resource_rows
 from atrc.setup import Setup
 from searchspace import InputError
 
@@ -19,7 +19,7 @@ def paper_resources(number: int | str) -> pd.DataFrame:
     """A row per network of a table, with the paper's own backbone and image size; ATRC has the released genotype.
 
     Args:
-        number: Of a table that publishes resources: 1.
+        number: Number of a table that publishes resources: 1.
 
     Returns:
         ``label``, ``model``, ``parameters``, ``multiply_adds``, ``rounded_parameters_M`` (every network's rounded to

@@ -35,7 +35,7 @@ BASELINE = "single"
 """The row that all others are compared with: a run per task, whose resources are summed."""
 
 Results = Mapping[int, Result]
-"""Seed -> what its run came to."""
+"""Seed -> results of its run."""
 
 
 @dataclass(frozen=True)
@@ -70,19 +70,19 @@ class PaperTable:
     """A table of the paper, filled.
 
     Attributes:
-        published: What the paper has.
-        place: Where the rows were filled.
+        published: The published table.
+        place: Data and backbone on which the rows were filled, a key of `PublishedTable.places`.
         source: The preset of that place.
         tasks: The place's tasks.
         frame: A row per row of the paper. ``label``, a column per mark (true or false), ``config``, ``model``; of our
-            runs ``runs`` (finished ones; of the single-task row, the smallest number that a task has), ``missing``
+            runs ``runs`` (finished ones; for the single-task row, the smallest number that a task has), ``missing``
             (seeds of the config that lack one), ``params_M`` and ``madds_G`` (millions and billions, means over
             runs), ``TASK_mean`` and ``TASK_std`` in the task's unit, ``delta_m_mean`` and ``delta_m_std`` in percent;
             of the paper ``paper_params_M``, ``paper_madds_G``, ``paper_TASK_mean``, ``paper_TASK_std``,
             ``paper_delta_m``; and ``scratch`` (whether our backbones begin with random weights where the paper's were
             pretrained). Every ``_std`` is the sample standard deviation over runs. What is not there is NaN.
-        gaps: Which runs are missing.
-        commands: What makes them, one command after the other.
+        gaps: Runs that are missing.
+        commands: Commands that make them, one after the other.
         fill: One command that makes all of them.
     """
 
@@ -102,8 +102,9 @@ def paper_table(
     """Fills a table from the runs that there are; there need not be any.
 
     Args:
-        number: 1 to 5.
-        place: On what the rows are filled, a key of `PublishedTable.places`; None for the paper's own.
+        number: Number of the table, 1 to 5.
+        place: Data and backbone on which the rows are filled, a key of `PublishedTable.places`; None for the paper's
+            own.
         runs: Folder of the experiments.
         overrides: ``key=value`` that the runs were made with, beside the preset.
 
@@ -178,7 +179,7 @@ def _read(origin: Origin, model: str) -> _Model:
 
 
 def _with_searches(gap: Gap) -> Gap:
-    """The gap of a retrained model, with what is known of the searches that it waits for."""
+    """The gap of a retrained model, with the state of the searches that it waits for."""
     paths = {seed: run_path(gap.origin.folder, SEARCH, seed) for seed in gap.absent}
     runs = [RunDirectory.open(path) for path in paths.values() if path.exists()]
     for run in runs:
