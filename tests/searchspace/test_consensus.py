@@ -200,7 +200,7 @@ class TestTrees:
         assert self.space.tree(found.genotype) == ((("a", "b"), ("c",)), (("a", "b"), ("c",)))
         assert found.genotype["head:c"] == "c"
         assert next(vote.option for vote in found.votes if vote.choice == "head:c") == "b"
-        assert found.note == "1 of 6 choices are written otherwise than voted, in the one form of this network"
+        assert found.note == "1 of 6 choices differ from the vote, to bring this network to its canonical form"
 
 
 def test_what_cannot_be_counted() -> None:
