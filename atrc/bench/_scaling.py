@@ -1,4 +1,4 @@
-"""``scaling``: how a search step's cost grows with tasks, resolution and batch."""
+"""``scaling``: growth of a search step's cost with tasks, resolution and batch."""
 
 from __future__ import annotations
 

@@ -29,23 +29,26 @@ BATCH, SIZE, CLASSES = 2, (33, 48), 5
 def check_search_network(
     network: str | type[SearchNetwork], space: SearchSpace, *, genotypes: int = 3, inherits: bool = False
 ) -> None:
-    """Everything that an `atrc.network.SearchNetwork` promises, on a small backbone and random images.
+    """Checks the promises of an `atrc.network.SearchNetwork`, on a small backbone and random images.
 
-    All of `check_supernet`, and:
+    It runs `check_supernet`, and checks the following promises:
 
-    - It is found for its space, and gives every task a final prediction of its channels, and region maps of its
-      regions. A mask that is all valid is no mask.
-    - ``derive()`` gives a `MultiTaskNetwork` that predicts the same tasks; ``stand_alone()`` gives one with the same
+    - The network is the one that is found for its space. Every final prediction has the channels of its task, and
+        every
+      region map has its regions. A mask without padding has the same effect as no mask.
+    - ``derive()`` returns a `MultiTaskNetwork` that predicts the same tasks; ``stand_alone()`` returns one with the
+        same
       parameters.
-    - ``costs()`` is a cost model. A share is between 0 and 1, and expected shares of a genotype are its share. Who
-      costs more parameters has at least as many.
+    - ``costs()`` is a cost model. Shares are between 0 and 1, and the expected share of a single genotype is its
+        share. A
+      genotype that costs more parameters has at least as many parameters.
 
     Args:
-        network: A registered name, or a class.
+        network: Registered name, or a class.
         space: A space of the tasks ``semseg`` and ``depth``, for a backbone of four stages.
-        genotypes: How many are tried.
-        inherits: Whether a derived network, given those weights of the supernet that have its names, predicts what
-            the supernet does.
+        genotypes: Number of genotypes to try.
+        inherits: Whether a derived network must predict the same as the supernet, after it got the supernet's weights
+            by name.
 
     Raises:
         AssertionError: A promise is broken; the message says which.

@@ -1,6 +1,7 @@
-"""What hangs on walls and ceiling or lies on the floor, and what gives light: built like furniture.
+"""Things on walls, ceiling and floor, and lamps; they are built like furniture.
 
-Origins are in the plane of the wall or under the ceiling, at the piece's lowest point unless its docstring says more.
+Origins are in the plane of the wall or under the ceiling, at the piece's lowest point unless its docstring says
+otherwise.
 """
 
 from __future__ import annotations
