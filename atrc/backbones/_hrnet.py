@@ -158,7 +158,7 @@ def _transition(before: Sequence[int], after: Sequence[int]) -> nn.ModuleList:
 
 @BACKBONES.register("hrnet18")
 def hrnet18() -> HRNet:
-    """HRNetV2-W18-small-v2, the small backbone of the ATRC paper: 3 860 720 parameters, 270 channels in all.
+    """Builds HRNetV2-W18-small-v2, the small backbone of the ATRC paper: 3 860 720 parameters, 270 channels in all.
 
     Its checkpoint is the official ``hrnet_w18_small_model_v2.pth`` (in timm: ``hrnet_w18_small_v2``).
     """
@@ -167,7 +167,7 @@ def hrnet18() -> HRNet:
 
 @BACKBONES.register("hrnet48")
 def hrnet48() -> HRNet:
-    """HRNetV2-W48, the large backbone of the ATRC paper: 65 325 120 parameters, 720 channels in all.
+    """Builds HRNetV2-W48, the large backbone of the ATRC paper: 65 325 120 parameters, 720 channels in all.
 
     Its checkpoint is the official ``hrnetv2_w48_imagenet_pretrained.pth`` (in timm: ``hrnet_w48``).
     """

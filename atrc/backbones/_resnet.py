@@ -70,7 +70,7 @@ def _stage(inputs: int, width: int, blocks: int, *, stride: int = 1, dilation: i
 
 @BACKBONES.register("resnet50")
 def resnet50() -> ResNet:
-    """ResNet-50 with an output stride of 16: 23 508 032 parameters; 256, 512, 1024 and 2048 channels.
+    """Builds ResNet-50 with an output stride of 16: 23 508 032 parameters; 256, 512, 1024 and 2048 channels.
 
     Its checkpoint is torchvision's ``resnet50-0676ba61.pth`` (or ``resnet50-11ad3fa6.pth``).
     """

@@ -33,7 +33,7 @@ def _stage1(net: Any, maps: Maps) -> Maps:
 
 
 def _stage4(net: Any, maps: Maps) -> Maps:
-    """The last stage, and the top-down path."""
+    """Computes the last stage and the top-down path."""
     maps = [*maps, net.get_submodule("stages.3")(maps[-1])]
     for i in reversed(range(len(net.merges))):
         coarse = resize(net.laterals[i](maps[i + 1]), maps[i].shape[-2:])

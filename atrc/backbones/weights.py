@@ -143,7 +143,7 @@ def load_weights(backbone: Backbone, path: str | Path) -> LoadReport:
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
-    """The named tensors of a checkpoint file."""
+    """Reads the named tensors of a checkpoint file."""
     if not path.is_file():
         raise InputError(f"no weights file at {path}")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)

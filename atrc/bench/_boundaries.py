@@ -24,7 +24,7 @@ _IMAGES = 4
 
 @BENCHMARKS.register("boundaries")
 def boundaries(setting: Setting) -> Iterator[Case]:
-    """Counting boundaries at all thresholds: the kernel against the plain form, then over sizes and thresholds."""
+    """Times the boundary counts at all thresholds: kernel and plain form, then over sizes and thresholds."""
     small = (24, 32) if setting.quick else (96, 128)
     yield _case(small, 9 if setting.quick else 99, 1, {"kernel": _all_threads, "plain": _plainly}, "plain")
     size, thresholds = ((48, 64), 9) if setting.quick else _MIDDLE

@@ -226,7 +226,7 @@ class Compare(_Strict):
 
 
 class Config(_Strict):
-    """Everything that a run depends on.
+    """The config of an experiment, which holds everything that a run depends on.
 
     Attributes:
         name: Name of the folder under ``runs/``.

@@ -48,11 +48,11 @@ def shift_hue(planes: np.ndarray, turn: float) -> np.ndarray:
 
 
 def _clip(array: np.ndarray, top: float) -> np.ndarray:
-    """``array`` limited to 0..top, in place."""
+    """Limits ``array`` to 0..top, in place."""
     return np.clip(array, np.float32(0), np.float32(top), out=array)
 
 
 def _value_and_chroma(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """HSV value (largest channel) and chroma (largest minus smallest), each ``(H, W)``."""
+    """Returns HSV value (largest channel) and chroma (largest minus smallest), each ``(H, W)``."""
     value = np.maximum(np.maximum(planes[0], planes[1]), planes[2])
     return value, value - np.minimum(np.minimum(planes[0], planes[1]), planes[2])

@@ -28,14 +28,13 @@ def check_backbone(
     """Checks that a backbone keeps the following promises.
 
     - For every size it returns one map per entry of ``channels`` and ``strides``. The maps have these channels, and
-        the
-      sizes that follow from ``grid(size)`` and the strides. A dictionary holds such a list for every task. The same
-      works without weights on the device ``meta``, where resources are counted.
+      the sizes that follow from ``grid(size)`` and the strides. A dictionary holds such a list for every task. The
+      same works without weights on the device ``meta``, where resources are counted.
     - The maps of an image do not depend on other images of the batch, and the image is not changed.
     - In evaluation mode it returns the same twice, changes no state, and does not use the global generators.
     - Gradients reach every parameter.
     - torch's seed determines its weights. ``state_dict()`` holds its whole state, and can be saved and loaded
-        strictly.
+      strictly.
     - Images of other shapes are refused with a message of one line.
     - Its ``cuts``, if any, compute the same function stage by stage, and every parameter is in one stage.
 

@@ -33,16 +33,13 @@ def check_dataset(
     This checks the class. `atrc.data.check_dataset` looks for bad files instead.
 
     - ``describe()`` returns, from the options alone, the ``info`` of every split. Its tasks are registered, and
-        accept
-      the arguments that it gives for them.
+      accept the arguments that it gives for them.
     - A sample is an `atrc.data.Sample` with an ``(H, W, 3)`` uint8 image no larger than ``info.size``, and a label
-        for
-      every wanted task. Labels have the size of the image or of ``info.grid``. They are uint8 class maps or float32
-      measurements that the task's ``check_label()`` accepts. Ids are different and can name files.
+      for every wanted task. Labels have the size of the image or of ``info.grid``. They are uint8 class maps or
+      float32 measurements that the task's ``check_label()`` accepts. Ids are different and can name files.
     - The same index gives the same bytes: the second time, in another order, from a new object, and for every state
-        of
-      the global generators, which it does not use. A label does not depend on the other wanted labels. It is allowed
-      to want none.
+      of the global generators, which it does not use. A label does not depend on the other wanted labels. It is
+      allowed to want none.
     - Writing into a sample changes no other sample: its arrays are its own, or are read-only.
     - An index beyond the end raises ``IndexError``. An unknown split, task or option is refused with a message of one
       line that names the nearest one.

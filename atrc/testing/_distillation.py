@@ -38,7 +38,7 @@ def check_distillation(module: str | Callable[..., Distillation], options: Mappi
     - In evaluation mode it returns the same twice, changes no state, and does not use the global generators.
     - Gradients reach every parameter and the features of every task.
     - torch's seed determines its weights. ``state_dict()`` holds its whole state, and can be saved and loaded
-        strictly.
+      strictly.
 
     Args:
         module: Registered name; or a class or function that makes a module, given task -> C.

@@ -34,14 +34,11 @@ def check_search_network(
     It runs `check_supernet`, and checks the following promises:
 
     - The network is the one that is found for its space. Every final prediction has the channels of its task, and
-        every
-      region map has its regions. A mask without padding has the same effect as no mask.
+      every region map has its regions. A mask without padding has the same effect as no mask.
     - ``derive()`` returns a `MultiTaskNetwork` that predicts the same tasks; ``stand_alone()`` returns one with the
-        same
-      parameters.
+      same parameters.
     - ``costs()`` is a cost model. Shares are between 0 and 1, and the expected share of a single genotype is its
-        share. A
-      genotype that costs more parameters has at least as many parameters.
+      share. A genotype that costs more parameters has at least as many parameters.
 
     Args:
         network: Registered name, or a class.

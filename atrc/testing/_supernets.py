@@ -27,8 +27,7 @@ def check_supernet(
     """Checks that a supernet keeps the following promises, on which strategies rely.
 
     - It has ``space``, ``loss`` and ``derive``. A space with a registered name can be built again from its
-        parameters,
-      and genotypes can be read again from their files.
+      parameters, and genotypes can be read again from their files.
     - Under the selection of any genotype, and with all options active, the loss is a finite number. A weight of 1 has
       the same effect as None. If several options are active, the loss is differentiable in their weights, for every
       choice.
@@ -36,10 +35,9 @@ def check_supernet(
     - With all options active, gradients reach every parameter.
     - In evaluation mode the loss is the same twice, changes no state, and does not use the global generators.
     - torch's seed determines its weights. ``state_dict()`` holds its whole state, and can be saved and loaded
-        strictly.
+      strictly.
     - ``derive()`` returns a new module and changes nothing. Parameter shapes are the same every time. The module
-        shares no
-      parameter with the supernet, and has at most as many.
+      shares no parameter with the supernet, and has at most as many.
 
     Args:
         make: Function that makes a new supernet.

@@ -33,9 +33,8 @@ def check_task(
 
     - It has all attributes of a task, and its weight is a number > 0.
     - Both losses are finite numbers >= 0 with a finite gradient. Pixels with the value ``fill`` do not change them.
-        If all
-      pixels are ``fill``, both are exactly 0 with a gradient of 0. Predictions in bfloat16 are summed in single
-      precision.
+      If all pixels are ``fill``, both are exactly 0 with a gradient of 0. Predictions in bfloat16 are summed in
+      single precision.
     - ``decode()`` returns a map of the label's form, which the metric takes. The metric is finite and has the task's
       direction. A perfect map has the best score (100 for a percentage, 0 for an error). Pixels with the value
       ``fill`` do not count. Updates batch by batch give the same as one update. Two metrics share no state.
@@ -43,8 +42,7 @@ def check_task(
     - ``flip_label()`` mirrors; applied twice, it changes nothing. ``rescale_label()`` by 1 changes nothing.
     - ``draw()`` returns a picture, and ``stored()`` a picture or array for a file, of labels and of decoded maps.
     - ``state_dict()`` holds everything that ``fit()`` learns. A state of another task is refused. ``fit()`` writes
-        only
-      into its cache.
+      only into its cache.
     - It changes no argument, and does not use the global generators.
 
     Args:

@@ -30,7 +30,7 @@ _KERNEL = Path(__file__).with_name("kernel.c")
 
 
 def local_attention_compiled(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int, border: str) -> Tensor:
-    """`atrc.contexts.local_attention.local_attention` for CPU tensors of float32 or float64.
+    """Computes `atrc.contexts.local_attention.local_attention` for CPU tensors of float32 or float64.
 
     Raises:
         InputError: There is no C compiler.

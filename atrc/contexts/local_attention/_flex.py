@@ -21,7 +21,7 @@ _BLOCK = _ROWS * _COLUMNS
 
 
 def local_attention_flex(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int, border: str) -> Tensor:
-    """`atrc.contexts.local_attention.local_attention`; cannot be differentiated twice."""
+    """Computes `atrc.contexts.local_attention.local_attention`; cannot be differentiated twice."""
     B, d, H, W = q_BdHW.shape
     # for "zero", the neighbours outside the image are zeros that pad it
     margin = window // 2 if border == "zero" else 0

@@ -22,7 +22,7 @@ _TILE = 8
 
 
 def local_attention_triton(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int, border: str) -> Tensor:
-    """`atrc.contexts.local_attention.local_attention` for float32, bfloat16 and float16; sums are kept in float32."""
+    """Computes `local_attention` for float32, bfloat16 and float16; sums are kept in float32."""
     kind = q_BdHW.dtype
     out: Tensor = _LocalAttention.apply(q_BdHW, k_BdHW.to(kind), v_BeHW.to(kind), window, border)
     return out
