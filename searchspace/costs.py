@@ -65,8 +65,7 @@ class Costs:
         return self.base + math.fsum(self.options[choice][option] for choice, option in choices.items())
 
     def relative(self, space: SearchSpace) -> dict[str, dict[str, float]]:
-        """Returns choice -> option -> its part of the range from the cheapest genotype, 0, to the most expensive one,
-        1.
+        """Returns choice -> option -> its share of the range from the cheapest to the most expensive genotype, 0..1.
 
         Raises:
             InputError: An option of the space has no cost.

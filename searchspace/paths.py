@@ -27,8 +27,7 @@ class PathOptions:
 
     @classmethod
     def with_full_paths(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the options with absolute paths, see `in_full`. Classes override this if an option is not always a
-        path."""
+        """Returns the options with absolute paths, see `in_full`. Classes with special options override it."""
         return options_in_full(cls.paths, options)
 
 

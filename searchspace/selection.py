@@ -49,8 +49,7 @@ class Selection:
 
     @classmethod
     def of(cls, genotype: Genotype) -> Selection:
-        """Returns the selection of a genotype: its options are active with constant weight 1, all others are
-        inactive."""
+        """Returns the selection of a genotype: only its options are active, with constant weight 1."""
         return cls({choice: (Weighted(option, None),) for choice, option in genotype.items()})
 
     def mix(self, choice: str, outputs: Mapping[str, Tensor]) -> Tensor | None:
@@ -83,8 +82,7 @@ class Selection:
         )
 
     def check(self, space: SearchSpace) -> None:
-        """Raises InputError unless every choice of ``space`` has active options, and all of them are options of that
-        choice."""
+        """Raises InputError unless every choice of ``space`` has active options, and only its own."""
         for choice in space:
             active = self.active(choice) if choice in self.options else ()
             if not active:

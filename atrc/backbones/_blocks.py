@@ -92,8 +92,9 @@ class Bottleneck(nn.Module):
 
 
 def init_from_scratch(network: nn.Module) -> None:
-    """Initialises convolutions Kaiming-normal (fan out, ReLU) from torch's global generator, batch norms with weight
-    1 and bias 0.
+    """Initialises convolutions Kaiming-normal (fan out, ReLU), and batch norms with weight 1 and bias 0.
+
+    It draws from torch's global generator.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

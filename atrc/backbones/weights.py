@@ -184,8 +184,7 @@ def _read_safetensors(path: Path) -> Any:
 
 
 def _own_name(entry: str, own: Mapping[str, Tensor]) -> str:
-    """Returns an entry's name without prefixes. It drops prefixes one by one until the name is in ``own``, or none is
-    left."""
+    """Drops prefixes of an entry's name one by one, until the name is in ``own`` or no prefix is left."""
     name = entry
     while name not in own:
         prefix = next((prefix for prefix in PREFIXES if name.startswith(prefix)), None)

@@ -195,7 +195,7 @@ class Compare(_Strict):
 
     Attributes:
         strategies: Label -> a registered strategy with its options; without a name, the label is the name.
-        samples: Budget of every search, in images used for learning.
+        samples: Budget of every search, in images. An image counts each time it passes through a network.
         points: Number of equal parts of the budget; after each, the genotype that the search would choose is trained
             and evaluated.
     """

@@ -81,8 +81,7 @@ class Context(nn.Module, PathOptions):
 
     @classmethod
     def reads(cls, target: str, source: str) -> str | None:
-        """Returns the task whose label regions this context reads in the block of two tasks; None if it reads
-        none."""
+        """Returns the task whose label regions this context reads in a block; None if it reads none."""
         return {None: None, LabelSpace.TARGET: target, LabelSpace.SOURCE: source}[cls.label_space]
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:

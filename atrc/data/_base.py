@@ -79,10 +79,10 @@ class Dataset(PathOptions, ABC):
 
     @classmethod
     def answer(cls, **options: Any) -> Answer | None:
-        """Returns the context that every target needs from every source, from the options alone; None if it is
-        unknown.
+        """Returns the context that every target needs from every source; None if it is unknown.
 
-        Analyses compare found genotypes with it. Networks and strategies have no access to it.
+        It uses the options only. Analyses compare found genotypes with it. Networks and strategies have no access to
+        it.
         """
         return None
 

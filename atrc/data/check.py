@@ -145,8 +145,7 @@ _COLUMNS = ["split", "task", "class", "name", "share", "images", "labelled", "me
 def _walk(
     whole: Dataset, open_with: Callable[[Sequence[str]], Dataset], names: Sequence[str], title: str
 ) -> Iterator[tuple[Sample, list[str]]]:
-    """Yields every sample with all error messages about it; a sample with errors has only the labels that can be
-    read."""
+    """Yields every sample with all error messages about it. Labels that cannot be read are left out."""
     parts: dict[tuple[str, ...], Dataset] = {}
     for index in tqdm(range(len(whole)), desc=title, unit="image"):
         try:

@@ -110,8 +110,7 @@ class Folder(Dataset):
         skip_bad: bool = False,
         **unknown: Any,
     ) -> DatasetInfo:
-        """Returns the dataset's facts from the spec. It uses the root only if class names are in a JSON file
-        there."""
+        """Returns the dataset's facts from the spec. The root is needed only for class names in a JSON file."""
         return _info(_load(spec, unknown), root, size)
 
     @classmethod
@@ -155,8 +154,7 @@ class Folder(Dataset):
         return {name: np.asarray(np.load(folder / "array.npy", mmap_mode="r")) for name, folder in folders.items()}
 
     def _cache_folder(self, name: str) -> Path:
-        """Returns the cache folder of array ``name`` of this split. Its name holds hashes of everything that
-        determines the content."""
+        """Returns the cache folder of an array. Its name has hashes of everything that determines the content."""
         files = [file for entry in self.ids for file in self.reader.files(entry, name)]
         rule = hashed([_VERSION, self.reader.facts(name), self.ids])
         content = hashed([fingerprint(file) for file in files])
@@ -234,13 +232,12 @@ def _load(spec: str | Path | Mapping[str, Any] | None, unknown: Mapping[str, Any
 
 
 def _shipped(spec: Any) -> bool:
-    """Returns whether a spec is the name of a shipped one. A file of this name in the working directory takes
-    precedence."""
+    """Returns whether a spec is the name of a shipped one, and no file in the working directory has this name."""
     return isinstance(spec, str) and spec in shipped_specs() and not Path(spec).is_file()
 
 
 def locate(root: str | Path) -> Path:
-    """Returns the folder of a dataset. A relative path starts at ``$ATRC_DATA`` or, without it, at the working
+    """Returns the folder of a dataset. Relative paths start at ``$ATRC_DATA``, if set, or at the working
     directory."""
     return Path(os.environ.get("ATRC_DATA", "")).expanduser() / Path(root).expanduser()
 
@@ -269,8 +266,7 @@ def _info(spec: FolderSpec, root: str | Path | None, size: Sequence[int] | None)
 
 
 def _remove_outdated(folder: Path) -> None:
-    """Removes earlier versions of an array: those with the same rule and samples, from files that have changed
-    since."""
+    """Removes earlier versions of an array: same rule and samples, but files that have changed since."""
     for other in folder.parent.glob(f"{folder.name.rpartition('-')[0]}-*"):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)

@@ -166,8 +166,8 @@ class _Chunks:
 
 @dataclass(frozen=True)
 class _Caught:
-    """Returns an InputError's message instead of raising it, because torch wraps exceptions of workers in a long
-    traceback."""
+    """Returns an InputError's message instead of raising it, since torch adds a long traceback to worker
+    exceptions."""
 
     batches: _Steps | _Chunks
 

@@ -105,8 +105,7 @@ class LabelRule:
         return [own, dict(self.options), table, self.source.facts if self.source is not None else None]
 
     def from_values(self, values: np.ndarray) -> np.ndarray:
-        """Returns the label for a file's values, at the file's size; with `boundaries`, the class map to find them
-        in."""
+        """Returns the label for a file's values, at the file's size; with `boundaries`, the class map behind them."""
         spec = self.spec
         if self.source is not None:
             values, ignore = self.source.from_values(values), [IGNORE]

@@ -233,8 +233,7 @@ class ScaledCrop:
 
 
 def dominant_share(label: np.ndarray) -> float:
-    """Returns the share of the most frequent class among the labelled pixels of an ``(H, W)`` class map; 1 if none is
-    labelled."""
+    """Returns the share of the most frequent class among the labelled pixels ``(H, W)``; 1 if there are none."""
     counts = np.bincount(label.ravel(), minlength=IGNORE + 1)[:IGNORE]
     labelled = counts.sum()
     return float(counts.max() / labelled) if labelled else 1.0
@@ -305,8 +304,7 @@ class Photometric:
 
 
 def _planes(image: np.ndarray) -> np.ndarray:
-    """Returns ``(H, W, 3)`` as contiguous float32 ``(3, H, W)``; NumPy is several times faster on planes than on
-    pixels."""
+    """Returns ``(H, W, 3)`` as contiguous float32 ``(3, H, W)``, on which NumPy is several times faster."""
     return np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
 
 
@@ -331,8 +329,7 @@ class Normalize:
 
 @dataclass(frozen=True)
 class Pad:
-    """Puts the view in the middle of a larger canvas; the extra pixel of an odd difference goes below or to the
-    right.
+    """Puts the view in the middle of a larger canvas. An odd margin has its extra pixel below or at the right.
 
     The image's border is 0, which after `Normalize` is the mean colour; labels get their task's ``fill``.
 

@@ -61,8 +61,7 @@ class RowFusion(nn.Module):
         return found
 
     def effects(self, widths: Sequence[int]) -> list[Tensor]:
-        """Returns the derivative of `before_relu` with respect to each block's output at a pixel: ``(C, d)``
-        matrices.
+        """Returns the derivative of `before_relu` by each block's output at the same pixel: ``(C, d)`` matrices.
 
         Args:
             widths: d, the channels, of every block.
@@ -74,8 +73,7 @@ class RowFusion(nn.Module):
 
 
 def _scaled_weight(layers: nn.Sequential) -> Tensor:
-    """Returns ``(out, in)``: the weight of a 1x1 convolution times the scale of the norm after it in evaluation
-    mode."""
+    """Returns ``(out, in)``: a 1x1 convolution's weight times the scale of the norm after it in evaluation mode."""
     conv, norm = cast(nn.Conv2d, layers[0]), cast(nn.BatchNorm2d, layers[1])
     variance = cast(Tensor, norm.running_var)
     return (norm.weight * torch.rsqrt(variance + norm.eps))[:, None] * conv.weight.flatten(1)

@@ -1,5 +1,4 @@
-"""The interface of distillation modules, which refine the features of every task before the final prediction
-layer."""
+"""The interface of distillation modules, which refine the features of every task before the final prediction."""
 
 from __future__ import annotations
 

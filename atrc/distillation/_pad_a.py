@@ -1,5 +1,4 @@
-"""PAD-Net's module A (Xu et al., CVPR 2018), which concatenates and reduces features like NDDR-CNN (Gao et al., CVPR
-2019)."""
+"""PAD-Net's module A (Xu et al., CVPR 2018), which works like NDDR-CNN (Gao et al., CVPR 2019)."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def _fused(calls: Sequence[Call], features: Mapping[str, Tensor], density: Mappi
 def _prototypes(
     calls: Iterable[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor]
 ) -> dict[tuple[str, str], Tensor]:
-    """Returns ``(region task, source)`` -> ``(B, C, R, 1)`` for every pair that is read, by one product per region
+    """Returns ``(region task, source)`` -> ``(B, C, R, 1)`` for every pair that is read: one product per region
     task."""
     sources: dict[str, dict[str, None]] = {}
     for call in calls:

@@ -15,8 +15,7 @@ RATES = (12, 24, 36)
 
 
 class ASPP(nn.Module):
-    """Parallel branches (a 1x1 convolution, dilated 3x3 convolutions, the mean of the image), joined by a 1x1
-    convolution.
+    """Parallel branches (1x1 convolution, dilated 3x3 convolutions, mean of the image), joined by a 1x1 convolution.
 
     Each convolution is bias-free and followed by BN and ReLU. The mean has one value per image and channel, so its BN
     needs batches of at least two images in training.

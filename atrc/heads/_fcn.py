@@ -1,8 +1,7 @@
-"""Fully convolutional heads with a skip connection, for backbones like ResNet whose deepest maps matter most (Table
-5).
+"""Fully convolutional heads with a skip connection, for backbones like ResNet whose deepest map matters most.
 
-The paper says only "a skip connection at stride 4, and fully convolutional task-specific heads". The rest follows
-DeepLabv3+ (Chen et al., ECCV 2018): 48 channels of the finest map beside 256 of the deepest one.
+For Table 5, the paper says only "a skip connection at stride 4, and fully convolutional task-specific heads". The
+rest follows DeepLabv3+ (Chen et al., ECCV 2018): 48 channels of the finest map beside 256 of the deepest one.
 """
 
 from __future__ import annotations

@@ -16,8 +16,9 @@ __all__ = ["PointwiseHeads"]
 
 @HEADS.register("pointwise")
 class PointwiseHeads(Heads):
-    """Heads of a 1x1 conv - BN - ReLU: the task head on the finest map; the auxiliary head, with one more 1x1 conv,
-    on the last.
+    """Heads of a 1x1 conv - BN - ReLU. The auxiliary head has one more 1x1 conv.
+
+    The task head reads the finest map, the auxiliary head the last one.
 
     Args:
         scales: Channels of the maps.

@@ -187,8 +187,7 @@ def count_matches_plainly(
 
 
 def _thinned_maps(prediction: np.ndarray, thresholds: Sequence[float]) -> Iterator[tuple[slice, BoolMap]]:
-    """Yields every different binary map of ``prediction``, thinned, with the thresholds that give it; no empty
-    maps."""
+    """Yields every different, non-empty binary map of ``prediction``, thinned, with the thresholds that give it."""
     edges = np.asarray(thresholds, dtype=prediction.dtype)
     # Binary maps of increasing thresholds are nested, so equal numbers of pixels mean equal maps.
     sizes = np.array([np.count_nonzero(prediction >= edge) for edge in edges])

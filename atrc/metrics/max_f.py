@@ -85,7 +85,6 @@ class MaxF(Metric):
 
 
 def _at_least(passed: Tensor, count: int) -> Tensor:
-    """Returns the ``(count,)`` numbers of pixels that pass threshold 0, 1, ..., given how many thresholds each
-    passes."""
+    """Returns ``(count,)`` numbers of pixels that pass each threshold, given the number that each pixel passes."""
     histogram = torch.bincount(passed, minlength=count + 1)
     return histogram.flip(0).cumsum(0).flip(0)[1:]

@@ -54,8 +54,7 @@ class Propagation(nn.Module):
 
 
 class _Excitation(nn.Module):
-    """A module that scales every channel by a factor, which it computes from the means of all channels over the
-    image."""
+    """A module that scales every channel by a factor, computed from the means of all channels over the image."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

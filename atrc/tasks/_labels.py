@@ -1,5 +1,4 @@
-"""Checks of constructor arguments and label arrays, shared by the tasks. Each message says what is wrong and
-where."""
+"""Checks of constructor arguments and label arrays. Each message says what is wrong and where."""
 
 from __future__ import annotations
 

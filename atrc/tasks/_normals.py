@@ -81,8 +81,7 @@ class Normals(Task):
         return cross_entropy(regions, self.nearest_centroid(label))
 
     def nearest_centroid(self, label: Tensor) -> Tensor:
-        """Returns ``(B, H, W)`` int64: the centroid nearest in angle to a ``(B, 3, H, W)`` label, 255 where
-        invalid."""
+        """Returns the centroid nearest in angle to a ``(B, 3, H, W)`` label, ``(B, H, W)`` int64; 255 if invalid."""
         cosine = torch.einsum("kc,bchw->bkhw", self.centroids.to(label), label)
         return torch.where(_valid(label), cosine.max(1).indices, IGNORE)
 

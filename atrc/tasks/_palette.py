@@ -36,8 +36,7 @@ _DEUTERANOPIA = np.array(
 
 @lru_cache(maxsize=16)
 def palette(count: int) -> np.ndarray:
-    """Returns ``(count, 3)`` uint8 colours: class 0 is nearly black, every further one is as far as possible from the
-    rest.
+    """Returns ``(count, 3)`` uint8 colours. Class 0 is nearly black, further ones differ as much as possible.
 
     The first seven are Okabe and Ito's. Distance is the mean of the CIELAB distances in normal and in deuteranopic
     vision. A long palette begins with the colours of a shorter one. White and the grey of ignored pixels are kept

@@ -59,8 +59,7 @@ class Saliency(Task):
         return full_precision(prediction).softmax(1)[:, 1]
 
     def draw(self, label: np.ndarray) -> np.ndarray:
-        """Draws salient pixels white, others black and probabilities in between; ignored pixels have their own
-        grey."""
+        """Draws salient pixels white, others black, probabilities in between; ignored pixels have their own grey."""
         grey = (np.clip(label, 0, 1) * 255.0).round()
         grey = np.where(label == IGNORE, IGNORED_GREY, grey).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=-1)

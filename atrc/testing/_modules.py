@@ -31,8 +31,7 @@ def seeded(make: Callable[[], Any], seed: int = 0) -> Any:
 
 @torch.no_grad()
 def stirred(module: nn.Module, seed: int = 1) -> nn.Module:
-    """Moves weights and norms away from their initial values, at which some parts have no effect; returns the
-    module."""
+    """Returns the module after moving its weights from their initial values, at which some parts have no effect."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(like: Tensor) -> Tensor:

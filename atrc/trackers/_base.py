@@ -1,5 +1,4 @@
-"""The interface of trackers, which get a copy of every line that a run logs. The run's own files stay
-authoritative."""
+"""The interface of trackers, which get a copy of every line that a run logs. The run's own files are unaffected."""
 
 from __future__ import annotations
 

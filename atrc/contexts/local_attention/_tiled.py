@@ -1,5 +1,4 @@
-"""Local attention as products of tiles, in plain torch. It takes every device and type and can be differentiated
-twice.
+"""Local attention as products of tiles, in plain torch: for every device and type, and differentiable twice.
 
 A tile of 8 x 8 queries is multiplied with the square of key tiles that covers the neighbourhoods of all its pixels
 (16 x 16 keys for a window of 9). Pairs beyond the window are masked. The largest intermediate result has 256 numbers

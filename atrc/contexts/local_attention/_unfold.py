@@ -1,5 +1,4 @@
-"""Local attention as a literal reading of Eq. 4: every neighbourhood is copied. The reference of tests and
-benchmarks."""
+"""Local attention by a literal reading of Eq. 4, which copies every neighbourhood: the reference of the tests."""
 
 from __future__ import annotations
 

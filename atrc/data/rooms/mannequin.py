@@ -141,8 +141,7 @@ def _hip_height(legs: list[_Limb], upper: float, lower: float, foot: float) -> f
 
 
 def _direction(side: int, swing: float, spread: float) -> Vector:
-    """Returns the unit vector of a limb that hangs down at zero angles; ``side`` is -1 for the left, 1 for the
-    right."""
+    """Returns the unit vector of a limb, which hangs down at zero angles; ``side`` is -1 (left) or 1 (right)."""
     return (
         side * math.sin(spread),
         math.sin(swing) * math.cos(spread),

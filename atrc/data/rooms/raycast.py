@@ -61,8 +61,7 @@ def dot(a: np.ndarray | list[np.ndarray], b: np.ndarray | list[np.ndarray]) -> n
 
 
 def first_hits(scene: Scene, camera: Camera, columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns z-depth ``(H, W)`` float32 and index ``(H, W)`` int16 of the first solid on every ray of
-    `Camera.grid`."""
+    """Returns z-depth (float32) and index (int16) of the first solid on every ray of `Camera.grid`, ``(H, W)``."""
     seen, windows = _windows(scene, camera, columns, rows)
     of = np.concatenate([np.zeros(1, np.intp), seen])
     origin = np.einsum("nij,nj->in", scene.to_local[of], camera.position - scene.centre[of])
@@ -147,8 +146,7 @@ class _Rays:
 
 
 def _windows(scene: Scene, camera: Camera, columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the solids that may be in view ``(S,)``, and bounds (top, bottom, left, right) of their pixels ``(4,
-    S)``."""
+    """Returns the solids that may be in view ``(S,)``, and their bounds ``(4, S)``: top, bottom, left, right."""
     reach = scene.half[ROOM_FACES:].copy()
     reach[:, 2] *= 1 + scene.stretch[ROOM_FACES:]
     to_camera = np.einsum("ki,nij->nkj", camera.axes, scene.axes[ROOM_FACES:]) * reach[:, None, :]
@@ -274,8 +272,7 @@ def _directions(camera: Camera, columns: np.ndarray, rows: np.ndarray) -> np.nda
 def _turned(
     scene: Scene, camera: Camera, solid: np.ndarray, t: np.ndarray, direction: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns points and directions ``(3, P)`` in the axes of upright solids; points are relative to the solids'
-    centres."""
+    """Returns points, relative to the solids' centres, and directions ``(3, P)`` in the axes of upright solids."""
     start = np.einsum("nji,nj->in", scene.axes, camera.position - scene.centre)
     cosine, sine = pick(np.stack([scene.axes[:, 0, 0], scene.axes[:, 1, 0]]).astype(np.float32), solid)
     heading = np.empty_like(direction)
@@ -295,8 +292,7 @@ def _columns(table: np.ndarray) -> np.ndarray:
 
 
 def _face_normals(scene: Scene) -> np.ndarray:
-    """Returns ``(3, 6 N)``: the world normals of the faces by which rays enter, for each axis against and along
-    it."""
+    """Returns ``(3, 6 N)``: world normals of the faces by which rays enter, against and along each axis."""
     normals = np.repeat(scene.axes.transpose(0, 2, 1), 2, axis=1)
     normals[:, 1::2] *= -1
     for face in range(ROOM_FACES):

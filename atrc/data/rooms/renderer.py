@@ -84,8 +84,7 @@ def compose(
     rng: np.random.Generator,
     oversample: int = 1,
 ) -> Rendering:
-    """Renders image and labels of a given scene, see `render`. Labels come from the ray through each pixel's
-    centre."""
+    """Renders image and labels of a scene, see `render`. Labels come from the ray through each pixel's centre."""
     pixel = 2 * camera.tangent / size[1]
     surface = cast(scene, camera, *camera.grid(size))
     if oversample == 1:

@@ -69,8 +69,7 @@ def _towards(point: np.ndarray, normal: np.ndarray, light: np.ndarray) -> tuple[
 
 
 def _shine(normal: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """Returns Blinn's highlight ``(P,)`` with exponent 32; ``half`` is the sum of the directions to light and
-    camera."""
+    """Returns Blinn's highlight ``(P,)``, exponent 32; ``half`` is the sum of the directions to light and camera."""
     shine = np.maximum(dot(half, normal), 0)
     shine *= shine / dot(half, half)
     for _ in range(4):
@@ -99,8 +98,7 @@ def _soft_shadow(scene: Scene, surface: Surface, lighting: Lighting, candidates:
 
 @functools.lru_cache(maxsize=4)
 def _raster(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the pixels that test ``(P,)``, the point of the light that each tests ``(P,)``, and their weights ``(H,
-    W)``."""
+    """Returns a mask of the pixels that test ``(P,)``, their points of the light ``(P,)``, and weights ``(H, W)``."""
     row, column = np.indices(size)
     asked = (row + column) % 3 == 0
     # pixels that do not test count a little, so that one without neighbours on its face has a value

@@ -55,8 +55,9 @@ def lit(scene: Scene, surface: Surface, candidates: np.ndarray, lights: np.ndarr
 
 
 def _bounds(scene: Scene, lights: np.ndarray) -> list[list[float]]:
-    """Returns for every piece the rectangle of its shadow on the plane 1 m below the light (x from, to, y from, to),
-    and its top."""
+    """Returns for every piece the rectangle of its shadow (x from, to, y from, to), and its top.
+
+    The rectangle is on the plane 1 m below the light."""
     middle = lights.mean(axis=0)
     slack = np.abs(lights - middle).max()
     reach = scene.half.copy()

@@ -100,8 +100,7 @@ def _things(layout: Layout) -> np.ndarray:
 
 
 def _interest(things: np.ndarray, places: np.ndarray, ahead: np.ndarray, clearance: float) -> np.ndarray:
-    """Returns the ``(N,)`` interest of the views of cameras; -inf if something is nearer than ``clearance``
-    metres."""
+    """Returns the ``(N,)`` interest of cameras' views; -inf if a thing is nearer than ``clearance`` metres."""
     place_x, place_y, half_x, half_y, bottom, top, person, worth = things
     x, y, z = places
     ahead_x, ahead_y = ahead
