@@ -1,4 +1,4 @@
-# Everything a fresh machine needs is Python 3.11, pip and gcc. `make demo` and `make test` set up on their own.
+# A fresh machine needs Python 3.11, pip and gcc. `make demo` and `make test` set up everything else.
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -7,7 +7,7 @@ BIN := .venv/bin
 
 setup: .venv/.ready
 
-# torch comes first and pinned: whatever is installed after it then keeps it instead of fetching its own build.
+# torch is installed first and pinned, so that later packages keep it instead of fetching their own build.
 .venv/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(shell grep '^torch==' requirements.lock)
@@ -15,15 +15,15 @@ setup: .venv/.ready
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-# A problem whose answer is known: what was planted, and what searches find of it.
+# A problem whose answer is known: compares what was planted with what searches find.
 demo: setup
 	$(BIN)/atrc experiment planted2+ample
 
-# The same path on rendered rooms.
+# The same on rendered rooms.
 demo-rooms: setup
 	$(BIN)/atrc experiment demo
 
-# For whoever changes numerics: networks and searches on planted problems, beside the numbers that the repository keeps.
+# For changes of the numerics: compares networks and searches on planted problems with numbers in the repository.
 recovery: setup
 	$(BIN)/atrc recovery --kept runs/published/recovery
 
@@ -38,7 +38,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Executes the notebooks from top to bottom, and keeps what they show. Runs that are in runs/ already are not made again.
+# Executes the notebooks from top to bottom and saves their output. Runs that exist in runs/ are not made again.
 notebooks: setup
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=3600 --overwrite notebooks
 
@@ -46,7 +46,7 @@ notebooks: setup
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# After a change of the dependencies in pyproject.toml: resolve anew in an environment of its own.
+# After a change of the dependencies in pyproject.toml: resolves them anew in a separate environment.
 lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet $(shell grep '^torch==' requirements.lock)

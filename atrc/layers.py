@@ -12,11 +12,11 @@ from torch.nn import functional
 __all__ = ["BasicBlock", "Bottleneck", "conv_bn", "conv_bn_relu", "init_from_scratch", "pointwise_bn_relu"]
 
 NARROW = 16
-"""Channels that a vector register holds, of the widest."""
+"""Number of channels that the widest vector registers hold."""
 
 
 def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> list[nn.Module]:
-    """Bias-free convolution, padded so that only the stride shrinks the map, and batch norm."""
+    """Returns a bias-free convolution, padded so that only the stride shrinks the map, and a batch norm."""
     return [
         nn.Conv2d(inputs, outputs, kernel, stride, dilation * (kernel // 2), dilation, bias=False),
         nn.BatchNorm2d(outputs),
@@ -24,7 +24,7 @@ def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilatio
 
 
 def conv_bn_relu(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """`conv_bn` followed by ReLU."""
+    """Returns `conv_bn` followed by ReLU."""
     return nn.Sequential(*conv_bn(inputs, outputs, kernel, stride, dilation), nn.ReLU(inplace=True))
 
 
@@ -45,10 +45,11 @@ def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
 
 
 class _DropFirst(nn.Conv2d):
-    """A strided 1x1 convolution that leaves pixels out before it multiplies.
+    """A strided 1x1 convolution that drops pixels before it multiplies.
 
-    oneDNN's backward pass of a strided one writes beyond its memory where a channels-last map is narrower than a
-    vector register (uxlfoundation/oneDNN#6035, in torch 2.13 and 2.14): a crash, or worse, none.
+    The backward pass of a strided convolution in oneDNN writes beyond its memory if a channels-last map is narrower
+    than a vector register (uxlfoundation/oneDNN#6035, in torch 2.13 and 2.14). It crashes or corrupts memory
+    silently.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,8 +99,9 @@ class Bottleneck(nn.Module):
 
 
 def init_from_scratch(network: nn.Module) -> None:
-    """Kaiming-normal convolutions (fan out, ReLU), batch norms with weight 1 and bias 0, drawn from torch's
-    global generator.
+    """Initialises convolutions Kaiming-normal (fan out, ReLU), and batch norms with weight 1 and bias 0.
+
+    It draws from torch's global generator.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

@@ -1,4 +1,4 @@
-"""What can be chosen: spaces, genotypes, selections. Knows no network, no data, no strategy."""
+"""What can be chosen: spaces, genotypes and selections. The package imports no network, no data and no strategy."""
 
 from searchspace.bmtas import BMTASSpace
 from searchspace.consensus import Consensus, Vote, find_consensus

@@ -1,9 +1,10 @@
 """The branching space of BMTAS: which tasks share which stages of a backbone.
 
-Bruggemann et al., "Automated Search for Resource-Efficient Branched Multi-Task Networks", BMVC 2020. A backbone of
-L stages is there once for each of N tasks: N nodes a stage, named by the tasks. Every node from the second stage on
-picks the node of the stage before that it reads, and every task's head picks a node of the last stage. What the heads
-reach is a tree, whatever is picked: two tasks share their stages up to one, and none after it.
+Bruggemann et al., "Automated Search for Resource-Efficient Branched Multi-Task Networks", BMVC 2020. Each of the L
+stages of a backbone exists once for each of N tasks. So a stage has N nodes, which are named after the tasks. Every
+node from the second stage on picks the node of the previous stage that it reads. The head of every task picks a node
+of the last stage. The nodes that the heads reach always form a tree: two tasks share their stages up to some stage,
+and none after it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ HEAD = "head"
 
 
 def edge(stage: int | str, task: str) -> str:
-    """Name of the choice of the node that a stage's (or ``head``) node of a task reads."""
+    """Returns the name of the choice that picks the node which a task's node at ``stage`` (or its head) reads."""
     return f"{HEAD}:{task}" if stage == HEAD else f"stage{stage}:{task}"
 
 
@@ -28,13 +29,13 @@ def edge(stage: int | str, task: str) -> str:
 class BMTASSpace(SearchSpace):
     """All ways to pick parents: L x N choices of N options.
 
-    Many genotypes are one tree: nodes that no head reaches may pick anything, and nodes may change names.
-    `canonical` brings those of one tree to one form. Genotypes drawn uniformly are not uniform over trees: in most of
-    them the tasks part early.
+    Several genotypes describe the same tree, because nodes that no head reaches may pick anything and nodes may swap
+    names. `canonical` returns the same genotype for all of them. Genotypes that are drawn uniformly are not uniform
+    over trees: in most of them the tasks part early.
 
     Args:
         tasks: Names of the tasks, all different, at least one.
-        stages: L, those of the backbone, at least one.
+        stages: L, the number of stages of the backbone, at least one.
 
     Example:
         >>> space = BMTASSpace(["semseg", "depth"], stages=2)
@@ -56,14 +57,14 @@ class BMTASSpace(SearchSpace):
         super().__init__("bmtas", choices, {"tasks": list(self.tasks), "stages": stages})
 
     def path(self, choices: Mapping[str, str], task: str) -> tuple[str, ...]:
-        """The nodes that a task runs through, one a stage, first stage first."""
+        """Returns the nodes that a task runs through: one per stage, first stage first."""
         nodes = [choices[edge(HEAD, task)]]
         for stage in range(self.stages, 1, -1):
             nodes.append(choices[edge(stage, nodes[-1])])
         return tuple(reversed(nodes))
 
     def tree(self, choices: Mapping[str, str]) -> tuple[tuple[tuple[str, ...], ...], ...]:
-        """Stage by stage the groups of tasks that share a node, in the order of the tasks.
+        """Returns for every stage the groups of tasks that share a node, in the order of the tasks.
 
         Example:
             >>> space = BMTASSpace(["a", "b", "c"], stages=2)
@@ -80,14 +81,15 @@ class BMTASSpace(SearchSpace):
         return tuple(grouped)
 
     def from_tree(self, tree: Sequence[Sequence[Sequence[str]]]) -> Genotype:
-        """The canonical genotype of a tree: a node has the name of its first task, and one that is not reached reads
-        the node of its own name.
+        """Returns the canonical genotype of a tree.
+
+        In it a node has the name of its first task. A node that no head reaches reads the node of its own name.
 
         Args:
-            tree: As `tree` gives it; tasks that have parted do not meet again.
+            tree: A tree as `tree` returns it. Tasks that have parted must not meet again.
 
         Raises:
-            InputError: Not a tree of these tasks and stages.
+            InputError: ``tree`` is not a tree of these tasks and stages.
         """
         if len(tree) != self.stages:
             raise InputError(f"a tree of this space has {self.stages} stages, got {len(tree)}")
@@ -108,19 +110,19 @@ class BMTASSpace(SearchSpace):
         return min(group, key=self.tasks.index)
 
     def canonical(self, choices: Mapping[str, str]) -> Genotype:
-        """The one form of all genotypes that are the same tree."""
+        """Returns the genotype that represents all genotypes of the same tree."""
         return self.from_tree(self.tree(choices))
 
     def named(self) -> Mapping[str, Genotype]:
-        """``shared`` and ``split``, the two ends of the space."""
+        """Returns ``shared`` and ``split``, the two extremes of the space."""
         return {"shared": self.shared(), "split": self.split()}
 
     def shared(self) -> Genotype:
-        """One branch for all tasks: the encoder of the multi-task baseline."""
+        """Returns one branch for all tasks: the encoder of the multi-task baseline."""
         return self.from_tree([[self.tasks]] * self.stages)
 
     def split(self) -> Genotype:
-        """A branch for every task from the image on: the encoders of the single-task baselines."""
+        """Returns a separate branch for every task from the image on: the encoders of the single-task baselines."""
         return self.from_tree([[[task] for task in self.tasks]] * self.stages)
 
 

@@ -1,4 +1,4 @@
-"""Calling what a user named with the options that a user gave."""
+"""Calls a class or function that a user named, with the options that the user gave."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ T = TypeVar("T")
 def call_with_options(
     what: str, function: Callable[..., T], options: Mapping[str, Any], /, *own: Any, **ours: Any
 ) -> T:
-    """``function(*own, **ours, **options)``, where a wrong option is the user's mistake and not a crash.
+    """Returns ``function(*own, **ours, **options)``; turns a wrong option into an `InputError`.
 
     Args:
-        what: What the function makes, for the message: ``"strategy 'gumbel_entropy'"``.
+        what: Description of what the function makes, for messages, such as ``"strategy 'gumbel_entropy'"``.
         function: A class or function.
-        options: From the user.
-        own: From the caller.
-        ours: From the caller; the user may not set these.
+        options: Keyword arguments from the user.
+        own: Positional arguments from the caller.
+        ours: Keyword arguments from the caller; the user may not set these.
 
     Raises:
-        InputError: An option that the function does not take, one that the caller sets, one that is missing, or
-            one of a type that it cannot work with.
+        InputError: An option is unknown to the function, is set by the caller, is missing, or has a type that the
+            function cannot use.
     """
     signature = inspect.signature(function)
     open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
@@ -44,7 +44,7 @@ def call_with_options(
     try:
         return function(*own, **ours, **options)
     except TypeError as error:
-        if not options:  # nothing that the user said can be at fault
+        if not options:  # the user gave no options, so the error is in the function
             raise
         given = ", ".join(f"{name}={value!r}" for name, value in options.items())
         raise InputError(f"{what} cannot be made with {given}: {error}") from error

@@ -1,7 +1,8 @@
-"""One genotype out of several: what most of them chose, choice by choice.
+"""Combines several genotypes into one: every choice gets the option that most of them chose.
 
 Ties are broken by the mean log probability of the tied options, where it is known. For probabilities that are a
-softmax of logits this is the same as the mean logit: the two differ by a number that all options of a choice share.
+softmax of logits, the mean logit breaks ties in the same way: it differs from the mean log probability by a constant
+per choice.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ from searchspace.space import SearchSpace
 __all__ = ["Consensus", "Probabilities", "Vote", "find_consensus"]
 
 Probabilities = Mapping[str, Mapping[str, float]]
-"""Choice -> option -> how probable a search holds it; an option that is not named has probability 0."""
+"""Choice -> option -> probability that a search gives it; an option that is missing has probability 0."""
 
 
 @dataclass(frozen=True)
 class Vote:
-    """How a choice was made.
+    """The result of the vote on one choice.
 
     Attributes:
-        choice: Its name.
-        option: What the consensus takes.
-        votes: How many genotypes have this option.
-        genotypes: How many there are.
-        margin: Its share minus that of the most frequent other option. It is negative only where a constraint
-            between choices overruled the vote.
-        tied: The other options with as many votes, where none has more; in the space's order.
-        broken_by: What broke the tie, in words; empty without one.
+        choice: Name of the choice.
+        option: Option that the consensus takes.
+        votes: Number of genotypes with this option.
+        genotypes: Number of all genotypes.
+        margin: Share of this option minus the share of the most frequent other option. It is negative only if a
+            constraint between choices overruled the vote.
+        tied: The other options with the same number of votes, if no option has more; in the space's order.
+        broken_by: Rule that broke the tie, in words; empty if there was no tie.
     """
 
     choice: str
@@ -46,18 +47,18 @@ class Vote:
 
     @property
     def share(self) -> float:
-        """Of the genotypes with this option, in 0..1."""
+        """Share of the genotypes that have this option, in 0..1."""
         return self.votes / self.genotypes
 
 
 @dataclass(frozen=True)
 class Consensus:
-    """What several genotypes agree on.
+    """A genotype that combines several others, and the votes behind it.
 
     Attributes:
-        genotype: A legal one, in the one form of all that make the same network (`SearchSpace.canonical`).
-        votes: How every choice was made, in the space's order.
-        note: Where the genotype is not simply the option of each vote: why, in one line; else empty.
+        genotype: A legal genotype in its canonical form (`SearchSpace.canonical`).
+        votes: Result of the vote on every choice, in the space's order.
+        note: One line that says why the genotype differs from the votes; empty if it does not.
     """
 
     genotype: Genotype
@@ -70,19 +71,19 @@ def find_consensus(
     genotypes: Sequence[Genotype],
     probabilities: Sequence[Probabilities | None] | None = None,
 ) -> Consensus:
-    """The most frequent option of every choice. It does not depend on the order of the genotypes.
+    """Combines the most frequent option of every choice. The result does not depend on the order of the genotypes.
 
-    Where these options together break a constraint of the space, it is the one of the given genotypes whose options
-    have most votes in total; of several such, the first in the space's order.
+    If these options together break a constraint of the space, the result is the given genotype whose options have the
+    most votes in total; of several such genotypes, the first in the space's order.
 
     Args:
         space: Any space.
         genotypes: At least one; they are counted in their canonical form.
-        probabilities: Of every genotype, what its search says of the options; None for one that says nothing.
-            Without any, ties are broken by the order of the options.
+        probabilities: Option probabilities of the search behind each genotype; None for a search that has none.
+            Without any probabilities, ties are broken by the order of the options.
 
     Raises:
-        InputError: No genotype, or one of another space.
+        InputError: There is no genotype, or one belongs to another space.
 
     Example:
         >>> space = SearchSpace("lights", {"a": ["off", "on"], "b": ["off", "on"]})
@@ -104,7 +105,7 @@ def find_consensus(
     if violation is None:
         genotype = space.canonical(majority)
         renamed = genotype.distance(space.genotype(majority))
-        note = f"{renamed} of {len(space)} choices are written otherwise than voted, in the one form of this network"
+        note = f"{renamed} of {len(space)} choices differ from the vote, to bring this network to its canonical form"
         votes = tuple(_vote(space, choice, option, counts[choice], by) for choice, (option, by) in broken.items())
         return Consensus(genotype, votes, note if renamed else "")
     genotype, note = _most_votes(space, found, counts)
@@ -117,7 +118,7 @@ def find_consensus(
 def _break_tie(
     space: SearchSpace, choice: str, counts: Counter[str], known: Sequence[Probabilities], genotypes: int
 ) -> tuple[str, str]:
-    """The most frequent option, and what broke a tie between several."""
+    """Returns the most frequent option, and the rule that broke a tie (empty without one)."""
     most = max(counts.values())
     tied = [option for option in space[choice] if counts[option] == most]
     if len(tied) == 1:
@@ -140,19 +141,19 @@ def _first_of(options: Sequence[str]) -> str:
 
 
 def _mean_log(probabilities: Sequence[float]) -> float:
-    """The sum is exact before it is rounded, so that the order of the searches makes no difference."""
+    """Returns the mean logarithm. `math.fsum` rounds once, so that the order of the searches makes no difference."""
     return math.fsum(math.log(p) if p > 0 else -math.inf for p in probabilities) / len(probabilities)
 
 
 def _most_votes(
     space: SearchSpace, found: Sequence[Genotype], counts: Mapping[str, Counter[str]]
 ) -> tuple[Genotype, str]:
-    """Of the genotypes, the one whose options have most votes, and what to say of it."""
+    """Returns the genotype whose options have the most votes in total, and a note about it."""
     votes = {genotype: sum(counts[choice][genotype[choice]] for choice in space) for genotype in found}
     most = max(votes.values())
     first = min((genotype for genotype in votes if votes[genotype] == most), key=space.encode)
     several = sum(total == most for total in votes.values())
-    note = f"taken is the one of those found whose options have the largest total share, {most} of "
+    note = f"the consensus is the given genotype whose options have the most votes in total, {most} of "
     note += f"{len(found) * len(space)} votes"
     return first, note + (f" (the first of {several} such in the order of the space)" if several > 1 else "")
 

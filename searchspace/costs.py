@@ -1,4 +1,4 @@
-"""What genotypes cost: multiply-adds, parameters or seconds."""
+"""Costs of genotypes in multiply-adds, parameters or seconds."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ __all__ = ["CostModel", "Costs"]
 
 
 class CostModel(Protocol):
-    """What a search that weighs cost needs to know of it.
+    """The costs of genotypes, for a search that weighs cost against quality.
 
-    A *share* is where a genotype lies between the cheapest genotype of a space, 0, and the most expensive one, 1.
+    A *share* is the position of a genotype between the cheapest genotype of a space, 0, and the most expensive one,
+    1.
     """
 
     @property
@@ -28,18 +29,18 @@ class CostModel(Protocol):
         ...
 
     def of(self, choices: Mapping[str, str]) -> float:
-        """Cost of a genotype."""
+        """Returns the cost of a genotype."""
         ...
 
     def share(self, space: SearchSpace, choices: Mapping[str, str]) -> float:
-        """Share of a genotype."""
+        """Returns the share of a genotype."""
         ...
 
     def expected_share(self, space: SearchSpace, probabilities: Tensor) -> Tensor:
-        """Mean share of genotypes whose choices are drawn independently, differentiable.
+        """Returns the mean share of genotypes whose choices are drawn independently; differentiable.
 
         Args:
-            space: Of J choices with at most K options.
+            space: Space of J choices with at most K options.
             probabilities: ``(J, K)``, 0 beyond a choice's options.
         """
         ...
@@ -51,7 +52,7 @@ class Costs:
 
     Attributes:
         options: Choice -> option -> cost.
-        base: What every genotype costs.
+        base: Cost that every genotype has.
         unit: For labels: ``"multiply-adds"``, ``"parameters"``, ``"seconds"``.
     """
 
@@ -60,11 +61,11 @@ class Costs:
     unit: str = ""
 
     def of(self, choices: Mapping[str, str]) -> float:
-        """Cost of a genotype."""
+        """Returns the cost of a genotype."""
         return self.base + math.fsum(self.options[choice][option] for choice, option in choices.items())
 
     def relative(self, space: SearchSpace) -> dict[str, dict[str, float]]:
-        """Choice -> option -> its share of the range from the cheapest genotype, 0, to the most expensive one, 1.
+        """Returns choice -> option -> its share of the range from the cheapest to the most expensive genotype, 0..1.
 
         Raises:
             InputError: An option of the space has no cost.

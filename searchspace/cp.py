@@ -21,7 +21,7 @@ CONTEXTS = (NONE, "global", "local", "t_label", "s_label")
 
 
 def block(target: str, source: str) -> str:
-    """Name of the choice for one (target, source) pair: the target attends to the source."""
+    """Returns the name of the choice for one (target, source) pair: the target attends to the source."""
     return f"{target}<-{source}"
 
 
@@ -33,8 +33,8 @@ class CPSpace(SearchSpace):
 
     Args:
         tasks: Names of the tasks, all different, at least one.
-        contexts: The candidates; ``"none"`` is the only one with a meaning here, the others name contexts that
-            the network knows.
+        contexts: Names of the candidates. The space itself gives a meaning to ``"none"`` only; the network knows the
+            others.
 
     Example:
         >>> CPSpace(["semseg", "depth"]).size  # 2 diagonal blocks of 4, 2 others of 5
@@ -61,27 +61,27 @@ class CPSpace(SearchSpace):
         super().__init__("cp", choices, parameters)
 
     def pairs(self) -> Iterator[tuple[str, str]]:
-        """Every (target, source) pair, row by row."""
+        """Returns every (target, source) pair, row by row."""
         return ((target, source) for target in self.tasks for source in self.tasks)
 
     def named(self) -> Mapping[str, Genotype]:
-        """``all-CONTEXT``: the same context in every block, see `uniform`."""
+        """Returns ``all-CONTEXT`` for every context: that context in every block, see `uniform`."""
         possible = [c for c in self.contexts if c != "s_label" or "t_label" in self.contexts]
         return {f"all-{context}": self.uniform(context) for context in possible}
 
     def uniform(self, context: str) -> Genotype:
-        """The same context in every block (``s_label`` becomes the identical ``t_label`` on the diagonal)."""
+        """Returns the same context in every block (``s_label`` becomes the identical ``t_label`` on the diagonal)."""
         if context not in self.contexts:
             raise UnknownNameError("context type", context, self.contexts)
         return self.genotype({c: context if context in options else "t_label" for c, options in self.items()})
 
     def from_matrix(self, rows: Mapping[str, Mapping[str, str]]) -> Genotype:
-        """A genotype from ``{target: {source: context}}``."""
+        """Builds a genotype from ``{target: {source: context}}``."""
         choices = {block(t, s): context for t, row in rows.items() for s, context in row.items()}
         return self.genotype(choices)
 
     def matrix(self, genotype: Mapping[str, str]) -> dict[str, dict[str, str]]:
-        """``{target: {source: context}}``: the table that a person reads."""
+        """Returns ``{target: {source: context}}``, a table for people to read."""
         return {t: {s: genotype[block(t, s)] for s in self.tasks} for t in self.tasks}
 
 

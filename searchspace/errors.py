@@ -1,7 +1,7 @@
-"""What is raised when a user's input cannot be used.
+"""Errors that are raised when a user's input cannot be used.
 
-Every message is one line that a person can act on: what was given, where, what is allowed, and the nearest
-match. The command line prints it and exits with status 2; a library caller catches `InputError`.
+Every message is one line that a person can act on: it says what was given, where, what is allowed, and which allowed
+name is nearest. The command line prints the message and exits with status 2. Users of the library catch `InputError`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class UnknownNameError(InputError, KeyError):
     """A name that is not among the allowed ones.
 
     Args:
-        noun: What the name should have named, e.g. ``"task"``.
-        name: What was given.
-        allowed: The names that exist.
-        where: Where the name was found, e.g. ``"tasks[2] in demo.yaml"``; optional.
+        noun: Kind of thing that the name stands for, e.g. ``"task"``.
+        name: Name that was given.
+        allowed: Names that exist.
+        where: Place of the name, e.g. ``"tasks[2] in demo.yaml"``; optional.
     """
 
     def __init__(self, noun: str, name: str, allowed: Iterable[str], where: str = "") -> None:
@@ -37,7 +37,7 @@ class UnknownNameError(InputError, KeyError):
         )
         super().__init__(self.message)
 
-    def __reduce__(self) -> tuple[Any, ...]:  # an error of a worker process travels pickled
+    def __reduce__(self) -> tuple[Any, ...]:  # errors of worker processes are pickled
         return type(self), self._arguments
 
     def __str__(self) -> str:  # KeyError would print the repr of the message
@@ -45,6 +45,6 @@ class UnknownNameError(InputError, KeyError):
 
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
-    """``", did you mean 'x'?"`` for the nearest allowed name, or an empty string where none is near."""
+    """Returns ``", did you mean 'x'?"`` with the nearest allowed name, or an empty string if no name is near."""
     near = difflib.get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)
     return f", did you mean {near[0]!r}?" if near else ""

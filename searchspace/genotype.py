@@ -1,4 +1,4 @@
-"""Genotypes: one point of a search space, immutable, and readable as JSON."""
+"""Genotypes: points of a search space. They are immutable and are stored as readable JSON."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from searchspace.text import read_text
 __all__ = ["FORMAT", "Genotype"]
 
 FORMAT = "atrc-genotype/1"
-"""Version of the JSON form. A later version reads this one."""
+"""Version of the JSON form. Later versions of the software read this version, too."""
 
 
 class Genotype(Mapping[str, str]):
-    """A complete assignment of options to choices. Built by a space, which validates it.
+    """A complete assignment of options to choices. A space builds and validates it.
 
     Args:
         space: Name of the space.
         choices: Choice -> option, in the space's order.
-        parameters: What rebuilds the space from the registry; travels in the file.
+        parameters: Keyword arguments that rebuild the space from the registry; stored in the file.
     """
 
     __slots__ = ("_choices", "_hash", "_parameters", "_space")
@@ -33,7 +33,7 @@ class Genotype(Mapping[str, str]):
         self._space = space
         self._parameters = MappingProxyType(dict(parameters or {}))
         self._choices = MappingProxyType(dict(choices))
-        # Equality does not look at the order of the choices, so the hash must not either.
+        # Equality ignores the order of the choices, so the hash must ignore it, too.
         self._hash = hash((space, frozenset(self._choices.items())))
 
     @property
@@ -43,7 +43,7 @@ class Genotype(Mapping[str, str]):
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """What rebuilds the space from the registry."""
+        """Keyword arguments that rebuild the space from the registry."""
         return self._parameters
 
     def __getitem__(self, choice: str) -> str:
@@ -63,7 +63,7 @@ class Genotype(Mapping[str, str]):
             return NotImplemented
         return self.space == other.space and self._choices == other._choices
 
-    def __reduce__(self) -> tuple[Any, ...]:  # the read-only views inside cannot be copied or pickled as they are
+    def __reduce__(self) -> tuple[Any, ...]:  # the read-only views inside cannot be copied or pickled
         return Genotype, (self.space, dict(self._choices), dict(self.parameters))
 
     def __repr__(self) -> str:
@@ -71,7 +71,7 @@ class Genotype(Mapping[str, str]):
         return f"Genotype({self.space}; {inner})"
 
     def diff(self, other: Genotype) -> dict[str, tuple[str, str]]:
-        """Choice -> (option here, option there), for the choices that differ.
+        """Returns choice -> (option here, option there), for the choices that differ.
 
         Raises:
             InputError: The two do not have the same choices.
@@ -84,11 +84,11 @@ class Genotype(Mapping[str, str]):
         return {c: (self[c], other[c]) for c in self if self[c] != other[c]}
 
     def distance(self, other: Genotype) -> int:
-        """Hamming distance: the number of choices that differ."""
+        """Returns the Hamming distance: the number of choices that differ."""
         return len(self.diff(other))
 
     def to_json(self) -> dict[str, Any]:
-        """The versioned plain form: names, no integers."""
+        """Returns the versioned JSON form, in which options are names and not integers."""
         return {
             "format": FORMAT,
             "space": self.space,
@@ -98,10 +98,10 @@ class Genotype(Mapping[str, str]):
 
     @classmethod
     def from_json(cls, data: Any, where: str = "genotype") -> Genotype:
-        """Inverse of `to_json`. The space still has to `validate` it.
+        """Inverts `to_json`. The caller has the space validate the result (`SearchSpace.validate`).
 
         Raises:
-            InputError: Not a genotype, or of a version that this software does not know.
+            InputError: ``data`` is not a genotype, or has a version that this software does not know.
         """
         if not isinstance(data, dict) or "format" not in data:
             raise InputError(f"{where} is not a genotype: expected an object with 'format': {FORMAT!r}")
@@ -120,7 +120,7 @@ class Genotype(Mapping[str, str]):
         """Reads a genotype file.
 
         Raises:
-            InputError: Missing, not JSON, or not a genotype; the message names the file.
+            InputError: The file is missing, is not JSON or is no genotype; the message names the file.
         """
         try:
             data = json.loads(read_text(path))

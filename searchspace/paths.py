@@ -1,4 +1,4 @@
-"""Options that are paths. Written in full, they mean the same from any folder."""
+"""Options that are paths, and their absolute form, which means the same from any folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["PathOptions", "in_full", "options_in_full"]
 
 
 class PathOptions:
-    """Base of what is registered: says which of its options are paths. A run keeps those in full.
+    """Base class of registered classes: names the options that are paths. A run stores these as absolute paths.
 
     Example::
 
@@ -20,27 +20,28 @@ class PathOptions:
             paths = ("folder",)
 
     Attributes:
-        paths: Names of the options that are a path, or a list of paths.
+        paths: Names of the options that are a path or a list of paths.
     """
 
     paths: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def with_full_paths(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The options with their paths in full, see `in_full`. A class whose option may be something else says so."""
+        """Returns the options with absolute paths, see `in_full`. Classes with special options override it."""
         return options_in_full(cls.paths, options)
 
 
 def options_in_full(names: Iterable[str], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options, those of these names in full."""
+    """Returns the options; those with these names become absolute paths."""
     changed = {name: in_full(options[name]) for name in names if name in options}
     return {**options, **changed}
 
 
 def in_full(value: Any) -> Any:
-    """A path from the root of the file system, or a list of such.
+    """Returns a path, or every path of a list, as an absolute path.
 
-    A mapping stays as it is. So does a URL, and a word without folder and suffix that names no file or folder here.
+    Mappings and URLs stay as they are. So does a word without folder and suffix, unless a file or folder of the
+    working directory has this name.
     """
     if isinstance(value, list | tuple):
         return [in_full(one) for one in value]

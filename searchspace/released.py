@@ -1,4 +1,4 @@
-"""Reading the genotype files that the paper's authors released.
+"""Reads the genotype files that the paper's authors released.
 
 Their JSON is ``{"data": {target: {source: code}}, "step": n}`` with integer codes 0..4 in the order of
 `searchspace.cp.CONTEXTS`.
@@ -19,7 +19,7 @@ from searchspace.text import read_text
 __all__ = ["RELEASED", "from_codes", "load_genotype", "parse_released"]
 
 ALIASES = {"sal": "saliency", "parts": "human_parts", "normal": "normals", "seg": "semseg"}
-"""Task names of the released files -> ours."""
+"""Task name in the released files -> task name here."""
 
 RELEASED: dict[str, tuple[tuple[str, ...], str]] = {
     "nyud_hrnet18": (("semseg", "depth", "normals", "edge"), "3344 4344 4334 3313"),
@@ -29,11 +29,11 @@ RELEASED: dict[str, tuple[tuple[str, ...], str]] = {
         "33404 33434 33343 33334 33313",
     ),
 }
-"""The three published genotypes: tasks, and one row of codes per target."""
+"""The three published genotypes: name -> (tasks, one row of codes per target)."""
 
 
 def from_codes(tasks: Sequence[str], rows: str) -> Genotype:
-    """A genotype from rows of digits, e.g. ``"3344 4344 4334 3313"``: a row per target, a digit per source."""
+    """Builds a genotype from rows of digits, e.g. ``"3344 4344 4334 3313"``: a row per target, a digit per source."""
     table = rows.split()
     if len(table) != len(tasks) or any(len(row) != len(tasks) for row in table):
         raise InputError(f"{len(tasks)} tasks need {len(tasks)} rows of {len(tasks)} digits, got {rows!r}")
@@ -42,12 +42,12 @@ def from_codes(tasks: Sequence[str], rows: str) -> Genotype:
 
 
 def parse_released(data: Any, where: str = "released genotype") -> Genotype:
-    """A genotype from the released JSON object.
+    """Builds a genotype from the released JSON object.
 
-    Code 4 on the diagonal becomes ``t_label``, the same operation.
+    Code 4 on the diagonal becomes ``t_label``, which is the same operation there.
 
     Raises:
-        InputError: Another structure, a code outside 0..4, or a target without one code per task.
+        InputError: The object has another structure, a code outside 0..4, or a target without one code per task.
     """
     rows = data.get("data") if isinstance(data, dict) else None
     if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
@@ -64,10 +64,10 @@ def parse_released(data: Any, where: str = "released genotype") -> Genotype:
 
 
 def load_genotype(path: str | Path) -> Genotype:
-    """Reads a genotype file, whether of this software or one that the paper's authors released.
+    """Reads a genotype file of this software or of the paper's authors.
 
     Raises:
-        InputError: Missing, not JSON, or neither of the two; the message names the file.
+        InputError: The file is missing, is not JSON, or has neither of the two forms; the message names the file.
     """
     try:
         data = json.loads(read_text(path))

@@ -1,8 +1,8 @@
-"""Selections: what a strategy hands to a supernet for one step.
+"""Selections, which a strategy passes to a supernet for one step.
 
-A selection gives each choice a weight per option and says which options are *active*. An inactive option is not
-computed at all, so a one-hot or path-sampled selection costs what the derived network costs. This one type is why
-every strategy runs on every supernet.
+A selection says which options of each choice are *active*, and gives each of them a weight. Inactive options are not
+computed at all, so a selection with one active option per choice costs as much as the derived network. Every strategy
+makes selections and every supernet takes them, so every strategy runs on every supernet.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Selection", "Weighted"]
 
 
 class Weighted(NamedTuple):
-    """An active option. ``weight`` None stands for a constant 1: nothing to multiply."""
+    """An active option. A ``weight`` of None stands for the constant 1, so there is nothing to multiply."""
 
     option: str
     weight: Tensor | None
@@ -31,11 +31,11 @@ class Weighted(NamedTuple):
 
 @dataclass(frozen=True)
 class Selection:
-    """Active options with their weights, for every choice of a space.
+    """The active options and their weights, for every choice of a space.
 
     Attributes:
-        options: Choice -> its active options, at least one, in the space's order. Weights are scalar tensors
-            on any device, differentiable where the strategy learns through them.
+        options: Choice -> its active options, at least one, in the space's order. Weights are scalar tensors on any
+            device. They carry gradients if the strategy learns through them.
     """
 
     options: Mapping[str, tuple[Weighted, ...]]
@@ -44,23 +44,23 @@ class Selection:
         return self.options[choice]
 
     def active(self, choice: str) -> tuple[str, ...]:
-        """Names of the active options of a choice."""
+        """Returns the names of the active options of a choice."""
         return tuple(option for option, _ in self.options[choice])
 
     @classmethod
     def of(cls, genotype: Genotype) -> Selection:
-        """The one-hot selection of a genotype: constant weight 1, everything else inactive."""
+        """Returns the selection of a genotype: only its options are active, with constant weight 1."""
         return cls({choice: (Weighted(option, None),) for choice, option in genotype.items()})
 
     def mix(self, choice: str, outputs: Mapping[str, Tensor]) -> Tensor | None:
-        """The weighted sum of what the active options of a choice put out.
+        """Returns the weighted sum of the outputs of a choice's active options.
 
         Args:
             choice: Name of the choice.
-            outputs: Option -> its output, all of one shape. An option that puts out nothing (``none``) is left out.
+            outputs: Option -> its output, all of one shape. An option without output (``none``) is left out.
 
         Returns:
-            In the dtype and on the device of the outputs; None if no active option puts out anything.
+            A tensor with the dtype and device of the outputs; None if no active option has an output.
         """
         mixed: Tensor | None = None
         for option, weight in self.options[choice]:
@@ -71,7 +71,7 @@ class Selection:
         return mixed
 
     def detach(self) -> Selection:
-        """The same selection, through whose weights nothing learns."""
+        """Returns the same selection with weights that carry no gradients."""
         return Selection(
             {
                 choice: tuple(

@@ -1,6 +1,7 @@
 """Search spaces: an ordered, immutable mapping from choice to options.
 
-A space knows no network, no data and no strategy; it samples, enumerates, validates and encodes in plain Python.
+A space knows no network, no data and no strategy. It samples, enumerates, validates and encodes genotypes in plain
+Python.
 """
 
 from __future__ import annotations
@@ -21,22 +22,21 @@ from searchspace.registry import Registry
 __all__ = ["SPACES", "SearchSpace", "best_fit"]
 
 DRAWS = 10_000
-"""Largest number of draws in a row that may break a constraint; after that, genotypes are listed."""
+"""Largest number of consecutive draws that may break a constraint; after that, all genotypes are listed."""
 
 LISTED = 1_000_000
-"""Largest number of combinations of options that is looked through for those that meet the constraints."""
+"""Largest number of combinations of options that are checked against the constraints."""
 
 
 class SearchSpace(Mapping[str, tuple[str, ...]], PathOptions):
-    """What can be chosen.
+    """A mapping from every choice to its options.
 
-    Constraints that concern one choice are expressed by its options (the diagonal blocks of the CP space have
-    no ``s_label``). A space whose choices depend on one another overrides `violation`.
+    A constraint on a single choice is expressed by its list of options (the diagonal blocks of the CP space have no
+    ``s_label``). A space whose choices depend on one another overrides `violation`.
 
     Args:
         name: The registered name, or any name for a space declared by hand.
-        choices: Choice name -> its options, at least one, all different. The order is kept, and is the order
-            of encodings.
+        choices: Choice name -> its options, at least one, all different. Encodings use the same order.
         parameters: Keyword arguments that build the same space again from the registry; kept in genotype files.
 
     Example:
@@ -95,22 +95,22 @@ class SearchSpace(Mapping[str, tuple[str, ...]], PathOptions):
 
     @property
     def size(self) -> int:
-        """Number of genotypes, where no constraint joins choices."""
+        """Number of combinations of options. This is the number of genotypes if no constraint joins choices."""
         return math.prod(len(options) for options in self._choices.values())
 
     @property
     def constrained(self) -> bool:
-        """Whether choices depend on one another, so that not every combination of options is a genotype."""
+        """True if choices depend on one another, so that some combinations of options are no genotypes."""
         return type(self).violation is not SearchSpace.violation
 
     # -- genotypes ------------------------------------------------------------------------------------------
 
     def violation(self, choices: Mapping[str, str]) -> str | None:
-        """Which constraint between choices a complete assignment breaks, in one line, or None."""
+        """Returns one line that names a broken constraint between choices, or None if all are met."""
         return None
 
     def genotype(self, choices: Mapping[str, str]) -> Genotype:
-        """The genotype that makes these choices, validated.
+        """Validates a complete set of choices and returns it as a genotype.
 
         Raises:
             InputError: A choice is missing, unknown, or set to an option that it does not have.
@@ -129,27 +129,28 @@ class SearchSpace(Mapping[str, tuple[str, ...]], PathOptions):
         return Genotype(self.name, {choice: choices[choice] for choice in self}, self.parameters)
 
     def validate(self, genotype: Genotype) -> Genotype:
-        """The genotype itself, if it belongs to this space.
+        """Returns the genotype if it belongs to this space.
 
         Raises:
-            InputError: It was made for other choices (other tasks, say), or for another space.
+            InputError: The genotype was made for other choices (for example, other tasks) or for another space.
         """
         if genotype.space != self.name:
             raise InputError(f"genotype is for space {genotype.space!r}, but this is space {self.name!r}")
         return self.genotype(genotype)
 
     def canonical(self, choices: Mapping[str, str]) -> Genotype:
-        """The one form of all genotypes that stand for the same network: here the genotype itself.
+        """Returns the genotype that represents all genotypes of the same network: by default the genotype itself.
 
-        A space where different choices can make the same network overrides it.
+        A space in which different choices can make the same network overrides this method.
         """
         return self.genotype(choices)
 
     def named(self) -> Mapping[str, Genotype]:
-        """Genotypes that have a name of their own, for baselines: ``-m all-OPTION`` trains one.
+        """Returns genotypes with names, for baselines: ``-m all-OPTION`` trains one.
 
-        By default ``all-OPTION``, for every option that all choices have: the genotype that takes it everywhere, if
-        no constraint forbids that. A space whose options are no operations overrides it.
+        By default there is an ``all-OPTION`` for every option that all choices have: the genotype that takes this
+        option everywhere, if no constraint forbids that. A space whose options are not operations overrides this
+        method.
         """
         first, *others = self.values()
         everywhere = [option for option in first if all(option in options for options in others)]
@@ -169,9 +170,9 @@ class SearchSpace(Mapping[str, tuple[str, ...]], PathOptions):
         return alone
 
     def sample(self, rng: random.Random) -> Genotype:
-        """A genotype drawn uniformly.
+        """Draws a genotype uniformly.
 
-        Draws that break a constraint are repeated. After 10,000 of them in a row, all genotypes of the space are
+        Draws that break a constraint are repeated. After 10,000 such draws in a row, all genotypes of the space are
         listed, and one of them is drawn.
 
         Raises:
@@ -193,18 +194,18 @@ class SearchSpace(Mapping[str, tuple[str, ...]], PathOptions):
 
     @cached_property
     def _listed(self) -> list[Genotype]:
-        """Every genotype. Few, wherever `sample` asks for them: 10,000 draws have met none."""
+        """All genotypes. `sample` lists them only after 10,000 draws found none, so they are few."""
         return list(self.enumerate())
 
     def enumerate(self) -> Iterator[Genotype]:
-        """Every genotype once, the last choice varying fastest. Lazy: spaces are large."""
+        """Yields every genotype once; the last choice varies fastest."""
         for options in itertools.product(*self.values()):
             choices = dict(zip(self, options, strict=True))
             if self.violation(choices) is None:
                 yield self.genotype(choices)
 
     def neighbours(self, genotype: Genotype, distance: int = 1) -> Iterator[Genotype]:
-        """Every genotype that differs in exactly ``distance`` choices, by default one."""
+        """Yields every genotype that differs in exactly ``distance`` choices, by default one."""
         for changed in itertools.combinations(self._free, distance):
             others = ([option for option in self[choice] if option != genotype[choice]] for choice in changed)
             for options in itertools.product(*others):
@@ -213,13 +214,13 @@ class SearchSpace(Mapping[str, tuple[str, ...]], PathOptions):
                     yield self.genotype(choices)
 
     def nearest(self, genotype: Genotype, distance: int = 1) -> list[Genotype]:
-        """All genotypes at ``distance``, or, where constraints leave none there, at the next distance that has one.
+        """Returns all genotypes at ``distance``, or at another distance if constraints leave none there.
 
-        Larger distances come first, then smaller ones. A distance at which there are more than a million combinations
-        of options is left out.
+        Larger distances are tried first, in increasing order, then smaller ones, in decreasing order. A distance with
+        more than a million combinations of options is skipped.
 
         Returns:
-            Empty if no other genotype was found.
+            Genotypes of one distance; empty if no other genotype was found.
         """
         most = len(self._free)
         for other in (*range(distance, most + 1), *range(min(distance - 1, most), 0, -1)):
@@ -228,12 +229,12 @@ class SearchSpace(Mapping[str, tuple[str, ...]], PathOptions):
         return []
 
     def mutate(self, genotype: Genotype, rng: random.Random, changes: int = 1) -> Genotype:
-        """A genotype at distance ``changes``.
+        """Draws a genotype at distance ``changes``.
 
-        The choices that change are drawn uniformly among those with an alternative, then the new option of each;
-        draws that break a constraint are repeated. After as many of them as there are combinations at that distance,
-        or 10,000, the draw is from the list that `nearest` makes, with the same probabilities: only where constraints
-        leave no genotype at that distance, the mutant has another one.
+        The choices that change are drawn uniformly among those with an alternative, then the new option of each. A
+        draw that breaks a constraint is repeated, up to 10,000 times or up to the number of combinations at that
+        distance, whichever is less. After that, the genotype is drawn from the list that `nearest` makes, with the
+        same probabilities. The mutant has another distance only if constraints leave no genotype at this one.
 
         Raises:
             InputError: ``changes`` is not between 1 and the number of choices with an alternative; or no other
@@ -266,7 +267,7 @@ class SearchSpace(Mapping[str, tuple[str, ...]], PathOptions):
 
     @cached_property
     def _combinations(self) -> list[int]:
-        """How many combinations of options differ from a given one in 0, 1, ... choices."""
+        """Number of combinations of options that differ from a given one in 0, 1, ... choices."""
         counts = [1]
         for options in self.values():
             stay, change = [*counts, 0], [0, *counts]
@@ -274,11 +275,11 @@ class SearchSpace(Mapping[str, tuple[str, ...]], PathOptions):
         return counts
 
     def encode(self, genotype: Genotype) -> tuple[int, ...]:
-        """Option indices, in the order of the choices."""
+        """Returns the index of every chosen option, in the order of the choices."""
         return tuple(options.index(genotype[choice]) for choice, options in self.items())
 
     def decode(self, indices: Sequence[int]) -> Genotype:
-        """Inverse of `encode`."""
+        """Inverts `encode`."""
         if len(indices) != len(self):
             raise InputError(f"space {self.name!r} has {len(self)} choices, got {len(indices)} indices")
         for index, (choice, options) in zip(indices, self.items(), strict=True):
@@ -292,10 +293,10 @@ SPACES: Registry[type[SearchSpace]] = Registry("space", "atrc.spaces")
 
 
 class _OfKind(Protocol):
-    """What is registered for a kind of space.
+    """A class that was registered for one kind of space.
 
     Attributes:
-        space_type: The kind.
+        space_type: Class of the spaces that it was made for.
     """
 
     space_type: ClassVar[type[SearchSpace]]
@@ -305,16 +306,17 @@ FitT = TypeVar("FitT", bound="type[_OfKind]")
 
 
 def best_fit(registry: Mapping[str, FitT], space: SearchSpace) -> FitT | None:
-    """The entry of a registry that was made for a space: the one whose ``space_type`` is the most derived.
+    """Returns the registered class that fits a space best: the one whose ``space_type`` is its most derived base.
 
-    So a subclass of a space has all that was registered for it, until something is registered for the subclass.
+    So a subclass of a space inherits what was registered for the space, until something is registered for the
+    subclass.
 
     Args:
         registry: Name -> class with an attribute ``space_type``.
         space: The space.
 
     Returns:
-        None if nothing was made for a space of this kind.
+        A class; None if none was made for a space of this kind.
     """
     kinds = type(space).__mro__
     fitting = [entry for entry in registry.values() if entry.space_type in kinds]

@@ -1,4 +1,4 @@
-"""The supernet protocol: what a one-shot strategy needs to know of a network, and no more."""
+"""The supernet protocol: the minimal interface of a network that a one-shot strategy needs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Supernet(Protocol[BatchT]):
 
     @property
     def space(self) -> SearchSpace:
-        """The space whose selections it takes."""
+        """Space whose selections this network takes."""
         ...
 
     def loss(self, batch: BatchT, selection: Selection) -> Tensor:
-        """Training loss of one batch under a selection, a scalar, differentiable in the selection's weights."""
+        """Returns the training loss of one batch: a scalar, differentiable in the selection's weights."""
         ...
 
     def derive(self, genotype: Genotype) -> Any:
-        """A freshly initialised stand-alone module that holds only what the genotype chose."""
+        """Returns a freshly initialised stand-alone module that holds only the parts that the genotype chose."""
         ...

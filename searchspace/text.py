@@ -1,4 +1,4 @@
-"""The one reader of text files that a person may have written."""
+"""Reads text files that a person may have written."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a UTF-8 file; a byte-order mark, which some editors put first, is no part of it.
+    """Reads a UTF-8 file, without the byte-order mark that some editors put first.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        OSError: It cannot be read.
-        UnicodeError: It is not UTF-8; the message says so in words.
+        FileNotFoundError: The file does not exist.
+        OSError: The file cannot be read.
+        UnicodeError: The file is not UTF-8; the message says so in words.
     """
     content = Path(path).read_bytes()
     if content.startswith(_UTF_16):

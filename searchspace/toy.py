@@ -1,4 +1,4 @@
-"""A space with a known optimum, for tests and for a first look at a strategy."""
+"""A space with a known optimum, for tests and for trying out strategies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["ToySpace", "plant_costs"]
 
 
 def plant_costs(space: Mapping[str, Sequence[str]], seed: int) -> dict[str, dict[str, float]]:
-    """Choice -> option -> cost: 0 for one option of every choice, drawn by ``seed``, and 0.2 to 1 for the others."""
+    """Draws choice -> option -> cost: 0 for one option of every choice, and 0.2 to 1 for the others."""
     rng = random.Random(seed)
     costs = {}
     for choice, options in space.items():
@@ -24,12 +24,12 @@ def plant_costs(space: Mapping[str, Sequence[str]], seed: int) -> dict[str, dict
 
 @SPACES.register("toy")
 class ToySpace(SearchSpace):
-    """Independent choices, each option with a planted cost; the optimum is the cheapest option of each.
+    """A space of independent choices whose options have planted costs; the optimum is the cheapest option of each.
 
     Args:
         choices: Number of choices.
-        options: Options per choice, at least 2.
-        seed: Draws the costs, as `plant_costs` does.
+        options: Number of options per choice, at least 2.
+        seed: Seed of the costs, see `plant_costs`.
     """
 
     def __init__(self, choices: int = 6, options: int = 4, seed: int = 0) -> None:
@@ -41,9 +41,9 @@ class ToySpace(SearchSpace):
 
     @property
     def optimum(self) -> Genotype:
-        """The genotype of score 0, all others being lower."""
+        """The genotype with score 0; all others score lower."""
         return self.genotype({c: min(costs, key=lambda o: costs[o]) for c, costs in self.costs.items()})
 
     def score(self, genotype: Mapping[str, str]) -> float:
-        """Minus the summed cost: higher is better."""
+        """Returns minus the summed cost, so higher is better."""
         return -sum(self.costs[choice][option] for choice, option in genotype.items())

@@ -22,10 +22,10 @@ __all__ = ["build_space", "dump_space", "load_space"]
 
 
 def build_space(name: str, /, **parameters: Any) -> SearchSpace:
-    """A registered space from its parameters.
+    """Builds a registered space from its parameters.
 
     Raises:
-        InputError: Unknown name, or parameters that the space does not take.
+        InputError: The name is unknown, or the space does not take these parameters.
     """
     space: SearchSpace = SPACES.create(name, parameters)
     return space
@@ -35,7 +35,7 @@ def load_space(path: str | Path) -> SearchSpace:
     """Reads a space from a YAML file.
 
     Raises:
-        InputError: Missing file, broken YAML, or neither of the two forms; the message names the file.
+        InputError: The file is missing, is not YAML, or has neither of the two forms; the message names the file.
     """
     try:
         data = read_yaml(read_text(path))
@@ -54,7 +54,7 @@ def load_space(path: str | Path) -> SearchSpace:
 
 
 def dump_space(space: SearchSpace) -> str:
-    """The YAML text that `load_space` reads back to an equal space."""
+    """Writes a space as YAML text. `load_space` reads an equal space from it."""
     if space.parameters or type(space) is not SearchSpace:
         data: dict[str, Any] = {"space": space.name, **space.parameters}
     else:

@@ -1,6 +1,7 @@
-"""YAML as everything here reads and writes it: the safe kind, with the numbers of YAML 1.2.
+"""Reads and writes safe YAML with the numbers of YAML 1.2. All YAML of this project passes through here.
 
-PyYAML follows YAML 1.1, to which ``1e-3`` is text. People write learning rates so, and YAML 1.2 reads it as a number.
+PyYAML follows YAML 1.1, where ``1e-3`` is text. People write learning rates in this form, and YAML 1.2 reads it as a
+number.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ _FIRST = list("-+.0123456789")
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads what YAML 1.2 calls a float as one."""
+    """A safe loader that reads every YAML 1.2 float as a number."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Puts text that would be read as a float in quotes."""
+    """A safe dumper that quotes text which looks like a YAML 1.2 float."""
 
 
 _Loader.add_implicit_resolver(_FLOAT, _WITH_EXPONENT, _FIRST)
@@ -32,14 +33,14 @@ _Dumper.add_implicit_resolver(_FLOAT, _WITH_EXPONENT, _FIRST)
 
 
 def read_yaml(text: str) -> Any:
-    """What a YAML text holds. ``1e-3`` is a number, and ``'1e-3'`` in quotes is text.
+    """Parses a YAML text. ``1e-3`` is a number, and ``'1e-3'`` in quotes is text.
 
     Raises:
-        YAMLError: It is not YAML.
+        YAMLError: The text is not YAML.
     """
     return yaml.load(text, _Loader)  # a safe loader: it makes no Python objects
 
 
 def write_yaml(data: Any) -> str:
-    """The text that `read_yaml` reads back to the same."""
+    """Writes data as YAML text. `read_yaml` reads equal data from it."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=None)

@@ -1,4 +1,4 @@
-"""Four-scale image backbones, one file each, and the reading of pretrained weights."""
+"""Four-scale image backbones, one file each, and a reader of pretrained weights."""
 
 from atrc.backbones._base import BACKBONES, Backbone, Pyramid, Stage, check_image, resize, stack_scales
 from atrc.backbones._branched import BranchedBackbone

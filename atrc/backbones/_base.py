@@ -1,6 +1,6 @@
-"""What a backbone is: an image in, four feature maps out.
+"""The interface of a backbone, which turns an image into four feature maps.
 
-The heads know only this interface, so a user's own backbone needs no other change
+The heads use only this interface, so a user's own backbone needs no other change
 (`atrc.backbones.BACKBONES`, or the entry-point group ``atrc.backbones``).
 
 Shapes: B batch, H x W pixels, C_s channels at scale s.
@@ -44,11 +44,11 @@ Cut = tuple[Callable[[Any, Maps], Maps], tuple[str, ...]]
 
 
 class Stage(nn.Module):
-    """A part of a backbone: takes the maps that the part before it gave (the first: ``[image]``), and gives its own.
+    """A part of a backbone. It turns the maps of the previous part (for the first: ``[image]``) into its own.
 
     Args:
-        run: What it computes from its modules, which it is given first, and the maps.
-        parts: Its modules, under the names that they have in the backbone.
+        run: Function of (a module that holds the parts, the maps) that computes the stage.
+        parts: Modules of the stage, under their names in the backbone.
     """
 
     counts_upsampling = True
@@ -65,7 +65,7 @@ class Stage(nn.Module):
 
 
 def _put(module: nn.Module, path: Sequence[str], part: nn.Module) -> None:
-    """Makes ``part`` the submodule at a path, within containers where it lies in some."""
+    """Makes ``part`` the submodule at a path, and creates the containers on the way."""
     *containers, name = path
     for container in containers:
         if container not in module._modules:
@@ -75,7 +75,7 @@ def _put(module: nn.Module, path: Sequence[str], part: nn.Module) -> None:
 
 
 def deeper(stage: str) -> Cut:
-    """The cut of a stage that reads the deepest map so far and adds its own."""
+    """Returns the cut of a stage that reads the deepest map so far and adds its own."""
 
     def run(net: Any, maps: Maps) -> Maps:
         return [*maps, net.get_submodule(stage)(maps[-1])]
@@ -87,9 +87,9 @@ class Backbone(nn.Module, PathOptions, ABC):
     """A network from an image to four feature maps, the finest at stride 4.
 
     Attributes:
-        cuts: Where it can be branched (`atrc.backbones.BranchedBackbone`): for every stage its function, and the
-            names of the modules that this takes from its first argument. One after the other they are the backbone.
-        name: What the backbone is called in messages.
+        cuts: Stages at which it can be branched (`atrc.backbones.BranchedBackbone`): for each the function, and the
+            names of the modules that this takes from its first argument. In sequence they compute the backbone.
+        name: Name of the backbone in messages.
         channels: C_s of the four maps, finest first.
         strides: Pixels of the image per pixel of each map, finest first.
     """
@@ -102,38 +102,37 @@ class Backbone(nn.Module, PathOptions, ABC):
     """For `atrc.costs`: the upsampling inside a backbone counts, as in the paper's columns."""
 
     def cut(self) -> list[Stage]:
-        """The backbone in parts, which share its modules.
+        """Splits the backbone into stages, which share its modules.
 
         Raises:
-            InputError: It has no `cuts`.
+            InputError: The backbone has no `cuts`.
         """
         if not self.cuts:
             raise InputError(f"the backbone {self.name!r} does not say where it can be branched (its `cuts`)")
         return [Stage(run, {name: self.get_submodule(name) for name in names}) for run, names in self.cuts]
 
     def run_stages(self, image: Tensor) -> Maps:
-        """`forward`, stage by stage."""
+        """Computes `forward` stage by stage."""
         maps = [image]
         for run, _ in self.cuts:
             maps = run(self, maps)
         return maps
 
     def grid(self, size: tuple[int, int]) -> tuple[int, int]:
-        """``(h, w)`` of the finest map of images of ``size`` = (H, W): the grid that contexts work on."""
+        """Returns ``(h, w)`` of the finest map for images of ``size`` = (H, W): the grid that contexts work on."""
         height, width = (-(-side // self.strides[0]) for side in size)
         return height, width
 
     @abstractmethod
     def forward(self, image: Tensor) -> list[Tensor] | dict[str, list[Tensor]]:
-        """The four feature maps of a batch of images, finest first.
+        """Returns the four feature maps of a batch of images, finest first.
 
         Args:
             image: ``(B, 3, H, W)``, RGB, normalised; any H, W >= 32, odd sizes too.
 
         Returns:
-            ``(B, C_s, ceil(H / s), ceil(W / s))`` for s in `strides`; with the strides of most, 425 x 560 gives
-            107 x 140, 54 x 70, 27 x 35 and 14 x 18. A backbone that is several, one for each task, gives such a list
-            for each: task -> maps.
+            ``(B, C_s, ceil(H / s), ceil(W / s))`` for s in `strides`. With the usual strides, 425 x 560 gives 107 x
+            140, 54 x 70, 27 x 35 and 14 x 18. A backbone with separate maps per task returns task -> such a list.
 
         Raises:
             InputError: The image has another shape.
@@ -149,9 +148,9 @@ def check_image(image: Tensor) -> None:
 
 
 def resize(x: Tensor, size: Sequence[int]) -> Tensor:
-    """``x`` ``(B, C, h, w)`` brought to ``size`` = (H, W), bilinear with ``align_corners=False``.
+    """Resizes ``(B, C, h, w)`` to ``size`` = (H, W), bilinearly with ``align_corners=False``.
 
-    By size and never by factor: the maps of an odd image are not multiples of one another.
+    It takes a size and not a factor, because the maps of an odd image are not multiples of one another.
     """
     if tuple(x.shape[-2:]) == tuple(size):
         return x
@@ -159,7 +158,7 @@ def resize(x: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def stack_scales(maps: Sequence[Tensor]) -> Tensor:
-    """All scales as one map: each resized to the finest and concatenated (the input of every ATRC task head).
+    """Joins all scales into one map: each is resized to the finest and concatenated (the input of an ATRC task head).
 
     Args:
         maps: ``(B, C_s, H_s, W_s)`` per scale, finest first.
@@ -172,7 +171,7 @@ def stack_scales(maps: Sequence[Tensor]) -> Tensor:
 
 
 class Pyramid:
-    """The maps that the heads of a task read; stacked at most once, however many heads read them so.
+    """The maps that the heads of a task read. They are stacked at most once, for all heads.
 
     Args:
         maps: ``(B, C_s, H_s, W_s)`` per scale, finest first.

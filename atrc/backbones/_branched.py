@@ -1,4 +1,4 @@
-"""Backbones whose stages tasks share or not: the encoder of BMTAS (Bruggemann et al., BMVC 2020)."""
+"""Backbones whose stages are shared by some tasks: the encoder of BMTAS (Bruggemann et al., BMVC 2020)."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ class TreeSpace(Protocol):
 
 
 class BranchedBackbone(nn.Module):
-    """A tree of a backbone's stages or, without a genotype, all nodes that trees can be made of.
+    """A tree of a backbone's stages or, without a genotype, all nodes from which trees can be made.
 
     Args:
-        make_backbone: Gives a new backbone that names its stages; called once for every task that has nodes.
+        make_backbone: Function that returns a new backbone with `cuts`; it is called once per task that has nodes.
         space: The branching space.
         genotype: The tree. Only nodes that a head reaches are built.
 
     Attributes:
-        channels: Of the maps, as the backbone's.
-        strides: As the backbone's.
-        grid: As the backbone's.
+        channels: Channels of the maps, see `Backbone`.
+        strides: Strides of the maps, see `Backbone`.
+        grid: Function from image size to grid, see `Backbone.grid`.
 
     Raises:
-        InputError: The backbone names no stages, or not as many as the space has.
+        InputError: The backbone has no `cuts`, or their number is not that of the space's stages.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class BranchedBackbone(nn.Module):
         self._tree = None if genotype is None else Selection.of(genotype)
 
     def forward(self, image: Tensor, selection: Selection | None = None) -> dict[str, list[Tensor]]:
-        """Task -> its maps, as `Backbone.forward` gives them.
+        """Returns task -> its maps, see `Backbone.forward`.
 
         Args:
             image: ``(B, 3, H, W)``.
-            selection: Of parents, where there is no genotype. What several parents hand on is added up with their
+            selection: Active parents, if there is no genotype. The outputs of several parents are summed with their
                 weights; nodes that no head reads are not computed.
         """
         check_image(image)
@@ -85,14 +85,14 @@ class BranchedBackbone(nn.Module):
         known: dict[tuple[int, str], list[Tensor]] = {}
 
         def maps(stage: int, task: str) -> list[Tensor]:
-            """The output of a node."""
+            """Returns the output of a node."""
             if (stage, task) not in known:
                 inputs = [image] if stage == 1 else read(stage - 1, chosen, edge(stage, task))
                 known[stage, task] = self.nodes[task][f"stage{stage}"](inputs)  # type: ignore[index]
             return known[stage, task]
 
         def read(stage: int, chosen: Selection, choice: str) -> list[Tensor]:
-            """What a choice takes from the nodes of a stage."""
+            """Returns the input that a choice takes from the nodes of a stage."""
             nodes = chosen.active(choice)
             scales = zip(*(maps(stage, node) for node in nodes), strict=True)
             mixed = (chosen.mix(choice, dict(zip(nodes, scale, strict=True))) for scale in scales)

@@ -1,4 +1,4 @@
-"""HRNetV2: parallel branches at four resolutions that exchange features again and again.
+"""HRNetV2: parallel branches at four resolutions that exchange features repeatedly.
 
 Source: Wang et al., "Deep High-Resolution Representation Learning for Visual Recognition", TPAMI 2020.
 
@@ -25,13 +25,13 @@ STEM_WIDTH = 64
 
 @dataclass(frozen=True)
 class HRNetConfig:
-    """The numbers that tell one HRNet from another.
+    """The size of an HRNet.
 
     Attributes:
-        name: What the network is called in messages.
-        bottlenecks: Bottleneck blocks of stage 1.
-        modules: Exchange modules of stages 2, 3 and 4.
-        blocks: Basic blocks per branch of a module.
+        name: Name of the network in messages.
+        bottlenecks: Number of bottleneck blocks of stage 1.
+        modules: Numbers of exchange modules of stages 2, 3 and 4.
+        blocks: Number of basic blocks per branch of a module.
         widths: Channels of the four branches, finest first.
     """
 
@@ -60,11 +60,11 @@ def _after(transition: str, stage: str) -> Cut:
 class HRNet(Backbone):
     """The trunk of an HRNetV2.
 
-    Weights are drawn as `init_from_scratch` says (Kaiming normal, batch norms at identity), the official
-    choice for training from scratch; `atrc.backbones.load_weights` replaces them.
+    Weights are drawn by `init_from_scratch` (Kaiming normal, batch norms at identity), which is the official choice
+    for training from scratch. `atrc.backbones.load_weights` replaces them.
 
     Args:
-        config: The network's numbers.
+        config: Size of the network.
     """
 
     cuts = (
@@ -120,15 +120,15 @@ class Exchange(nn.Module):
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """Maps ``(B, C_s, H_s, W_s)``, finest first, to maps of the same shapes."""
+        """Turns maps ``(B, C_s, H_s, W_s)``, finest first, into maps of the same shapes."""
         maps = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
         return [self.relu(fuse(maps, layers, maps[i].shape[-2:])) for i, layers in enumerate(self.fuse_layers)]
 
 
 def fuse(maps: Sequence[Tensor], layers: nn.Module, size: Sequence[int]) -> Tensor:
-    """The sum over branches s of layers[s](maps[s]), each resized to ``size``: ``(B, C_target, *size)``.
+    """Computes the sum over branches s of layers[s](maps[s]), each resized to ``size``: ``(B, C_target, *size)``.
 
-    A coarser branch is projected before it is enlarged: the 1x1 convolution then runs on fewer pixels.
+    A coarser branch is projected before it is enlarged, so that the 1x1 convolution runs on fewer pixels.
     """
     messages = [resize(layer(x), size) for layer, x in zip(layers.children(), maps, strict=True)]
     total = messages[0]
@@ -138,7 +138,7 @@ def fuse(maps: Sequence[Tensor], layers: nn.Module, size: Sequence[int]) -> Tens
 
 
 def _message(widths: Sequence[int], source: int, target: int) -> nn.Module:
-    """What branch ``target`` applies to the map of branch ``source``, before any enlarging."""
+    """Returns the layers that branch ``target`` applies to the map of branch ``source`` before it is enlarged."""
     if source == target:
         return nn.Identity()
     if source > target:
@@ -148,17 +148,17 @@ def _message(widths: Sequence[int], source: int, target: int) -> nn.Module:
 
 
 def _transition(before: Sequence[int], after: Sequence[int]) -> nn.ModuleList:
-    """One layer per branch of the next stage; the last opens a new branch from the coarsest map so far."""
+    """Returns one layer per branch of the next stage; the last opens a new branch from the coarsest map so far."""
     layers: list[nn.Module] = [
         nn.Identity() if old == new else conv_bn_relu(old, new) for old, new in zip(before, after[:-1], strict=True)
     ]
-    # The official release nests the halving once more, since there a transition may halve several times.
+    # One more container, as in the official release, where a transition may halve several times.
     return nn.ModuleList([*layers, nn.Sequential(conv_bn_relu(before[-1], after[-1], stride=2))])
 
 
 @BACKBONES.register("hrnet18")
 def hrnet18() -> HRNet:
-    """HRNetV2-W18-small-v2, the small backbone of the ATRC paper: 3 860 720 parameters, 270 channels in all.
+    """Builds HRNetV2-W18-small-v2, the small backbone of the ATRC paper: 3 860 720 parameters, 270 channels in all.
 
     Its checkpoint is the official ``hrnet_w18_small_model_v2.pth`` (in timm: ``hrnet_w18_small_v2``).
     """
@@ -167,7 +167,7 @@ def hrnet18() -> HRNet:
 
 @BACKBONES.register("hrnet48")
 def hrnet48() -> HRNet:
-    """HRNetV2-W48, the large backbone of the ATRC paper: 65 325 120 parameters, 720 channels in all.
+    """Builds HRNetV2-W48, the large backbone of the ATRC paper: 65 325 120 parameters, 720 channels in all.
 
     Its checkpoint is the official ``hrnetv2_w48_imagenet_pretrained.pth`` (in timm: ``hrnet_w48``).
     """

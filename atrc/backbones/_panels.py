@@ -1,7 +1,7 @@
 """The backbone of problems whose pictures have a panel for every task: each task sees its own panel, cell by cell.
 
-What a task knows of another one then comes through its context-pooling block alone, so that it is known which block
-has to do what: see `atrc.data.planted`.
+A task can get information about another one only through its context-pooling block. So it is known which context
+every block needs, see `atrc.data.planted`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["PanelLayout", "Panels"]
 
 
 class Place(NamedTuple):
-    """Where a panel is in a picture."""
+    """The place of a panel in a picture."""
 
     rows: slice
     columns: slice
@@ -29,11 +29,11 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class PanelLayout:
-    """Panels side by side, row by row, as nearly in a square as may be; a panel is a square of square cells.
+    """Panels side by side, row by row, as nearly in a square as possible; a panel is a square of square cells.
 
     Attributes:
-        panels: N, their number.
-        grid: G, the cells on a side of a panel.
+        panels: N, the number of panels.
+        grid: G, the number of cells along a side of a panel.
     """
 
     panels: int
@@ -44,17 +44,17 @@ class PanelLayout:
 
     @property
     def tile(self) -> int:
-        """Pixels on a side of the inner part of a cell; wide enough for a column of every panel."""
+        """Number of pixels along a side of the inner part of a cell, which has room for a column of every panel."""
         return max(4, self.panels)
 
     @property
     def cell(self) -> int:
-        """Pixels on a side of a cell."""
+        """Number of pixels along a side of a cell."""
         return self.tile + 2 * self.border
 
     @property
     def columns(self) -> int:
-        """Panels beside one another."""
+        """Number of panels in a row."""
         return math.ceil(math.sqrt(self.panels))
 
     @property
@@ -64,13 +64,13 @@ class PanelLayout:
         return -(-self.panels // self.columns) * side, self.columns * side
 
     def place(self, panel: int) -> Place:
-        """Rows and columns of a panel."""
+        """Returns the rows and columns of a panel."""
         side = self.grid * self.cell
         row, column = divmod(panel, self.columns)
         return Place(slice(row * side, (row + 1) * side), slice(column * side, (column + 1) * side))
 
     def cells(self, image: Tensor, panel: int) -> Tensor:
-        """``(B, C, cell, cell, G, G)``: the cells of a panel of images ``(B, C, H, W)``."""
+        """Cuts a panel of images ``(B, C, H, W)`` into cells, ``(B, C, cell, cell, G, G)``."""
         rows, columns = self.place(panel)
         cut = image[:, :, rows, columns].unflatten(3, (self.grid, self.cell)).unflatten(2, (self.grid, self.cell))
         return cut.permute(0, 1, 3, 5, 2, 4)
@@ -80,12 +80,13 @@ class PanelLayout:
 class Panels(Backbone):
     """An encoder for every task: one 1x1 convolution - BN - ReLU on the tiles of the cells of the task's panel.
 
-    It gives two maps a task, of one pixel a cell: what the encoder makes of the tile; and the pixels of the whole
-    cell, border included, for an auxiliary head to learn from. Other than the encoders, that head sees the ground.
+    A task gets two maps with one pixel per cell. The first is the encoder's output for the tile. The second holds the
+    pixels of the whole cell, including its border, as the input of the auxiliary head. So this head sees the ground
+    colour, and the encoder does not.
 
     Args:
-        tasks: The names of the panels, in the order of the picture; by default the config's tasks.
-        grid: G, the cells on a side of a panel.
+        tasks: Names of the panels, in the order of the picture; by default the config's tasks.
+        grid: G, the number of cells along a side of a panel.
         width: Channels of an encoder's output.
 
     Raises:
@@ -107,10 +108,10 @@ class Panels(Backbone):
         init_from_scratch(self)
 
     def grid(self, size: tuple[int, int]) -> tuple[int, int]:
-        """``(G, G)``.
+        """Returns ``(G, G)``.
 
         Raises:
-            InputError: The size is not the layout's.
+            InputError: The size is not that of the layout.
         """
         self._check(size)
         return self.layout.grid, self.layout.grid
@@ -124,13 +125,13 @@ class Panels(Backbone):
             )
 
     def forward(self, image: Tensor) -> dict[str, Maps]:
-        """Task -> its two maps, ``(B, width, G, G)`` and ``(B, 3 x cell x cell, G, G)``.
+        """Returns task -> its two maps, ``(B, width, G, G)`` and ``(B, 3 x cell x cell, G, G)``.
 
         Args:
-            image: ``(B, 3, H, W)``, of the layout's size.
+            image: ``(B, 3, H, W)`` with the size of the layout.
 
         Raises:
-            InputError: It is of another shape.
+            InputError: The image has another shape.
         """
         if image.ndim != 4 or image.shape[1] != 3:
             raise InputError(f"the backbone 'panels' takes images (B, 3, H, W), but got {tuple(image.shape)}")

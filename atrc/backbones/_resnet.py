@@ -29,8 +29,8 @@ class ResNet(Backbone):
     The stride of a stage is in the 3x3 convolution of its first block, as in torchvision's checkpoints.
 
     Args:
-        name: What the network is called in messages.
-        blocks: Blocks of the four stages.
+        name: Name of the network in messages.
+        blocks: Numbers of blocks of the four stages.
     """
 
     strides = (4, 8, 16, 16)
@@ -62,7 +62,7 @@ class ResNet(Backbone):
 
 
 def _stage(inputs: int, width: int, blocks: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """The first block is not dilated: it still sees neighbours that the stride would have kept."""
+    """Returns a stage. Its first block is not dilated, since its input still has the neighbours of the finer grid."""
     outputs = Bottleneck.expansion * width
     rest = (Bottleneck(outputs, width, dilation=dilation) for _ in range(blocks - 1))
     return nn.Sequential(Bottleneck(inputs, width, stride=stride), *rest)
@@ -70,7 +70,7 @@ def _stage(inputs: int, width: int, blocks: int, *, stride: int = 1, dilation: i
 
 @BACKBONES.register("resnet50")
 def resnet50() -> ResNet:
-    """ResNet-50 with an output stride of 16: 23 508 032 parameters; 256, 512, 1024 and 2048 channels.
+    """Builds ResNet-50 with an output stride of 16: 23 508 032 parameters; 256, 512, 1024 and 2048 channels.
 
     Its checkpoint is torchvision's ``resnet50-0676ba61.pth`` (or ``resnet50-11ad3fa6.pth``).
     """

@@ -1,7 +1,7 @@
 """The networks of timm (Wightman, "PyTorch Image Models", 2019), by name.
 
-They promise less than a `Backbone`: some round the sizes of their maps down, some take sizes of a coarse grid only,
-some put channels last. What a network does is found out by trying when it is built, and made good by padding.
+They promise less than a `Backbone`: some round the sizes of their maps down, some take only multiples of some size,
+some put channels last. Each network is tried when it is built, and differences are compensated by padding.
 
 timm's ``features_only`` renames the tensors that it keeps. `Timm` saves and loads them under the names of the whole
 network, so that `atrc.backbones.load_weights` reads checkpoints of timm as they are.
@@ -26,7 +26,7 @@ __all__ = ["Timm"]
 MAPS = 4
 FINEST = 4
 TRIED = (64, 96)
-"""A new network is tried with images a little larger than this, H x W."""
+"""H x W; a new network is tried with images that are slightly larger."""
 NEAREST_SHOWN = 3
 
 
@@ -34,17 +34,17 @@ NEAREST_SHOWN = 3
 class Timm(Backbone):
     """A network of timm with a map at stride 4 and three coarser ones, e.g. ``model: convnext_tiny``.
 
-    Needs the package timm: ``pip install 'atrc[timm]'``. An image whose maps would come out too small is padded with
-    zeros on the right and at the bottom, and its maps are cropped.
+    Needs the package timm: ``pip install 'atrc[timm]'``. An image whose maps would be too small is padded with zeros
+    at the right and the bottom, and its maps are cropped.
 
     Args:
-        model: A name of ``timm.list_models()``, with or without a tag of its weights: ``resnet18.a1_in1k``.
-        pretrained: Downloads weights. Those at hand are named by the config's ``backbone.weights`` instead.
-        options: For ``timm.create_model``, e.g. ``drop_path_rate`` or ``output_stride``.
+        model: Name in ``timm.list_models()``, optionally with a tag of its weights: ``resnet18.a1_in1k``.
+        pretrained: Whether to download weights. For a local file, use the config's ``backbone.weights`` instead.
+        options: Options of ``timm.create_model``, e.g. ``drop_path_rate`` or ``output_stride``.
 
     Raises:
-        InputError: timm cannot be imported or cannot make the network; or this has no such maps, or does not take
-            images of any size.
+        InputError: timm cannot be imported or cannot make the network; or the network does not have such maps, or
+            does not take images of any size.
     """
 
     paths = ("checkpoint_path",)
@@ -80,12 +80,12 @@ class Timm(Backbone):
         return [x.permute(0, 3, 1, 2) for x in maps] if self._channels_last else maps
 
     def _find_grid(self) -> int:
-        """What sizes are padded to a multiple of: the least with which the maps are those of a backbone."""
+        """Returns the smallest number such that images padded to its multiples give the maps of a backbone."""
         coarsest = max(self.strides)
         failures = []
-        self.eval()  # leaves the statistics of batch norms alone
+        self.eval()  # keeps the statistics of batch norms unchanged
         for grid in (1, coarsest, 2 * coarsest):
-            # Odd multiples, but of the last: what rounds down or asks for an even number of pixels shows.
+            # Odd multiples reveal networks that round sizes down or need an even number of pixels.
             failure = self._failure([(length // grid + 1) * grid for length in TRIED])
             if failure is None:
                 self.train()
@@ -94,7 +94,7 @@ class Timm(Backbone):
         raise InputError(f"{self.name} does not take images of any size, as a backbone must: {failures[1]}")
 
     def _failure(self, size: Sequence[int]) -> str | None:
-        """What is wrong with the maps of an image of ``size``, if anything."""
+        """Returns what is wrong with the maps of an image of ``size``, or None."""
         given = " x ".join(map(str, size))
         expected = [(1, c, *(-(-n // s) for n in size)) for c, s in zip(self.channels, self.strides, strict=True)]
         try:
@@ -110,7 +110,7 @@ def _import_timm() -> Any:
         return importlib.import_module("timm")
     except ImportError as error:
         raise InputError(f"backbone 'timm' needs the package timm: pip install 'atrc[timm]' ({error})") from error
-    except Exception as error:  # what torch raises where torchvision was built for another torch
+    except Exception as error:  # torch raises this if torchvision was built for another version of torch
         raise InputError(
             f"backbone 'timm' needs the package timm, which is here but cannot be imported ({_line(error)}); "
             f"the torchvision that it needs must be of the same build as torch {torch.__version__}"
@@ -125,14 +125,14 @@ def _nearest(name: str, names: Sequence[str]) -> str:
 def _create(timm: Any, model: str, options: Mapping[str, Any], **ours: Any) -> Any:
     try:
         return timm.create_model(model, **ours, **options)
-    except Exception as error:  # timm raises what its networks and its downloads do
+    except Exception as error:  # timm passes on any error of its networks and downloads
         given = f" with {', '.join(f'{key}={value!r}' for key, value in options.items())}" if options else ""
         hint = "; weights at hand are named by backbone.weights" if ours.get("pretrained") else ""
         raise InputError(f"timm cannot make {model}{given}: {_line(error)}{hint}") from error
 
 
 def _without_values(timm: Any, model: str, options: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
-    """The whole network on the meta device; and the options, with the one that lifts a fixed image size."""
+    """Returns the whole network on the meta device, and the options, with one that allows any image size."""
     with torch.device("meta"):
         try:
             lifted = {"strict_img_size": False, **options}
@@ -142,7 +142,7 @@ def _without_values(timm: Any, model: str, options: Mapping[str, Any]) -> tuple[
 
 
 def _levels(name: str, strides: Sequence[int]) -> tuple[int, ...]:
-    """The indices of the maps to keep, of those at ``strides``."""
+    """Returns the indices of the maps to keep, given the strides of all maps."""
     last_finest = max((i for i, stride in enumerate(strides) if stride == FINEST), default=len(strides))
     first = min(last_finest, len(strides) - MAPS)
     if first < 0 or strides[first] != FINEST:
@@ -154,9 +154,9 @@ def _levels(name: str, strides: Sequence[int]) -> tuple[int, ...]:
 
 
 def _names(network: nn.Module, whole: set[str]) -> Iterator[tuple[str, str]]:
-    """The tensors of a ``features_only`` network with their names in the ``whole`` one.
+    """Yields the tensor names of a ``features_only`` network, each with its name in the ``whole`` one.
 
-    timm keeps names, or puts the network into a wrapper, or takes containers apart: ``stages.0`` -> ``stages_0``.
+    timm keeps names, wraps the network, or flattens containers: ``stages.0`` -> ``stages_0``.
     """
     wrapped = len(list(network.children())) == 1
     for own in network.state_dict():

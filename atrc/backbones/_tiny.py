@@ -1,9 +1,9 @@
 """A small backbone for laptops, continuous integration and first experiments.
 
 A residual encoder (He et al., CVPR 2016) with a top-down path (Lin et al., "Feature Pyramid Networks for
-Object Detection", CVPR 2017): a coarse map sees the whole image after a few layers, and the top-down path
-carries what it saw to stride 4, where the heads work. Made to learn from random weights within a few hundred
-steps on images of about 100 pixels, on two CPU cores.
+Object Detection", CVPR 2017): a coarse map sees the whole image after a few layers, and the top-down path carries
+this information to stride 4, where the heads work. It is made to learn from random weights within a few hundred steps
+on images of about 100 pixels, on two CPU cores.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ __all__ = ["Tiny"]
 
 STEM_WIDTH = 16
 WIDTHS = (24, 32, 48, 64)
-# Most of the time goes into stride 4 and most of the reach comes from stride 32: the second block is there.
+# The second block is at stride 32, which gives most of the receptive field; stride 4 takes most of the time.
 BLOCKS = (1, 1, 1, 2)
 
 
 def _stage1(net: Any, maps: Maps) -> Maps:
-    # Channels last is a quarter faster on a CPU at these widths; the function is the same.
+    # Channels last is a quarter faster on a CPU at these widths; results are the same.
     return [net.get_submodule("stages.0")(net.stem(maps[0].contiguous(memory_format=torch.channels_last)))]
 
 
 def _stage4(net: Any, maps: Maps) -> Maps:
-    """The last stage, and the top-down path."""
+    """Computes the last stage and the top-down path."""
     maps = [*maps, net.get_submodule("stages.3")(maps[-1])]
     for i in reversed(range(len(net.merges))):
         coarse = resize(net.laterals[i](maps[i + 1]), maps[i].shape[-2:])
@@ -45,10 +45,10 @@ def _stage4(net: Any, maps: Maps) -> Maps:
 class Tiny(Backbone):
     """Residual encoder with a top-down path: 250 784 parameters, 24 + 32 + 48 + 64 = 168 channels at width 1.
 
-    Weights are drawn as `init_from_scratch` says.
+    Weights are drawn by `init_from_scratch`.
 
     Args:
-        width: Multiplies every channel count (rounded, at least 1); parameters grow with its square.
+        width: Factor on all numbers of channels (rounded, at least 1); parameters grow with its square.
 
     Raises:
         InputError: ``width`` is not a positive finite number.

@@ -1,7 +1,7 @@
-"""Reading pretrained weights into a backbone, and saying exactly what was and was not read.
+"""Reads pretrained weights into a backbone, and reports exactly what was and was not read.
 
-A checkpoint is usually of more than the backbone and was saved by other code: wrapped in a container, its
-names prefixed, a classifier at the end. `load_weights` sees through these and reports the rest.
+Most checkpoints hold more than the backbone and were saved by other code: wrapped in a container, with prefixed
+names, with a classifier at the end. `load_weights` handles these and reports the rest.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EXAMPLES_SHOWN = 3
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A tensor whose name fits and whose shape does not."""
+    """A tensor whose name fits, but not its shape."""
 
     name: str
     here: tuple[int, ...]
@@ -42,11 +42,11 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of every tensor of a backbone and of a checkpoint.
+    """The result of loading a checkpoint, for every tensor of the backbone and of the checkpoint.
 
     Attributes:
-        backbone: The backbone's name.
-        path: The checkpoint.
+        backbone: Name of the backbone.
+        path: Path of the checkpoint.
         matched: Tensors of the backbone that were loaded.
         missing: Tensors of the backbone that the file lacks; they keep their values.
         unexpected: Entries of the file that the backbone lacks (names as in the file).
@@ -64,11 +64,11 @@ class LoadReport:
 
     @property
     def complete(self) -> bool:
-        """Whether every tensor of the backbone was loaded."""
+        """True if every tensor of the backbone was loaded."""
         return not self.missing and not self.mismatched
 
     def summary(self) -> str:
-        """One line where all went well, and one more for each kind of thing that did not.
+        """Returns one line on the loaded tensors, and one more for each kind of tensor that was not loaded.
 
         For example ``"hrnet18: 1 012 of 1 012 tensors loaded from w18.pth (234 ignored: classifier)"``.
         """
@@ -87,23 +87,23 @@ class LoadReport:
 
 
 def load_weights(backbone: Backbone, path: str | Path) -> LoadReport:
-    """Loads a checkpoint's tensors into ``backbone`` in place, those that fit by name and shape.
+    """Loads the tensors of a checkpoint that fit by name and shape into ``backbone``, in place.
 
     Containers (``{"state_dict": ...}`` and the like) are opened, the prefixes that wrappers add (``module.``,
-    ``backbone.``, ``encoder.``, ``model.``) are dropped where the backbone has no such name, and classifiers
-    are left out. Only tensors are read from the file, never Python objects. Batch norms' step counters, which
-    old checkpoints lack, are not counted as missing.
+    ``backbone.``, ``encoder.``, ``model.``) are dropped if the backbone has no such name, and classifiers are left
+    out. Only tensors are read from the file, never Python objects. Batch norms' step counters, which old checkpoints
+    lack, are not counted as missing.
 
     Args:
-        backbone: Unchanged where an error is raised.
-        path: A file of ``torch.save``, or a ``.safetensors`` file (needs the library of that name).
+        backbone: Backbone to load into; unchanged if an error is raised.
+        path: File of ``torch.save``, or a ``.safetensors`` file (needs the library of that name).
 
     Returns:
-        What was loaded. A partly fitting checkpoint is loaded, with `LoadReport.complete` false.
+        A report. A checkpoint that fits partly is loaded, with `LoadReport.complete` false.
 
     Raises:
-        InputError: No such file, not a checkpoint or a truncated one, two entries for one tensor, or no
-            tensor that fits.
+        InputError: The file does not exist, is no checkpoint or a truncated one, has two entries for one tensor,
+            or has no tensor that fits.
     """
     path = Path(path)
     entries = _read(path)
@@ -143,7 +143,7 @@ def load_weights(backbone: Backbone, path: str | Path) -> LoadReport:
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
-    """The named tensors of a checkpoint file."""
+    """Reads the named tensors of a checkpoint file."""
     if not path.is_file():
         raise InputError(f"no weights file at {path}")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
@@ -184,7 +184,7 @@ def _read_safetensors(path: Path) -> Any:
 
 
 def _own_name(entry: str, own: Mapping[str, Tensor]) -> str:
-    """The entry's name without as many prefixes as it takes to be one of ``own``, or without any prefix."""
+    """Drops prefixes of an entry's name one by one, until the name is in ``own`` or no prefix is left."""
     name = entry
     while name not in own:
         prefix = next((prefix for prefix in PREFIXES if name.startswith(prefix)), None)

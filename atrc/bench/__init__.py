@@ -1,4 +1,4 @@
-"""Benchmarks: ours against the plain formulation, interleaved in one process."""
+"""Benchmarks that compare our implementations with plain ones, interleaved in one process."""
 
 from atrc.bench import (  # noqa: F401  (they register)
     _boundaries,

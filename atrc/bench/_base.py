@@ -1,4 +1,4 @@
-"""What a benchmark is: cases, each of several contenders that do the same work."""
+"""The interface of benchmarks: cases, each with several contenders that do the same work."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["BENCHMARKS", "Benchmark", "Case", "Setting"]
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and how long a benchmark runs.
+    """The device, length and size of a benchmark.
 
     Attributes:
-        device: Of all tensors.
-        repeats: Timed rounds; every contender runs once a round.
-        quick: Small sizes, for a test that everything runs.
+        device: Device of all tensors.
+        repeats: Number of timed rounds; every contender runs once per round.
+        quick: Whether sizes are small, for a test that everything runs.
     """
 
     device: torch.device
@@ -29,14 +29,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class Case:
-    """The same work, done by several contenders.
+    """A piece of work that is done by several contenders.
 
     Attributes:
-        title: Says the size.
-        contenders: Name -> what is timed, ours first. Called once before it is timed.
-        reference: The contender that ratios refer to.
-        flops: Floating-point operations that the work needs, or None.
-        point: The size in numbers, where cases are to be drawn against it.
+        title: Title, which names the size.
+        contenders: Name -> function that is timed, ours first. It is called once before it is timed.
+        reference: Name of the contender to which ratios refer.
+        flops: Number of floating-point operations of the work, or None.
+        point: Size in numbers, if results are drawn against it.
     """
 
     title: str

@@ -17,14 +17,14 @@ from atrc.metrics.boundary import count_matches_plainly
 
 __all__ = ["boundaries"]
 
-_MIDDLE = ((425, 560), 99)  # NYUD-v2, and the benchmark's thresholds
+_MIDDLE = ((425, 560), 99)  # size of NYUD-v2, and number of thresholds of the benchmark
 _LINE_WIDTH = 1.5
 _IMAGES = 4
 
 
 @BENCHMARKS.register("boundaries")
 def boundaries(setting: Setting) -> Iterator[Case]:
-    """Counting boundaries at all thresholds: the kernel against the plain form, then over sizes and thresholds."""
+    """Times the boundary counts at all thresholds: kernel and plain form, then over sizes and thresholds."""
     small = (24, 32) if setting.quick else (96, 128)
     yield _case(small, 9 if setting.quick else 99, 1, {"kernel": _all_threads, "plain": _plainly}, "plain")
     size, thresholds = ((48, 64), 9) if setting.quick else _MIDDLE
@@ -69,7 +69,7 @@ def _plainly(metric: BoundaryF, prediction: Tensor, label: Tensor) -> None:
 
 @cache
 def _maps(size: tuple[int, int], images: int) -> tuple[Tensor, Tensor]:
-    """``(B, H, W)`` predictions and labels of rooms; made when they are first counted, which is not timed."""
+    """Returns ``(B, H, W)`` predictions and labels of rooms. They are made at the first, untimed call."""
     labels = np.stack([render(0, "val", index, size).edge for index in range(images)])
     generator = np.random.default_rng(0)
     predictions = np.stack([_prediction(label == 1, generator) for label in labels])
@@ -77,13 +77,13 @@ def _maps(size: tuple[int, int], images: int) -> tuple[Tensor, Tensor]:
 
 
 def _prediction(edge: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """What a network might say: edges blurred and of changing strength, smooth false alarms, fine noise."""
+    """Imitates the output of a network: blurred edges of varying strength, smooth false alarms, fine noise."""
 
     def noise(width: float) -> np.ndarray:
         smooth = ndimage.gaussian_filter(generator.standard_normal(edge.shape), width)
         return smooth / smooth.std()
 
-    lines = 2.5 * _LINE_WIDTH * ndimage.gaussian_filter(edge.astype(float), _LINE_WIDTH)  # straight ones peak at 1
+    lines = 2.5 * _LINE_WIDTH * ndimage.gaussian_filter(edge.astype(float), _LINE_WIDTH)  # straight lines peak at 1
     alarms = np.maximum(noise(2 * _LINE_WIDTH) - 0.5, 0)
     found = lines * (0.65 + 0.2 * noise(20)) + 0.15 * alarms + 0.03 * noise(1)
     return np.clip(found, 0, 1).astype(np.float32)

@@ -15,7 +15,7 @@ __all__ = ["loader"]
 
 @BENCHMARKS.register("loader")
 def loader(setting: Setting) -> Iterator[Case]:
-    """A training batch of eight rooms: from the cache with augmentation, and rendered anew."""
+    """Times a training batch of eight rooms: from the cache with augmentation, and rendered anew."""
     if setting.quick:
         yield _case("demo", 64)
         return

@@ -18,12 +18,12 @@ WINDOW = 9
 
 @BENCHMARKS.register("local")
 def local(setting: Setting) -> Iterator[Case]:
-    """Local attention of 9 x 9 pixels, forward and backward: 33 channels, batch 2, as in the paper's HRNet18."""
+    """Times local attention of 9 x 9 pixels, forward and backward, with 33 channels and batch 2 (HRNet18)."""
     batch, channels = 2, 33
     for height, width in [(16, 20)] if setting.quick else [(64, 80), (107, 140)]:
         inputs = [torch.randn(batch, channels, height, width, device=setting.device) for _ in range(4)]
         pixels = batch * height * width
-        # Two products a pair forward; backward those two again, and two for each of them.
+        # Two products per pair in the forward pass. In the backward pass these two again, and two gradients for each.
         flops = 2 * 7 * pixels * WINDOW**2 * channels
         contenders = {form: partial(_step, form, *inputs) for form in forms_on(setting.device)}
         yield Case(f"{height}x{width}", contenders, reference="unfold", flops=flops)

@@ -1,8 +1,8 @@
-"""Times and peak memory of the contenders of a case.
+"""Measures times and peak memory of the contenders of a case.
 
-Times are taken interleaved, one call of each contender a round, so that whatever else the machine does hits all of
-them; medians are compared. On a CPU, peak memory is taken in a process of its own per contender: the resident set has
-a high-water mark that the kernel keeps.
+Times are measured interleaved, one call of each contender per round, so that other load of the machine affects all of
+them. Medians are compared. On a CPU, the peak memory of each contender is measured in its own process, by the
+high-water mark of the resident set.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ __all__ = ["Measurement", "measure"]
 
 @dataclass(frozen=True)
 class Measurement:
-    """One contender of one case.
+    """The measurement of one contender of one case.
 
     Attributes:
-        benchmark, case, contender: Names.
+        benchmark, case, contender: Names of the three.
         point: See `Case`.
         median_ms: Median over the rounds, milliseconds.
         quartiles_ms: Lower and upper quartile.
-        ratio: How many times faster than the case's reference.
-        share_of_peak: Of the machine's rate in a large float32 matrix product; None where the work is not known.
-        peak_mb: Memory that one call needs beyond what it finds, MiB; None if it was not measured.
+        ratio: Speed relative to the case's reference; 2 is twice as fast.
+        share_of_peak: Rate relative to the machine's rate in a large float32 matrix product; None if the number of
+            operations is unknown.
+        peak_mb: Additional memory during one call, MiB; None if it was not measured.
     """
 
     benchmark: str
@@ -49,11 +50,11 @@ class Measurement:
 
 
 def measure(name: str, setting: Setting, *, memory: bool = True) -> Iterator[list[Measurement]]:
-    """The measurements of one case after the other."""
+    """Yields the measurements of one case after the other."""
     peak = _peak_flops(setting)
     for index, case in enumerate(BENCHMARKS[name](setting)):
         times = _interleaved(case, setting)
-        release_memory()  # the processes that measure it need it now
+        release_memory()  # the processes that measure memory need it now
         medians = {contender: statistics.median(seconds) for contender, seconds in times.items()}
         found = []
         for contender, seconds in times.items():
@@ -96,14 +97,14 @@ def _seconds(run: Callable[[], object], device: torch.device) -> float:
 
 
 def _peak_flops(setting: Setting) -> float:
-    """Floating-point operations a second of a large float32 matrix product on this machine."""
+    """Returns the floating-point operations per second of a large float32 matrix product on this machine."""
     n = 512 if setting.quick else 2048
     a, b = (torch.randn(n, n, device=setting.device) for _ in range(2))
     return 2 * n**3 / min(_seconds(lambda: a @ b, setting.device) for _ in range(6))
 
 
 def _peak_memory(name: str, setting: Setting, index: int, contender: str) -> float:
-    """Bytes that one call needs beyond what it finds."""
+    """Returns the additional memory during one call, bytes."""
     if setting.device.type == "cuda":
         return _peak_memory_here(name, setting, index, contender, 0)
     context = multiprocessing.get_context("spawn")
@@ -126,7 +127,7 @@ def _peak_memory_here(name: str, setting: Setting, index: int, contender: str, t
     run()  # loads code and compiled kernels
     release_memory()
     found = _resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # starts the high-water mark anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
     run()
     return _resident("VmHWM") - found
 

@@ -1,4 +1,4 @@
-"""The search module of the benchmarks: 67 -> 33 channels and batch 2, as with HRNet18 in the paper."""
+"""The search module of the benchmarks, with 67 -> 33 channels and batch 2 like HRNet18 in the paper."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["CHANNELS", "REGIONS", "Maps", "build_module", "sizes", "step"]
 CHANNELS = 67
 
 REGIONS = {"semseg": 40, "depth": 40, "normals": 40, "edge": 2, "human_parts": 7, "saliency": 2}
-"""Label regions of every task; the first four are those of NYUD-v2."""
+"""Number of label regions of every task; the first four are the tasks of NYUD-v2."""
 
 
 def sizes(setting: Setting) -> list[tuple[int, int]]:
-    """(H, W) of the maps: a quarter of 256 x 320 and of NYUD-v2's 425 x 560."""
+    """Returns (H, W) of the maps: a quarter of 256 x 320 and of NYUD-v2's 425 x 560."""
     return [(16, 20)] if setting.quick else [(64, 80), (107, 140)]
 
 
 def build_module(
     tasks: Sequence[str], setting: Setting, *, fused: bool = True, form: str = "auto", checkpoint: bool = False
 ) -> Supergraph:
-    """The same weights however it is run."""
+    """Builds the search module. Its weights do not depend on the form in which it runs."""
     torch.manual_seed(0)
     module = Supergraph(
         dict.fromkeys(tasks, CHANNELS),
@@ -39,7 +39,7 @@ def build_module(
         checkpoint=checkpoint,
     )
     for name, parameter in module.named_parameters():
-        if name.endswith("out.1.weight"):  # at its zero start nothing flows back into the blocks
+        if name.endswith("out.1.weight"):  # it starts at zero, where no gradient reaches the blocks
             torch.nn.init.ones_(parameter)
     return module.to(setting.device)
 
@@ -70,7 +70,7 @@ class Maps:
 
 
 def step(module: Supergraph, select: Callable[[], Selection], maps: Maps) -> None:
-    """Forward and backward under a new selection."""
+    """Runs a forward and a backward pass under a new selection."""
     module.zero_grad(set_to_none=True)
     for leaf in (*maps.features.values(), *maps.regions.values()):
         leaf.grad = None

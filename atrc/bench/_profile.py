@@ -1,4 +1,4 @@
-"""Where the time of a contender goes: torch's operators, by the time spent in each of them itself."""
+"""Profiles contenders: the time that each of torch's operators takes itself."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["Operator", "profiled"]
 
 @dataclass(frozen=True)
 class Operator:
-    """One of torch's operators in one call of a contender.
+    """The time of one of torch's operators in one call of a contender.
 
     Attributes:
-        benchmark, case, contender, operator: Names.
-        ms: Milliseconds in the operator itself, not in those that it calls; on a GPU those of its kernels.
-        share: Of the call.
-        calls: How often it ran.
+        benchmark, case, contender, operator: Names of the four.
+        ms: Milliseconds in the operator itself, without operators that it calls; on a GPU, in its kernels.
+        share: Share of the time of the call.
+        calls: Number of times that the operator ran.
     """
 
     benchmark: str
@@ -34,8 +34,8 @@ class Operator:
 
 
 def profiled(name: str, setting: Setting, *, most: int = 10) -> Iterator[list[Operator]]:
-    """For every contender of every case, its ``most`` expensive operators."""
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler would announce its start and stop on stderr
+    """Yields for every contender of every case its ``most`` most expensive operators."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # otherwise the profiler announces its start and stop on stderr
     gpu = setting.device.type == "cuda"
     for case in BENCHMARKS[name](setting):
         for contender, run in case.contenders.items():

@@ -1,4 +1,4 @@
-"""``scaling``: how a search step's cost grows with tasks, resolution and batch."""
+"""``scaling``: growth of a search step's cost with tasks, resolution and batch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MIDDLE = (4, (32, 40), 2)
 
 @BENCHMARKS.register("scaling")
 def scaling(setting: Setting) -> Iterator[Case]:
-    """The search module, forward and backward, for 2..6 tasks, growing maps, and growing batches."""
+    """Times the search module, forward and backward, for 2..6 tasks, growing maps, and growing batches."""
     count, (height, width), batch = (2, (8, 10), 1) if setting.quick else _MIDDLE
     grown = 2 if setting.quick else 4
     points = [(tasks, 1.0, batch) for tasks in range(2, 3 if setting.quick else 7)]

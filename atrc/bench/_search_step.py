@@ -1,4 +1,4 @@
-"""``search-step``: a whole search step on rendered rooms, and what a search does beside it."""
+"""``search-step``: a whole search step on rendered rooms, and the other work of a search."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _QUICK = {"demo, 48x64, 8 images": ("demo", ["dataset.train=8"])}
 
 @BENCHMARKS.register("search-step")
 def search_step(setting: Setting) -> Iterator[Case]:
-    """A whole search step, fused and plain, and with every block fixed; then what a search does beside its steps."""
+    """Times a whole search step, fused and plain, and with every block fixed; then the other work of a search."""
     for title, (preset, overrides) in (_QUICK if setting.quick else _SIZES).items():
         forms = {
             "ours": [],
@@ -58,7 +58,7 @@ def search_step(setting: Setting) -> Iterator[Case]:
 
 @dataclass(frozen=True)
 class Always:
-    """Endless batches that are all the same: one is as good as another where only time counts."""
+    """An endless stream of the same batch, for timing."""
 
     batch: Any
 
@@ -89,7 +89,7 @@ class TimedSearch:
             steps=10**9,
             clip_norm=config.search.clip_norm,
             scheduler=self._learner.schedule,
-            # its second stage is never reached
+            # the second stage is never reached
             score=None if strategy.second_stage() is None else Never(),
         )
         self._events = iter(self._search)

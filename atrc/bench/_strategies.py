@@ -1,5 +1,5 @@
-"""``strategies``: what a search step of every one-shot strategy takes, what of it is the strategy's own work, and how
-fast a multi-trial strategy proposes."""
+"""``strategies``: the time of a search step of every one-shot strategy, the strategy's own share of it, and the speed
+of multi-trial strategies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOT_MEASURED = {"fixed"}
 
 @BENCHMARKS.register("strategies")
 def strategies(setting: Setting) -> Iterator[Case]:
-    """A search step of every one-shot strategy beside a step of plain multi-task training; then their own work."""
+    """Times a search step of every one-shot strategy and a step of plain multi-task training; then their own work."""
     preset, overrides = ("demo", ["dataset.train=16"]) if setting.quick else ("rooms4", ["dataset.train=64"])
     names = [n for n, s in STRATEGIES.items() if issubclass(s, OneShotStrategy) and n not in NOT_MEASURED]
     searches = {
@@ -59,7 +59,7 @@ def _plain_training(config: Config, setting: Setting) -> WeightLearner:
 
 
 class _Nothing(nn.Module):
-    """A supernet that computes nothing but the sum of the weights that it is given."""
+    """A supernet that computes only the sum of the weights of the selection."""
 
     def __init__(self, space: SearchSpace) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class _Nothing(nn.Module):
 
 
 class _OwnWork:
-    """Search steps that cost what the strategy itself costs."""
+    """Search steps that consist of the strategy's own work only."""
 
     def __init__(self, name: str, space: SearchSpace) -> None:
         strategy = build_strategy(name, space, seed=0)

@@ -25,7 +25,7 @@ _FORMS: dict[str, dict[str, Any]] = {
 
 @BENCHMARKS.register("supergraph")
 def supergraph(setting: Setting) -> Iterator[Case]:
-    """The search module of four tasks, forward and backward: searching, and with all blocks fixed."""
+    """Times the search module of four tasks, forward and backward: in a search, and with all blocks fixed."""
     tasks = tuple(REGIONS)[:4]
     space = contexts_of(tasks)
     selections: dict[str, Callable[[], Selection]] = {

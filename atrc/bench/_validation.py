@@ -1,4 +1,4 @@
-"""``validation``: the search module as validation runs it, at one candidate a block, against all of them."""
+"""``validation``: the search module with one candidate per block, as in validation, against all candidates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["validation"]
 
 @BENCHMARKS.register("validation")
 def validation(setting: Setting) -> Iterator[Case]:
-    """The search module of four tasks without gradients: at its argmax genotype, and mixing all candidates."""
+    """Times the search module of four tasks without gradients: at its argmax genotype, and mixing all candidates."""
     tasks = tuple(REGIONS)[:4]
     space = contexts_of(tasks)
     found = Selection.of(space.sample(random.Random(0)))

@@ -1,4 +1,4 @@
-"""Reading configs: presets, their variants, YAML files, and overrides from the command line."""
+"""Reads configs: presets, their variants, YAML files, and overrides from the command line."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ VARIANT = "+"
 
 
 def preset_names() -> list[str]:
-    """Names of the configs that ship with the package."""
+    """Returns the names of the configs that ship with the package."""
     return _shipped("presets")
 
 
 def variant_names() -> list[str]:
-    """Names of the changes that ship with the package, each for any preset."""
+    """Returns the names of the variants that ship with the package; each can be applied to any preset."""
     return _shipped("presets", "variants")
 
 
 def variant_summary(name: str) -> str:
-    """What a variant changes: the comment of its file, below the command."""
+    """Returns a description of a variant: the comment of its file, without the command."""
     lines = _read_shipped("presets", "variants", name).splitlines()
     comment = [line.removeprefix("#").strip() for line in lines if line.startswith("#")]
     return " ".join(comment[comment.index("") + 1 :])
 
 
 def ships(name: str) -> bool:
-    """Whether a config's name is that of a preset, with or without variants."""
+    """Returns whether a config's name is that of a preset, with or without variants."""
     base, *variants = name.split(VARIANT)
     return base in preset_names() and set(variants) <= set(variant_names())
 
@@ -51,15 +51,15 @@ def _shipped(*folder: str) -> list[str]:
 
 
 def load_config(source: str, overrides: Sequence[str] = ()) -> Config:
-    """A config from a preset's name or a file, with overrides.
+    """Loads a config from a preset or a file, with overrides.
 
     Args:
-        source: Name of a preset, or path of a YAML file; either may be followed by variants, as in
-            ``rooms4+short``, which also follow the config's name.
+        source: Name of a preset, or path of a YAML file. Variants may follow, as in ``rooms4+short``; they are
+            appended to the config's name, too.
         overrides: ``key=value`` with dots for nesting, the value in YAML: ``train.steps=100``, ``seeds=[0,1]``.
 
     Raises:
-        InputError: Unknown preset or variant, missing or broken file, unknown key, value out of range.
+        InputError: A preset, variant or key is unknown, a file is missing or broken, or a value is out of range.
     """
     base, *variants = [source] if Path(source).is_file() else source.split(VARIANT)
     if base.endswith((".yaml", ".yml")) or "/" in base:
@@ -68,7 +68,7 @@ def load_config(source: str, overrides: Sequence[str] = ()) -> Config:
         data = _mapping(_read_shipped("presets", base), f"preset {base}")
     else:
         raise UnknownNameError("preset", base, preset_names(), "a preset's name or the path of a .yaml file")
-    if variants:  # defaults are there to be changed as well
+    if variants:  # fill in defaults first, since a variant may change them
         data = _validated(data, base, ()).model_dump(mode="json")
     for variant in variants:
         if variant not in variant_names():
@@ -85,13 +85,13 @@ def parse_config(
     overrides: Sequence[str] = (),
     upgrade: Callable[[dict[str, Any]], dict[str, Any]] = lambda data: data,
 ) -> Config:
-    """`load_config` from the text itself.
+    """Reads a config from its text, see `load_config`.
 
     Args:
-        text: YAML.
-        where: Names the text in messages.
+        text: YAML text.
+        where: Name of the text in messages.
         overrides: See `load_config`.
-        upgrade: Changes the content before it is checked.
+        upgrade: Function that changes the content before it is checked.
     """
     return _validated(upgrade(_mapping(text, where)), where, overrides)
 
@@ -104,7 +104,7 @@ def _mapping(text: str, where: str) -> dict[str, Any]:
 
 
 def _change(data: dict[str, Any], changes: Mapping[str, Any]) -> None:
-    """Key by key; what gets another registered name loses the options of the old one."""
+    """Applies changes key by key; changing ``name`` drops the options of the old name."""
     for key, value in changes.items():
         old = data.get(key)
         if isinstance(old, dict) and isinstance(value, Mapping) and value.get("name") in (None, old.get("name")):
@@ -122,7 +122,7 @@ def _validated(data: dict[str, Any], where: str, overrides: Sequence[str]) -> Co
 
 
 def config_value(config: Config, key: str) -> Any:
-    """The value of a key with dots for nesting, as overrides write it.
+    """Returns the value of a key, with dots for nesting as in overrides.
 
     Raises:
         InputError: The config has no such key.
@@ -138,7 +138,7 @@ def config_value(config: Config, key: str) -> Any:
 
 
 def describe_validation(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first complaint of pydantic as one line: where, what, what is allowed, the nearest key."""
+    """Turns pydantic's first complaint into one line: where, what, what is allowed, the nearest key."""
     first = error.errors()[0]
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":

@@ -16,12 +16,12 @@ __all__ = ["apply_overrides", "yaml_value"]
 
 
 def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> None:
-    """Changes the content of a config, one override after the other.
+    """Applies overrides to the content of a config, one after the other.
 
-    Another registered name drops the options of the old one, but not those that overrides set, before or after it.
+    Changing a registered name drops the options of the old name, except those that other overrides set.
 
     Raises:
-        InputError: One is not of the form ``key=value``, or its value is not YAML.
+        InputError: An override is not of the form ``key=value``, or its value is not YAML.
     """
     asked: dict[tuple[str, ...], set[str]] = {}
     for override in overrides:
@@ -45,10 +45,10 @@ def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> None:
 
 
 def yaml_value(text: str, where: str) -> Any:
-    """What a YAML text holds.
+    """Parses a YAML text.
 
     Raises:
-        InputError: It is not YAML.
+        InputError: The text is not YAML.
     """
     try:
         return read_yaml(text)
@@ -64,11 +64,11 @@ def _parsed(override: str) -> tuple[tuple[str, ...], Any]:
 
 
 def _section(data: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
-    """The mapping at a path, made where there is none. Short forms on the way are written out."""
+    """Returns the mapping at a path, and creates it if it is missing. Short forms on the way are expanded."""
     for length, part in enumerate(path, start=1):
         found = data.get(part)
         if not isinstance(found, dict):
-            names = found if isinstance(found, list) else []  # of ``tasks``, or of the strategies of a comparison
+            names = found if isinstance(found, list) else []  # the short form of ``tasks`` and ``compare.strategies``
             data[part] = {name: {} for name in names}
             if isinstance(found, str) and _is_named(path[:length]):
                 data[part] = {"name": found}
@@ -77,12 +77,12 @@ def _section(data: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
 
 
 def _is_named(path: Sequence[str]) -> bool:
-    """Whether the key at a path takes a registered name and its options."""
+    """Returns whether the key at a path takes a registered name and its options."""
     return _kind_at(path) is Named
 
 
 def _kind_at(path: Sequence[str]) -> Any:
-    """The type of the key at a path; None where there is no such key."""
+    """Returns the type of the key at a path; None if there is no such key."""
     kind: Any = Config
     for part in path:
         if get_origin(kind) is dict:
@@ -97,10 +97,10 @@ def _kind_at(path: Sequence[str]) -> Any:
 
 
 def _default_name(path: Sequence[str]) -> str | None:
-    """What is named where a config does not say; ``path`` leads to a `Named`."""
+    """Returns the default name of the `Named` at a path."""
     *above, last = path
     section = _kind_at(above)
     if get_origin(section) is dict:
-        return last  # in a comparison, a label without a name is one
+        return last  # in a comparison, the label is the default name
     default = section.model_fields[last].get_default()
     return default.name if isinstance(default, Named) else None

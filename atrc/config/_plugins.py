@@ -1,4 +1,4 @@
-"""A config's plugins: modules and files that register parts, imported before anything is looked up."""
+"""A config's plugins: modules and files that register parts. They are imported before any name is looked up."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _PREFIX = "atrc_plugin_"
 def import_plugins(config: Config) -> None:
     """Imports the config's plugins, which register what they define.
 
-    A plugin is imported once. One that fails leaves nothing behind, so that it can be mended and imported again. Two
-    files are two plugins, whatever they are called.
+    A plugin is imported once. If its import fails, nothing of it is kept, so it can be repaired and imported again.
+    Two files are two plugins, even if they have the same name.
 
     Raises:
-        InputError: A file or module that does not exist or fails to import, or a name that is registered twice.
+        InputError: A file or module does not exist or fails to import, or a name is registered twice.
     """
     for plugin in config.plugins:
         try:
@@ -40,7 +40,7 @@ def import_plugins(config: Config) -> None:
 
 
 def is_file(plugin: str) -> bool:
-    """Whether a plugin is given by its file and not by a module's name."""
+    """Returns whether a plugin is the path of a file and not the name of a module."""
     return plugin.endswith(".py")
 
 
@@ -65,7 +65,7 @@ def _import_file(path: Path) -> None:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # first: a dataclass of the plugin looks for its module
+    sys.modules[name] = module  # before it runs, since dataclasses of the plugin look up their module
     try:
         spec.loader.exec_module(module)
     except BaseException:
@@ -75,7 +75,7 @@ def _import_file(path: Path) -> None:
 
 
 def _module_name(path: Path) -> str:
-    """The same in every process, and another one for every file."""
+    """Returns a module name that is the same in every process and different for every file."""
     return f"{_PREFIX}{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
 
 

@@ -1,4 +1,4 @@
-"""What a config holds: everything by its registered name, with its options beside it."""
+"""The schema of configs: every part is given by its registered name and its options."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Named(BaseModel):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Everything beside the name."""
+        """Options: all keys except the name."""
         return copy.deepcopy(self.model_extra or {})
 
 
@@ -56,13 +56,14 @@ class Model(_Strict):
     Attributes:
         neck: A registered neck with its options, between backbone and heads; None for none.
         head: A registered design of heads with its options.
-        hidden: d, the attention channels; None for C // 2.
-        dropout: dropout2d of derived networks.
+        hidden: d, the number of attention channels; None for C // 2.
+        dropout: Probability of dropping a channel (dropout2d) in derived networks.
         contexts: Options per context type, e.g. ``{local: {border: zero}}``.
         distillations: Options per distillation module that networks are trained with, e.g. ``{pap: {steps: 4}}``.
-        fused: Whether contexts share what they have in common; faster, and the same function.
-        checkpoint: Whether the backward pass computes every block again; slower, in less memory, the same function.
-        mask_padding: Whether padded pixels get no say in label regions. In the paper's released code they have one.
+        fused: Whether computations that contexts share are done once; faster, with the same results.
+        checkpoint: Whether the backward pass computes every block again; slower, with less memory and the same
+            results.
+        mask_padding: Whether label regions leave out padded pixels. The paper's released code includes them.
     """
 
     neck: Named | None = None
@@ -82,20 +83,20 @@ class Model(_Strict):
 
     @property
     def of_contexts(self) -> dict[str, Any]:
-        """What modules of context-pooling blocks take."""
+        """Returns the options for modules with context-pooling blocks."""
         return self.model_dump(exclude={"neck", "head", "distillations"})
 
 
 class Training(_Strict):
-    """One training, of a supernet or of a network. Defaults are the paper's.
+    """The training of a supernet or of a network. Defaults are the paper's.
 
     Attributes:
-        steps: Optimiser steps.
+        steps: Number of optimiser steps.
         batch_size: Samples per step.
         optimizer: ``sgd`` (with ``momentum``) or ``adamw``.
         lr: Learning rate at the start; it falls to 0 as ``(1 - step / steps) ** power``, step by step.
-        backbone_lr_factor: Multiplies ``lr`` for the backbone.
-        warmup: Steps of linear warm-up.
+        backbone_lr_factor: Factor on ``lr`` for the backbone.
+        warmup: Number of steps of linear warm-up.
         clip_norm: Largest gradient norm; None does not clip.
     """
 
@@ -112,14 +113,15 @@ class Training(_Strict):
 
 
 class SearchTraining(Training):
-    """How a search spends its budget, and how its supernet is trained. Defaults are the paper's.
+    """The budget of a search, and the training of its supernet. Defaults are the paper's.
 
     Attributes:
-        steps: The budget: this many steps of ``batch_size`` images, and of as many held-out ones where a strategy
-            reads those too. A second stage takes its share out of it.
-        seconds: The budget in seconds instead; then ``steps`` sets nothing. Such a search does not repeat to the bit.
-        clip: What the gradient norm is taken over in single-level steps: ``joint``, weights and architecture
-            parameters together, as in the paper's released code; or ``weights`` alone.
+        steps: Budget in steps of ``batch_size`` images. If a strategy reads held-out images, too, a step takes the
+            same number of these. A second stage takes its share out of the budget.
+        seconds: Budget in seconds instead of ``steps``, which is then unused. Such a search does not repeat to the
+            bit.
+        clip: Parameters over which the gradient norm is taken in single-level steps: ``joint``, weights and
+            architecture parameters together, as in the paper's released code; or ``weights`` alone.
     """
 
     seconds: float | None = Field(None, gt=0)
@@ -132,10 +134,11 @@ class Augmentation(_Strict):
     Attributes:
         scale: Range of the random scale, or None.
         crop_dominance: A crop is drawn again while one class of ``semseg`` covers this share of it.
-        crop_by: Whose ``semseg`` that is: of the ``dataset``, whether it is learnt or not, so that single-task
-            networks see the crops that the others see, as in the paper's released code; or of the run's ``tasks``.
-        crop_labels: Whether a task may say what a crop does to its label: of human parts, one without a person is
-            ignored, as in the paper's released code.
+        crop_by: Source of this ``semseg``. ``dataset``: it is used even if it is no task of the run, so that
+            single-task networks see the same crops as others, as in the paper's released code. ``tasks``: it is used
+            only if it is a task of the run.
+        crop_labels: Whether tasks may adapt their labels to a crop. Human parts ignore a crop without a person, as in
+            the paper's released code.
         flip: Probability of a horizontal flip.
         photometric: Whether brightness, contrast, saturation and hue vary.
     """
@@ -149,20 +152,20 @@ class Augmentation(_Strict):
 
 
 class Trials(_Strict):
-    """How genotypes are scored: by a multi-trial strategy, and after the training of a one-shot one that says so.
+    """The scoring of genotypes, by a multi-trial strategy and by the second stage of some one-shot strategies.
 
     Attributes:
         scorer: A registered scorer with its options: ``train``, ``inherit`` or ``table``.
-        steps: Optimiser steps of a trial of full budget.
-        images: Number of held-out images that a score is taken on, drawn by the seed; None for all.
-        recalibration: Number of training images that batch-norm statistics are taken anew on, before a genotype is
-            scored with inherited weights.
+        steps: Number of optimiser steps of a trial with full budget.
+        images: Number of held-out images for a score, drawn by the seed; None for all.
+        recalibration: Number of training images from which batch-norm statistics are computed anew, before a genotype
+            is scored with inherited weights.
         number: Maximum number of trials; None: limited by the budget only.
-        repeat: Whether a genotype that was scored before is scored again. Otherwise it is told the same score, at no
+        repeat: Whether a genotype that was scored before is scored again. Otherwise it gets the same score at no
             cost.
-        in_flight: Number of trials that are asked for before the first of them is told.
-        told: ``in_order`` of asking, so that the outcome depends on the config alone; or ``as_they_come``, which is
-            faster with several processes and does not repeat.
+        in_flight: Number of trials that a strategy proposes before it gets the first of their scores.
+        told: Order in which a strategy gets scores. ``in_order`` of its proposals: the result depends on the config
+            only. ``as_they_come``: faster with several processes, but not repeatable.
     """
 
     scorer: Named = Named(name="train")
@@ -179,7 +182,7 @@ class Cost(_Strict):
     """Penalty on expensive genotypes.
 
     Attributes:
-        measure: ``multiply_adds``, ``parameters`` or ``latency``, of the contexts.
+        measure: Cost of the contexts: ``multiply_adds``, ``parameters`` or ``latency``.
         weight: Penalty of the most expensive genotype, in units of the loss or the score; the cheapest pays 0.
     """
 
@@ -191,9 +194,10 @@ class Compare(_Strict):
     """A comparison of strategies.
 
     Attributes:
-        strategies: Label -> a registered strategy with its knobs; without a name the label is the name.
-        samples: Budget of every search, in images that learning takes.
-        points: At so many equal parts of the budget the genotype that a search would name is trained and measured.
+        strategies: Label -> a registered strategy with its options; without a name, the label is the name.
+        samples: Budget of every search, in images. An image counts each time it passes through a network.
+        points: Number of equal parts of the budget; after each, the genotype that the search would choose is trained
+            and evaluated.
     """
 
     strategies: dict[str, Named]
@@ -222,37 +226,37 @@ class Compare(_Strict):
 
 
 class Config(_Strict):
-    """Everything that a run depends on.
+    """The config of an experiment, which holds everything that a run depends on.
 
     Attributes:
-        name: Names the folder under ``runs/``.
-        plugins: Modules or ``.py`` files imported first; they register spaces, tasks, strategies, ...
+        name: Name of the folder under ``runs/``.
+        plugins: Modules or ``.py`` files that are imported first; they register spaces, tasks, strategies, ...
         dataset: A registered dataset with its options.
-        tasks: Task name -> options that replace the dataset's, e.g. ``{edge: {weight: 20}}``. A list of names is
-            short for no options. The order is that of the genotype's rows.
-        backbone: A registered backbone with its options; ``weights`` is a path to pretrained weights, ``branches``
-            that of a genotype of the space ``bmtas``, whose tree it then is.
-        space: A registered space; ``cp`` and ``bmtas`` take their tasks from above.
-        strategy: A registered strategy with its knobs.
+        tasks: Task name -> options that replace the dataset's, e.g. ``{edge: {weight: 20}}``. A list of names gives
+            no options. The rows of genotypes have the same order.
+        backbone: A registered backbone with its options. ``weights`` is the path of pretrained weights. ``branches``
+            is the path of a genotype of the space ``bmtas``; the backbone is then branched into its tree.
+        space: A registered space; ``cp`` and ``bmtas`` take their tasks from ``tasks``.
+        strategy: A registered strategy with its options.
         model: The network around the space.
-        search: How the supernet is trained, and the budget: its steps times its batch size are the images that a
-            search by trials may look at.
-        train: How every stand-alone network is trained.
-        held_out: Share of the training images that bi-level and reward strategies, and scores, take for themselves.
-            Single-level strategies train on all images, unless a second stage scores genotypes (`spos`, `random_ws`).
-        trials: How genotypes are scored.
-        compare: For `atrc compare`: which strategies, and their budget.
-        cost: What expensive genotypes pay; None for nothing.
-        augmentation: Of training samples.
-        trackers: Where what runs log goes as well; see `atrc.trackers`.
-        seeds: One run each.
-        workers: Processes that prepare batches; 0 prepares them in the training process.
-        threads: Threads of a run's computations on the CPU. A run repeats to the bit on the same number of them; one
-            thread a run, and as many runs as cores, does most work.
-        device: ``auto`` takes a GPU where there is one.
-        precision: Autocast of the forward pass.
-        checkpoint_every: Steps between checkpoints.
-        log_every: Steps between lines of metrics.jsonl.
+        search: Training of the supernet, and the budget. A multi-trial search may use steps times batch size images.
+        train: Training of every stand-alone network.
+        held_out: Share of the training images that is held out for the architecture updates of bi-level and reward
+            strategies, and for scores. Single-level strategies train on all images, unless a second stage scores
+            genotypes (`spos`, `random_ws`).
+        trials: Scoring of genotypes.
+        compare: Strategies of `atrc compare`, and their budget.
+        cost: Penalty on expensive genotypes; None for none.
+        augmentation: Augmentation of training samples.
+        trackers: Tools that get a copy of the log of runs; see `atrc.trackers`.
+        seeds: Seeds; each makes one run.
+        workers: Number of processes that prepare batches; 0 prepares them in the training process.
+        threads: Number of CPU threads of a run. A run repeats to the bit with the same number. Throughput is highest
+            with one thread per run and one run per core.
+        device: Device of the computations; ``auto`` takes a GPU if there is one.
+        precision: Autocast type of the forward pass.
+        checkpoint_every: Number of steps between checkpoints.
+        log_every: Number of steps between lines of metrics.jsonl.
         evaluate_batch: Batch size of evaluation.
     """
 
@@ -305,5 +309,5 @@ class Config(_Strict):
         return seeds
 
     def to_yaml(self) -> str:
-        """The resolved config as YAML that `load_config` reads back to the same."""
+        """Writes the resolved config as YAML. `load_config` reads an equal config from it."""
         return write_yaml(self.model_dump(mode="json"))

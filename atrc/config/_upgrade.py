@@ -1,4 +1,4 @@
-"""Configs of runs that were made by earlier versions, brought up to date without changing what the run computes."""
+"""Upgrades configs of runs from earlier versions, without changing what the run computes."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ __all__ = ["upgrade_run_config"]
 
 
 def upgrade_run_config(data: Mapping[str, Any], environment: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Fills in what a run did before its config could say so.
+    """Sets the keys that an older config lacks to what its run did.
 
-    A config without the key ``augmentation.crop_by`` is from before there was one. Such a run drew its crops by the
-    class map of its own tasks alone, and took crops without a person for background. One without the key ``threads``
-    is older still: it computed on the threads that its environment file names, clipped the gradients of the weights
-    alone, scored repeated genotypes again, and froze the choices of `gumbel_entropy` by entropy at 0.3 nats.
+    A config without the key ``augmentation.crop_by`` was made before this key existed. Such a run drew its crops by
+    the class map of its own tasks only, and treated crops without a person as background. A config without the key
+    ``threads`` is even older. Its run used the number of threads in its environment file, clipped the gradients of
+    the weights only, scored repeated genotypes again, and froze the choices of `gumbel_entropy` by entropy at 0.3
+    nats.
 
     Args:
-        data: The content of the run's ``config.yaml``.
-        environment: That of its ``environment.json``.
+        data: Content of the run's ``config.yaml``.
+        environment: Content of its ``environment.json``.
 
     Returns:
-        The config, and what was filled in, as ``key=value``; nothing for a config of this version.
+        The config, and the added keys as ``key=value``; none for a config of this version.
     """
     upgraded = copy.deepcopy(dict(data))
     if "search" not in upgraded:
         return upgraded, []
     said = [] if "threads" in upgraded else _before_threads(upgraded, environment)
-    _filled(upgraded, "model", {"mask_padding": True})  # by default it is still so
+    _filled(upgraded, "model", {"mask_padding": True})  # still the default
     return upgraded, said + _filled(upgraded, "augmentation", {"crop_by": "tasks", "crop_labels": False})
 
 
 def _filled(data: dict[str, Any], section: str, values: Mapping[str, Any]) -> list[str]:
-    """Sets the keys that a section lacks; what was set."""
+    """Sets the keys that a section lacks; returns them as ``key=value``."""
     part = data.setdefault(section, {})
     if not isinstance(part, dict):
         return []
@@ -53,6 +54,6 @@ def _before_threads(upgraded: dict[str, Any], environment: Mapping[str, Any]) ->
         and (strategy.get("name"), strategy.get("freeze")) == ("gumbel_entropy", "entropy")
         and "freeze_threshold" not in strategy
     ):
-        strategy["freeze_threshold"] = 0.3  # one default for both criteria
+        strategy["freeze_threshold"] = 0.3  # both criteria had this default
         said.append("strategy.freeze_threshold=0.3")
     return said

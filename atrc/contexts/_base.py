@@ -1,4 +1,4 @@
-"""What a context is: one way for a target task to attend to a source task, inside a context-pooling block."""
+"""The interface of a context: one way for a target task to attend to a source task in a context-pooling block."""
 
 from __future__ import annotations
 
@@ -18,29 +18,31 @@ __all__ = ["CONTEXTS", "Context", "LabelSpace"]
 
 
 class LabelSpace(Enum):
-    """Whose label regions a context reads."""
+    """The task whose label regions a context reads."""
 
     TARGET = "target"
     SOURCE = "source"
 
 
 class Context(nn.Module, PathOptions):
-    """Attention with its projections (Eq. 1); subclasses say how it attends, and over pixels or label regions.
+    """Attention with its projections (Eq. 1). Subclasses define the attention, over pixels or over label regions.
 
-    A subclass overrides `attend`; or `forward`, and then runs as it is, without what contexts share.
+    A subclass overrides `attend`. Or it overrides `forward`; then it runs on its own, without the computation that
+    contexts share.
 
-    Query and key are 1x1 conv-BN-ReLU then 1x1 conv-BN, the value 1x1 conv-BN-ReLU; no conv has a bias.
+    Query and key are computed by a 1x1 conv-BN-ReLU and a 1x1 conv-BN, the value by a 1x1 conv-BN-ReLU. No
+    convolution has a bias.
 
     Args:
         target_channels: Channels of the target's features F_T.
         source_channels: Channels of the source's features F_S.
         hidden: d, the channels of query, key, value and output.
-        affine_value: Whether the value's batch norm learns a scale. False in a supergraph, where a scale could
-            hide the mixing weight.
+        affine_value: Whether the value's batch norm learns scale and shift. It is False in a supergraph, where a
+            scale could compensate the mixing weight.
 
     Attributes:
-        label_space: Whose region densities `forward` takes, or None.
-        activation: Of queries and keys.
+        label_space: Task (target or source) whose region densities `forward` takes, or None.
+        activation: Activation function of queries and keys.
     """
 
     label_space: ClassVar[LabelSpace | None] = None
@@ -56,7 +58,7 @@ class Context(nn.Module, PathOptions):
                 nn.init.xavier_uniform_(module.weight)
 
     def forward(self, target: Tensor, source: Tensor, density: Tensor | None) -> Tensor:
-        """The source's information for every target pixel.
+        """Returns the source's information for every target pixel.
 
         Args:
             target: F_T, ``(B, C_T, H, W)``.
@@ -69,7 +71,7 @@ class Context(nn.Module, PathOptions):
         return self.attend(*self.project(target, source, density))
 
     def project(self, target: Tensor, source: Tensor, density: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Query, key and value, as `attend` takes them, of what `forward` takes."""
+        """Computes query, key and value for `attend` from the arguments of `forward`."""
         if self.label_space is None:
             attended = source
         elif density is None:
@@ -80,16 +82,16 @@ class Context(nn.Module, PathOptions):
 
     @classmethod
     def reads(cls, target: str, source: str) -> str | None:
-        """Whose label regions it reads in the block of these two tasks; None where it reads none."""
+        """Returns the task whose label regions this context reads in a block; None if it reads none."""
         return {None: None, LabelSpace.TARGET: target, LabelSpace.SOURCE: source}[cls.label_space]
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """The attention itself, on what the projections and their activations gave.
+        """Computes the attention from the projected and activated query, key and value.
 
         Args:
             query: ``(B, hidden, H, W)``.
-            key: ``(B, hidden, H, W)``, or ``(B, hidden, R, 1)`` of the region prototypes.
-            value: Like the key.
+            key: ``(B, hidden, H, W)``, or ``(B, hidden, R, 1)`` for region prototypes.
+            value: Same shape as the key.
 
         Returns:
             ``(B, hidden, H, W)``.
@@ -101,7 +103,7 @@ CONTEXTS: Registry[type[Context]] = Registry("context type", "atrc.contexts")
 
 
 def _projection(inputs: int, hidden: int) -> nn.Sequential:
-    """Query or key, before the context's activation."""
+    """Returns the projection to a query or key, without the context's activation."""
     return nn.Sequential(
         *pointwise_bn_relu(inputs, hidden), nn.Conv2d(hidden, hidden, 1, bias=False), nn.BatchNorm2d(hidden)
     )

@@ -1,4 +1,4 @@
-"""Global context (Sec. 3.2.1): every target pixel attends to every source pixel, linearised."""
+"""Global context (Sec. 3.2.1): every target pixel attends to every source pixel by linear attention."""
 
 from __future__ import annotations
 

@@ -19,9 +19,9 @@ class LocalContext(Context):
 
     Args:
         window: Odd side of the neighbourhood; 9 in the paper.
-        border: ``"mask"``, Eq. 4, or ``"zero"``, the rule of the released kernel (see `local_attention.BORDERS`).
-        form: How it is computed (see `local_attention.FORMS`).
-        options: See `Context`.
+        border: ``"mask"`` (Eq. 4) or ``"zero"``, the rule of the released kernel (see `local_attention.BORDERS`).
+        form: Name of the implementation (see `local_attention.FORMS`).
+        options: Options of `Context`.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 Shapes: B batch, d attention channels, C features, R label regions, H x W the pixel grid, L = H * W pixels.
 Suffixes name the dimensions: ``q_BdHW``.
-Local attention, which has several forms, is `atrc.contexts.local_attention`.
+Local attention has several implementations; they are in `atrc.contexts.local_attention`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ __all__ = [
 
 
 def linear_attention(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor) -> Tensor:
-    """Eq. 3 with the linear kernel sim(q, k) = q . k, in O(L) by computing ``sum_j k_j v_j^T`` first.
+    """Computes Eq. 3 with the linear kernel sim(q, k) = q . k, in O(L), since ``sum_j k_j v_j^T`` comes first.
 
-    Queries and keys must be non-negative (they come out of a softplus).
+    Queries and keys must be non-negative (they are outputs of a softplus).
 
     Returns:
         ``(B, e, H, W)``.
@@ -36,15 +36,16 @@ def linear_attention(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor) -> Tensor:
 
 
 def spatial_softmax(regions_BRHW: Tensor, valid_B1HW: Tensor | None = None) -> Tensor:
-    """The density of each label region over the pixels (Sec. 3.2.3): a softmax over space, one a region.
+    """Computes the density of each label region over the pixels (Sec. 3.2.3): one softmax over space per region.
 
     Args:
         regions_BRHW: Auxiliary map, logits.
-        valid_B1HW: Bool; padded pixels get no say. None: all count, as in the paper's released code, whose mask
-            looks for pixels of value 255 after images were normalised, and finds none.
+        valid_B1HW: Bool, False on padding, which then gets density 0. None: all pixels count. So it is in the paper's
+            released code, too: its mask looks for pixels of value 255 in images that are already normalised, and
+            finds none.
 
     Returns:
-        ``(B, R, H, W)``, summing to 1 over the pixels.
+        ``(B, R, H, W)``; every region sums to 1 over the pixels.
     """
     logits = regions_BRHW.flatten(2)
     if valid_B1HW is not None:
@@ -53,13 +54,13 @@ def spatial_softmax(regions_BRHW: Tensor, valid_B1HW: Tensor | None = None) -> T
 
 
 def region_prototypes(density_BRHW: Tensor, features_BCHW: Tensor) -> Tensor:
-    """Eq. 5: ``(B, C, R, 1)``, the mean feature of every region under its density."""
+    """Computes Eq. 5: the mean feature of every region under its density, ``(B, C, R, 1)``."""
     prototypes_BCR = _sum_over_pixels(features_BCHW.flatten(2), density_BRHW.flatten(2))
     return prototypes_BCR.unsqueeze(-1)
 
 
 def prototype_attention(q_BdHW: Tensor, k_BdR1: Tensor, v_BeR1: Tensor) -> Tensor:
-    """Eq. 2 with R prototypes in the place of the pixels: softmax(q k / sqrt(d)) v, ``(B, e, H, W)``."""
+    """Computes Eq. 2 with R prototypes instead of pixels: softmax(q k / sqrt(d)) v, ``(B, e, H, W)``."""
     q_BLd, k_BdR, v_BeR = q_BdHW.flatten(2).transpose(1, 2), k_BdR1.squeeze(-1), v_BeR1.squeeze(-1)
     weights_BLR = torch.softmax((q_BLd @ k_BdR) * q_BLd.shape[-1] ** -0.5, dim=-1)
     out_BeL = v_BeR @ weights_BLR.transpose(1, 2)
@@ -67,16 +68,16 @@ def prototype_attention(q_BdHW: Tensor, k_BdR1: Tensor, v_BeR1: Tensor) -> Tenso
 
 
 def _sum_over_pixels(a_BmL: Tensor, b_BnL: Tensor) -> Tensor:
-    """``a b^T``, ``(B, m, n)``."""
+    """Returns ``a b^T``, ``(B, m, n)``."""
     out: Tensor = _SumOverPixels.apply(a_BmL, b_BnL)
     return out
 
 
 class _SumOverPixels(torch.autograd.Function):
-    """A product whose gradients lie in memory as its operands do.
+    """A product whose gradients have the memory layout of its operands.
 
-    Those of torch's product would be transposed, on which all that comes before it, softplus above all, takes up to
-    three times as long.
+    The gradients of torch's product are transposed. The backward passes of earlier layers, softplus above all, take
+    up to three times as long on them.
     """
 
     @staticmethod

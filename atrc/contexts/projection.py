@@ -1,10 +1,11 @@
 """Many projections of one map at once, without a pass over memory for any of their batch norms.
 
-A batch norm in training needs mean and variance of ``y = W x``. Both follow from what all the projections read:
-``W mean(x)`` and ``diag(W cov(x) W^T)``. So the second moments of the map are computed once, every norm is folded
-into its weights, and a row of ones below the map makes its shift one more weight. What is left is one large matrix
-product instead of many small ones, whose weight gradients run at a quarter of a CPU's speed. The backward pass is
-written out for the same reason: the gradients through all the statistics meet in one ``C x C`` matrix.
+A batch norm in training needs mean and variance of ``y = W x``. Both follow from the moments of x, which all
+projections share: ``W mean(x)`` and ``diag(W cov(x) W^T)``. So the moments of the map are computed once, and every
+norm is folded into its weights. A row of ones below the map turns the shift of a norm into one more weight. The
+result is one large matrix product instead of many small ones, whose weight gradients run at a quarter of a CPU's
+speed. The backward pass is written out for the same reason: the gradients through all statistics add up in one ``C x
+C`` matrix.
 
 Legend: B batch, P = H * W pixels, C channels of the map, d channels of a projection, n projections, N = B * P.
 """
@@ -24,13 +25,13 @@ __all__ = ["project"]
 def project(
     x_BCHW: Tensor, projections: Sequence[nn.Sequential], activation: Callable[[Tensor], Tensor]
 ) -> list[Tensor]:
-    """``[projection(x) for projection in projections]``, activated, running statistics included.
+    """Computes ``[projection(x) for projection in projections]``, activated, and updates the running statistics.
 
     Args:
-        x_BCHW: The map.
-        projections: Of the form ``conv - BN - ReLU`` or ``conv - BN - ReLU - conv - BN``, 1x1 convolutions without
-            bias; all norms in one mode, with one momentum and one epsilon.
-        activation: Of those of the second form, which do not end in one.
+        x_BCHW: Map that all projections read.
+        projections: Modules ``conv - BN - ReLU`` or ``conv - BN - ReLU - conv - BN`` with 1x1 convolutions without
+            bias. All norms have the same mode, momentum and epsilon.
+        activation: Activation after projections of the second form, which do not end in one.
 
     Returns:
         ``(B, d, H, W)`` for every projection.
@@ -39,7 +40,7 @@ def project(
     for index, projection in enumerate(projections):
         alike.setdefault((len(projection), _layers([projection], 0)[0][0].out_channels), []).append(index)
     x = x_BCHW.flatten(2)
-    # the norms take any constant out again; without its mean a map loses no digits to it
+    # the norms remove any constant; a map without its mean loses no digits to a large constant
     centre = x.detach().mean((0, 2))
     ones_below = torch.cat([x - centre[:, None], x.new_ones(len(x), 1, x.shape[2])], dim=1)[:, None]
     results: dict[int, Tensor] = {}
@@ -66,12 +67,13 @@ def _layers(projections: Sequence[nn.Sequential], at: int) -> list[_Layer]:
 def _norm_convolutions(
     x: Tensor, layers: Sequence[_Layer], centre: Tensor | None, *, relu: bool, chained: bool
 ) -> tuple[Tensor, ...]:
-    """n convolutions of C -> d channels, each with its norm.
+    """Computes n convolutions of C -> d channels, each with its norm.
 
     Args:
-        x: ``(B, 1, C + 1, P)``, read by all, or ``(B, n, C + 1, P)``, one map for each; the last row of a map is 1.
+        x: ``(B, 1, C + 1, P)``, one map for all, or ``(B, n, C + 1, P)``, one map for each; the last row of a map is
+            1.
         layers: The convolutions and their norms.
-        centre: ``(C,)`` what has been taken from x, or None.
+        centre: ``(C,)`` constant that was subtracted from x, or None.
         relu: Whether a ReLU follows.
         chained: Whether another such layer follows.
 
@@ -134,7 +136,7 @@ class _NormConvolutions(torch.autograd.Function):
         dvariance = -0.5 * dscale * gain * inverse**3
         dmean = -scale * total
         dweight = scale[:, :, None] * product + 2 * dvariance[:, :, None] * spread + _rank_one(dmean, centre)
-        # The moments pass their gradient on to the map: one part linear in it, and a constant.
+        # The gradient that reaches the map through its moments: a part linear in the map, and a constant.
         back = weight.view(groups, -1, C).transpose(1, 2) / (B * P)
         through = folded.new_zeros(groups, C + 1, C + 1)
         linear = through[:, :C, :C] = back @ (2 * dvariance[:, :, None] * weight).view(groups, -1, C)
@@ -145,9 +147,9 @@ class _NormConvolutions(torch.autograd.Function):
 
 
 def _folded(weight: Tensor, scale: Tensor, shift: Tensor, chained: bool) -> Tensor:
-    """``(n, d, C + 1)``: ``scale * weight``, and the shift as the weight of the row of ones.
+    """Returns ``(n, d, C + 1)``: ``scale * weight``, and the shift as the weight of the row of ones.
 
-    If chained, a row more per layer, which passes the ones on.
+    If chained, every layer has one more row, which passes the ones on.
     """
     n, _, C = weight.shape
     last = weight.new_zeros(n, int(chained), C + 1)
@@ -156,24 +158,24 @@ def _folded(weight: Tensor, scale: Tensor, shift: Tensor, chained: bool) -> Tens
 
 
 def _product(weight: Tensor, x: Tensor) -> Tensor:
-    """``(n, r, c)`` times ``(B, 1, c, P)`` or ``(B, n, c, P)`` -> ``(B, n, r, P)``."""
+    """Multiplies ``(n, r, c)`` with ``(B, 1, c, P)`` or ``(B, n, c, P)`` -> ``(B, n, r, P)``."""
     B, groups, c, P = x.shape
     out = torch.bmm(_for_all(weight.reshape(groups, -1, c), B), x.flatten(0, 1))
     return out.view(B, len(weight), -1, P)
 
 
 def _outer(a: Tensor, b: Tensor) -> Tensor:
-    """``(B, g, r, P)`` times ``(B, g, c, P)`` -> ``(g, r, c)``, summed over images and pixels."""
+    """Multiplies ``(B, g, r, P)`` with ``(B, g, c, P)`` -> ``(g, r, c)``, summed over images and pixels."""
     return torch.bmm(a.flatten(0, 1), b.flatten(0, 1).transpose(1, 2)).unflatten(0, a.shape[:2]).sum(0)
 
 
 def _for_all(weight: Tensor, B: int) -> Tensor:
-    """``(g, r, c)`` -> ``(B * g, r, c)``."""
+    """Repeats ``(g, r, c)`` for every image -> ``(B * g, r, c)``."""
     return weight.expand(B, *weight.shape).flatten(0, 1)
 
 
 def _rank_one(a: Tensor, b: Tensor) -> Tensor:
-    """``(n, d)`` and ``(n, C)`` or ``(1, C)`` -> ``(n, d, C)``."""
+    """Returns the outer products of ``(n, d)`` and ``(n, C)`` or ``(1, C)`` -> ``(n, d, C)``."""
     return a[:, :, None] * b[:, None, :]
 
 
@@ -182,9 +184,9 @@ def _given(out: Tensor, chained: bool) -> tuple[Tensor, ...]:
 
 
 def _before_relu(grads: Sequence[Tensor], out: Tensor | None) -> Tensor:
-    """The gradient ``(B, n, r, P)`` of what the ReLU read, from those of its outputs."""
+    """Returns the gradient ``(B, n, r, P)`` of the ReLU's input, from the gradients of its outputs."""
     if len(grads) == 1 and grads[0].dim() == 4:
-        # in place: nobody but the next such layer has seen this gradient
+        # in place: only the next such layer has used this gradient
         grad = grads[0]
         return grad if out is None else torch.ops.aten.threshold_backward.grad_input(grad, out, 0, grad_input=grad)
     if out is None:
@@ -196,12 +198,12 @@ def _before_relu(grads: Sequence[Tensor], out: Tensor | None) -> Tensor:
 
 
 def _or(parameter: Tensor | None, like: Tensor, otherwise: float) -> Tensor:
-    """The parameter of a norm; ``otherwise`` if it has none."""
+    """Returns the parameter of a norm; ``otherwise`` if it has none."""
     return torch.full_like(like, otherwise) if parameter is None else parameter
 
 
 def _update(norms: Sequence[nn.BatchNorm2d], mean: Tensor, variance: Tensor) -> None:
-    """The running statistics of all norms, from ``(n, d)``."""
+    """Updates the running statistics of all norms from ``(n, d)`` batch statistics."""
     kept = [(norm.running_mean, norm.running_var, norm.num_batches_tracked) for norm in norms]
     means, variances, counts = (list(tensors) for tensors in zip(*kept, strict=True))
     momentum: Any = norms[0].momentum

@@ -1,4 +1,4 @@
-"""What a dataset is: photographs or renderings, each with one label map per task."""
+"""The interface of a dataset: images, each with one label map per task."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Sample:
     Attributes:
         id: Unique within the split; names files.
         image: ``(H, W, 3)`` uint8 RGB.
-        labels: Task name -> ``(H, W)`` or ``(H, W, C)`` array, of the image's size, or of `DatasetInfo.grid`. Class
-            maps are uint8 with 255 = ignore; edge and saliency are class maps 0 / 1; depth is float32 metres, 0 =
-            invalid; normals are float32 unit vectors (x right, y up, z towards the camera, so a visible surface has
-            z > 0), zero = invalid.
+        labels: Task name -> ``(H, W)`` or ``(H, W, C)`` array with the size of the image or of `DatasetInfo.grid`.
+            Class maps are uint8 with 255 = ignore; edge and saliency are class maps of 0 and 1. Depth is float32
+            metres, 0 = invalid. Normals are float32 unit vectors (x right, y up, z towards the camera, so a visible
+            surface has z > 0), zero = invalid.
     """
 
     id: str
@@ -40,15 +40,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known of a dataset before a file is opened.
+    """Facts of a dataset that are known before any file is opened.
 
     Attributes:
-        name: For titles and tables.
+        name: Name for titles and tables.
         tasks: Task name -> keyword arguments of the task's class, e.g. ``{"semseg": {"classes": [...]}}``.
         size: ``(H, W)`` at which images are trained and evaluated.
-        cache: The folder where derived data of this dataset (centroids, decoded images) is kept.
-        grid: ``(h, w)`` of the label maps, where they are not of the image's size. Such images are neither scaled nor
-            cropped nor mirrored, since labels would not follow.
+        cache: Folder for data that is derived from this dataset (centroids, decoded images).
+        grid: ``(h, w)`` of the label maps if they differ from the image's size, else None. Such images are not
+            scaled, cropped or mirrored, since the labels could not follow.
     """
 
     name: str
@@ -62,11 +62,11 @@ class Dataset(PathOptions, ABC):
     """A split of a dataset; ``dataset[i]`` is a `Sample`.
 
     Subclasses are built as ``Class(split, tasks, **options)``: the split's name (``"train"`` or ``"val"``), the
-    tasks whose labels are wanted, and the options of the config's ``dataset`` section.
+    names of the tasks whose labels are wanted, and the options of the config's ``dataset`` section.
 
     Attributes:
-        info: The dataset's facts.
-        skipped: Samples that were left out because they cannot be read: id -> what is wrong.
+        info: Facts of the dataset.
+        skipped: Samples that were left out because they cannot be read: id -> error message.
     """
 
     info: DatasetInfo
@@ -75,23 +75,24 @@ class Dataset(PathOptions, ABC):
     @classmethod
     @abstractmethod
     def describe(cls, **options: Any) -> DatasetInfo:
-        """The dataset's facts, from the options alone: opens no image and needs no download."""
+        """Returns the facts of the dataset from its options alone, without opening or downloading files."""
 
     @classmethod
     def answer(cls, **options: Any) -> Answer | None:
-        """Which context every target needs of every source, from the options alone; None where nobody knows.
+        """Returns the context that every target needs from every source; None if it is unknown.
 
-        Analyses compare with it what was found. Networks and strategies have no way to it.
+        It uses the options only. Analyses compare found genotypes with it. Networks and strategies have no access to
+        it.
         """
         return None
 
     def remarks(self, index: int) -> Sequence[str]:
-        """What is allowed in the files of sample ``index`` but may not be meant; `atrc.data.check` shows it."""
+        """Returns remarks on legal but suspicious properties of a sample's files; `atrc.data.check` shows them."""
         return ()
 
     @property
     def extent(self) -> str:
-        """How many samples there are, in words for messages."""
+        """Number of samples, in words for messages."""
         return f"{len(self)} samples of {self.info.name}"
 
     @abstractmethod
@@ -99,13 +100,13 @@ class Dataset(PathOptions, ABC):
 
     @abstractmethod
     def __getitem__(self, index: int) -> Sample:
-        """Sample ``index`` of ``range(len(self))``.
+        """Returns sample ``index``, 0 <= ``index`` < ``len(self)``.
 
         Raises:
-            InputError: The file is missing, unreadable or of the wrong shape; the message names it.
+            InputError: A file is missing, unreadable or of the wrong shape; the message names it.
         """
 
 
 def skipped_samples(**splits: Dataset) -> dict[str, dict[str, str]]:
-    """Split -> id -> what is wrong, of the splits that lack samples."""
+    """Returns split -> id -> error message of the samples that were left out, for the splits that have any."""
     return {name: dict(split.skipped) for name, split in splits.items() if split.skipped}

@@ -1,4 +1,4 @@
-"""What a dataset may know of its own problem: which context every target needs of every source."""
+"""The answer to a problem, if its dataset knows it: the context that every target needs from every source."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Need:
-    """What a target's label needs of a source.
+    """The information that a target's label needs from a source.
 
     Attributes:
-        context: The context type that finds it, e.g. ``"local"``.
-        strength: How strongly, >= 0: in `Planted` the standard deviation of this part of the label, where the part
-            that the target sees for itself has 1.
-        noise: Standard deviation, in the same unit, of what no context finds; >= 0.
+        context: Context type that finds the information, e.g. ``"local"``.
+        strength: Strength of the need, >= 0. In `Planted` it is the standard deviation of this part of the label; the
+            part that the target sees without any source has 1.
+        noise: Standard deviation, in the same unit, of the part that no context finds; >= 0.
     """
 
     context: str
@@ -34,10 +34,10 @@ class Need:
 
 
 class Answer(Mapping[Pair, Need]):
-    """(target, source) -> what the target's label needs of the source; a pair that is not there needs nothing.
+    """A mapping (target, source) -> `Need`; if a pair is missing, the target needs nothing from the source.
 
     Args:
-        needs: The pairs.
+        needs: The needs of the pairs.
         tasks: All tasks of the problem, in order.
     """
 
@@ -66,20 +66,20 @@ class Answer(Mapping[Pair, Need]):
         strength: float = 1.0,
         noise: float = 0.0,
     ) -> Answer:
-        """An answer as a config writes it.
+        """Reads an answer in the form of a config.
 
-        ``{a: {a: global, b: {context: t_label, strength: 0.5, noise: 0.1}}, b: {}}``: target -> source -> context,
-        alone or with how strongly it is needed. ``none``, or no entry, says that nothing is needed. Every task stands
-        there as a target, also one that needs nothing.
+        The form is target -> source -> context, where a context may come with its strength and noise:
+        ``{a: {a: global, b: {context: t_label, strength: 0.5, noise: 0.1}}, b: {}}``. ``none``, or no entry, says
+        that nothing is needed. Every task must be a key, even a target that needs nothing.
 
         Args:
-            given: The mapping, or the path of a YAML file that holds it.
-            where: What it is called in messages.
-            strength: Of the pairs that do not say.
-            noise: Of the pairs that do not say.
+            given: Mapping, or the path of a YAML file that holds it.
+            where: Name of the answer in messages.
+            strength: Strength of the pairs that give none.
+            noise: Noise of the pairs that give none.
 
         Raises:
-            InputError: It is not of this form.
+            InputError: The answer does not have this form.
         """
         if isinstance(given, str | Path):
             where, given = str(given), _content(Path(given).expanduser())
@@ -123,11 +123,11 @@ def _need(entry: Any, where: str, default: Mapping[str, float]) -> Need:
 
 
 def check_amount(value: Any, where: str) -> float:
-    """The number, if it is one from 0 on.
+    """Returns a value that is a number >= 0.
 
     Raises:
-        InputError: It is not.
+        InputError: The value is no number >= 0.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not (0 <= value < math.inf):
-        raise InputError(f"{where} must be a number from 0 on, got {value!r}")
+        raise InputError(f"{where} must be a number >= 0, got {value!r}")
     return float(value)

@@ -1,4 +1,4 @@
-"""Batch: what the networks, losses and metrics take."""
+"""Batches, the input of networks, losses and metrics."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Batch:
     Attributes:
         image: ``(B, 3, H, W)`` float32, normalised.
         labels: Task name -> ``(B, H, W)`` int64 class map (255 = ignore), ``(B, H, W)`` float32 map (depth), or
-            ``(B, C, H, W)`` float32 (normals); for a dataset with a `DatasetInfo.grid`, of that size.
-        valid: ``(B, 1, H, W)`` bool, False where padding stands in for the image.
-        ids: The samples' ids.
+            ``(B, C, H, W)`` float32 (normals). If the dataset has a `DatasetInfo.grid`, H x W is its size.
+        valid: ``(B, 1, H, W)`` bool, False on padding.
+        ids: Ids of the samples.
     """
 
     image: Tensor
@@ -37,12 +37,12 @@ class Batch:
 
     @property
     def label_size(self) -> tuple[int, int]:
-        """``(h, w)`` of the label maps; of the image where there are none."""
+        """``(h, w)`` of the label maps, or of the image if there are no labels."""
         of = next(iter(self.labels.values()), self.image)
         return int(of.shape[-2]), int(of.shape[-1])
 
     def to(self, device: torch.device | str) -> Batch:
-        """The batch on ``device``; does not wait for the copy if the batch is in pinned memory."""
+        """Returns the batch on ``device``. The copy is asynchronous if the batch is in pinned memory."""
         pinned = self.image.device.type == "cpu" and self.image.is_pinned()
         return replace(
             self,
@@ -52,7 +52,7 @@ class Batch:
         )
 
     def pin_memory(self) -> Batch:
-        """The batch in page-locked memory, from which a GPU copies while it computes."""
+        """Returns the batch in page-locked memory, from which a GPU can copy while it computes."""
         return replace(
             self,
             image=self.image.pin_memory(),
@@ -62,7 +62,7 @@ class Batch:
 
 
 def collate(views: Sequence[View]) -> Batch:
-    """Views of one size and with the same tasks as one batch.
+    """Joins views of one size and with the same tasks into one batch.
 
     Raises:
         InputError: The sizes differ; the message names the two samples.
@@ -85,19 +85,19 @@ def collate(views: Sequence[View]) -> Batch:
 
 
 def image_windows(valid: Tensor) -> list[tuple[slice, slice]]:
-    """Rows and columns of every sample's rectangle that is image in ``(B, 1, H, W)``; the rest is padding."""
+    """Returns for every sample of a ``(B, 1, H, W)`` mask the rows and columns of its image; the rest is padding."""
     masks = valid[:, 0].cpu().numpy()
     return [(_extent(mask.any(1)), _extent(mask.any(0))) for mask in masks]
 
 
 def _extent(line: np.ndarray) -> slice:
-    """From the first True to the last."""
+    """Returns the slice from the first True to the last."""
     inside = np.flatnonzero(line)
     return slice(int(inside[0]), int(inside[-1]) + 1)
 
 
 def label_tensor(labels: Sequence[np.ndarray]) -> Tensor:
-    """Label maps ``(H, W)`` or ``(H, W, C)`` stacked, channels first: whole numbers as int64, others as float32."""
+    """Stacks ``(H, W)`` or ``(H, W, C)`` label maps, channels first: whole numbers as int64, others as float32."""
     stacked = np.stack([label if label.ndim == 2 else label.transpose(2, 0, 1) for label in labels])
     dtype = np.float32 if np.issubdtype(stacked.dtype, np.floating) else np.int64
     return torch.from_numpy(stacked.astype(dtype, copy=False))

@@ -1,4 +1,4 @@
-"""Derived data: the keys under which it is kept."""
+"""Keys for derived data, and maps that are kept under them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from atrc.machine.files import writing
 __all__ = ["fingerprint", "hashed", "kept_map"]
 
 _KEY = "atrc"
-"""The text chunk of a kept map that says what it was made of."""
+"""Text chunk of a cached PNG that holds its key."""
 
 
 def hashed(facts: Any) -> str:
-    """Sixteen characters that change when the facts do: JSON-ready ones, or what says all in its ``repr``."""
+    """Hashes facts to 16 characters. Facts can be written as JSON, or have a ``repr`` that says everything."""
     return hashlib.sha256(json.dumps(facts, default=repr).encode()).hexdigest()[:16]
 
 
 def fingerprint(file: Path) -> tuple[str, int, int, int] | None:
-    """Path, bytes and times of a file, which change when its content does; None for a file that is not there.
+    """Returns path, size and times of a file, which change when its content does; None if the file is missing.
 
-    The last time is that of the last change of any kind: a file of the same name and size may have been put in its
-    place with the old modification time, as copying and unpacking keep it.
+    The last number is the time of the last change of any kind (ctime). It also changes if another file of the same
+    name and size is copied or unpacked to the same place with its old modification time.
     """
     try:
         facts = file.stat()
@@ -40,15 +40,15 @@ def fingerprint(file: Path) -> tuple[str, int, int, int] | None:
 
 
 def kept_map(path: Path, key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
-    """``make()``, or what it gave before under the same key.
+    """Returns ``make()``, or its earlier result under the same key.
 
-    Processes that are first at once both make the map, and one of their files stays. A damaged file, and one of
-    another key, is replaced.
+    If two processes are first at the same time, both make the map, and one of their files stays. A damaged file, or
+    one with another key, is replaced.
 
     Args:
-        path: The PNG file.
-        key: What the map depends on.
-        make: Gives an ``(H, W)`` uint8 map.
+        path: PNG file that keeps the map.
+        key: Text that changes when the map would.
+        make: Function that returns an ``(H, W)`` uint8 map.
     """
     try:
         with Image.open(path) as image:

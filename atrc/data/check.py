@@ -1,7 +1,7 @@
-"""Goes through a whole dataset and says what is wrong with it, and what its labels hold.
+"""Checks a whole dataset and summarises its labels.
 
-Nothing stops at the first problem: `check_dataset` names every file that cannot be used, and `inspect_dataset` adds
-the shares of the classes as a table.
+Checks do not stop at the first problem. `check_dataset` names every file that cannot be used. `inspect_dataset` adds
+a table with the shares of the classes.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ __all__ = ["DatasetReport", "Finding", "check_dataset", "inspect_dataset"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong.
+    """A problem of one sample or split.
 
     Attributes:
-        split: The split.
-        id: The sample, or an empty string if the whole split is meant.
-        message: What is wrong; names the file where there is one.
+        split: Name of the split.
+        id: Id of the sample; empty if the problem concerns the whole split.
+        message: Description of the problem, with the file if there is one.
         severity: An ``"error"`` keeps the sample from being used; a ``"warning"`` does not.
     """
 
@@ -47,15 +47,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """What `inspect_dataset` found.
+    """The result of `inspect_dataset`.
 
     Attributes:
-        problems: Everything that is wrong, in the order of the splits and samples.
+        problems: All problems, in the order of the splits and samples.
         samples: Split -> number of samples that could be read.
         statistics: One row per split, task and class that occurs, or per split and measured task, with the columns
             ``split``, ``task``, ``class`` (index; missing for a measured task), ``name``, ``share`` (of the labelled
-            pixels), ``images`` (in how many samples), ``labelled`` (share of all pixels of the task that carry a
-            label), and ``mean``, ``minimum``, ``maximum`` of a measured map with one channel.
+            pixels), ``images`` (number of samples with it), ``labelled`` (share of all pixels of the task that carry
+            a label), and ``mean``, ``minimum``, ``maximum`` of a measured map with one channel.
     """
 
     problems: list[Finding]
@@ -64,24 +64,24 @@ class DatasetReport:
 
 
 def check_dataset(dataset: str, *, splits: Sequence[str] | None = None, **options: Any) -> list[Finding]:
-    """Everything that is wrong with a dataset, from every sample of every split.
+    """Returns all problems of a dataset, from every sample of every split.
 
     Args:
         dataset: Registered name, e.g. ``"folder"``.
-        splits: Which splits; by default all that the dataset names, or train and val.
+        splits: Names of the splits; by default all that the dataset names, or train and val.
         options: Options of the dataset's class, e.g. ``root`` and ``spec``.
 
     Raises:
-        InputError: The options themselves cannot be used, so that there is nothing to go through.
+        InputError: The options cannot be used, so that there are no samples to check.
     """
     return inspect_dataset(dataset, splits=splits, **options).problems
 
 
 def inspect_dataset(dataset: str, *, splits: Sequence[str] | None = None, **options: Any) -> DatasetReport:
-    """As `check_dataset`, with the statistics of the labels.
+    """Returns the problems of `check_dataset` and statistics of the labels.
 
-    Labels are looked at as the dataset gives them (`Folder` checks values before it resizes); class shares are
-    those at the training size.
+    The statistics use the labels that the dataset returns, so class shares are those at the training size. (`Folder`
+    checks the values before it resizes.)
     """
     import pandas as pd  # deferred: training imports this package too and needs no tables
 
@@ -89,7 +89,7 @@ def inspect_dataset(dataset: str, *, splits: Sequence[str] | None = None, **opti
     info = cls.describe(**options)
     tasks = {name: TASKS[name](**arguments) for name, arguments in info.tasks.items()}
     if "cached" in _options_of(cls):
-        options = {**options, "cached": False}  # a cache is built whole or not at all: one bad file would end it
+        options = {**options, "cached": False}  # one bad file would stop the building of the cache
     if splits is None:
         splits = cls.splits(**options) if hasattr(cls, "splits") else ("train", "val")
     problems: list[Finding] = []
@@ -122,7 +122,7 @@ def inspect_dataset(dataset: str, *, splits: Sequence[str] | None = None, **opti
 def _look_at(
     sample: Sample, split: str, tasks: Mapping[str, Task], tallies: Mapping[tuple[str, str], _Tally]
 ) -> list[Finding]:
-    """Counts the labels of one sample; what is wrong or odd about their values."""
+    """Counts the labels of one sample, and returns the problems with their values."""
     problems = []
     remarks: dict[str, list[str]] = {}
     for name, label in sample.labels.items():
@@ -145,7 +145,7 @@ _COLUMNS = ["split", "task", "class", "name", "share", "images", "labelled", "me
 def _walk(
     whole: Dataset, open_with: Callable[[Sequence[str]], Dataset], names: Sequence[str], title: str
 ) -> Iterator[tuple[Sample, list[str]]]:
-    """Every sample with all its complaints; of a sample with complaints, only the labels that can be read."""
+    """Yields every sample with all error messages about it. Labels that cannot be read are left out."""
     parts: dict[tuple[str, ...], Dataset] = {}
     for index in tqdm(range(len(whole)), desc=title, unit="image"):
         try:
@@ -153,7 +153,7 @@ def _walk(
             continue
         except InputError as error:
             complaints = [str(error)]
-        # One bad file hides the others of the sample, so the image and each label are read by themselves.
+        # One bad file hides the others of the sample, so the image and each label are read separately.
         sample = Sample(_id_of(whole, index), np.zeros((0, 0, 3), np.uint8), {})
         for wanted in [(), *((name,) for name in names)]:
             if wanted not in parts:
@@ -167,7 +167,7 @@ def _walk(
 
 
 def _id_of(dataset: Dataset, index: int) -> str:
-    """A sample's id where the sample cannot be read."""
+    """Returns the id of a sample that cannot be read."""
     ids = getattr(dataset, "ids", None)
     return str(ids[index] if ids is not None else index)
 
@@ -177,7 +177,7 @@ def _options_of(cls: type[Dataset]) -> set[str]:
 
 
 def _remark(label: np.ndarray, task: Task) -> str | None:
-    """What is allowed but hardly meant: nothing labelled, or nothing but background."""
+    """Returns a remark on a legal but suspicious label (nothing labelled, or only background), or None."""
     if not task.valid(label).any():
         return "every pixel is ignored (255)" if task.fill == IGNORE else "no pixel has a value"
     if task.fill != IGNORE:
@@ -219,7 +219,7 @@ class _Tally:
             self.maximum = max(self.maximum, float(measured.max()))
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Rows of `DatasetReport.statistics`, without split and task."""
+        """Yields rows of `DatasetReport.statistics`, without split and task."""
         if self.samples == 0:
             return
         labelled = self.labelled / self.pixels

@@ -1,7 +1,7 @@
 """Brightness, contrast, saturation and hue of a picture, as functions on its three colour planes.
 
-Every function takes and gives ``(3, H, W)`` float32, red, green, blue in 0..255, and clips its result to that range.
-Saturation and hue are those of the HSV cone: value (the largest channel) stays as it is.
+Every function takes and returns ``(3, H, W)`` float32: red, green and blue in 0..255. Results are clipped to that
+range. Saturation and hue are those of the HSV cone: value (the largest channel) stays as it is.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def shift_hue(planes: np.ndarray, turn: float) -> np.ndarray:
         blue - green,
         np.where(green == 0, np.float32(2) + red - blue, np.float32(4) + green - red),
     ) + np.float32(6 * turn)
-    # A channel lacks the whole chroma over two of six sextants, around its opposite, and regains it over the next on
-    # either side; its share depends on the distance to the opposite on the circle of 6.
+    # Around its opposite hue, a channel lacks the whole chroma over two of six sextants. It regains it over the next
+    # on either side; its share depends on the distance to the opposite on the circle of 6.
     away = np.asarray([3, 1, -1], np.float32)[:, None, None] + sextant
     away -= np.float32(6) * np.rint(away / np.float32(6))
     share = _clip(np.float32(2) - np.abs(away), 1)
@@ -48,11 +48,11 @@ def shift_hue(planes: np.ndarray, turn: float) -> np.ndarray:
 
 
 def _clip(array: np.ndarray, top: float) -> np.ndarray:
-    """``array`` limited to 0..top, in place."""
+    """Limits ``array`` to 0..top, in place."""
     return np.clip(array, np.float32(0), np.float32(top), out=array)
 
 
 def _value_and_chroma(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """HSV value (largest channel) and chroma (largest minus smallest), each ``(H, W)``."""
+    """Returns HSV value (largest channel) and chroma (largest minus smallest), each ``(H, W)``."""
     value = np.maximum(np.maximum(planes[0], planes[1]), planes[2])
     return value, value - np.minimum(np.minimum(planes[0], planes[1]), planes[2])

@@ -1,4 +1,4 @@
-"""What a split holds, in a few characters: runs can say whether they saw the same data."""
+"""Hashes of a split's content, by which runs can tell whether they used the same data."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["content_hashes"]
 
 
 def content_hashes(dataset: Dataset, samples: int = 32) -> dict[str, str]:
-    """Hashes of the images and of the labels of every task: ``"image"``, or the task's name -> 16 characters.
+    """Returns hashes of the images and of every task's labels: ``"image"`` or the task's name -> 16 characters.
 
-    Each is of the number of samples, and of the ids and arrays of some. A change of a sample that is not among them
-    is not seen, so this is a spot check; of a small split, of all there is.
+    Each hash covers the number of samples, and the ids and arrays of some samples. This is a spot check: it does not
+    see changes of other samples. For a small split it covers all samples.
 
     Args:
         dataset: A split.
-        samples: The largest number that is read; they are evenly spaced.
+        samples: Largest number of samples to read; they are evenly spaced.
     """
     found: dict[str, hashlib._Hash] = {}
     for index in np.linspace(0, len(dataset) - 1, min(len(dataset), samples)).round().astype(int):

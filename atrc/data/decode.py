@@ -1,4 +1,4 @@
-"""Image and label files as arrays, with an error that names the file."""
+"""Reads image and label files as arrays, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ __all__ = [
 T = TypeVar("T")
 
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""What Pillow and NumPy raise for a file that is cut off, or is not what its name says."""
+"""Errors that Pillow and NumPy raise for a file that is cut off or has another format than its name says."""
 
 _DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})
-"""Pillow modes with more than 8 bits, which it would clip to white when it makes them RGB."""
+"""Pillow modes with more than 8 bits. Pillow would clip them to white when it converts them to RGB."""
 
 
 _ORIENTATION = 0x0112
-"""The EXIF tag of how a stored image is to be turned; 1 is not at all."""
+"""EXIF tag that says how viewers turn a stored image; 1 means not at all."""
 
 
 def read_image(path: Path, *, upright: bool = False) -> np.ndarray:
-    """A photograph as ``(H, W, 3)`` uint8 RGB; grey and palette images are widened, transparency is dropped.
+    """Reads an image as ``(H, W, 3)`` uint8 RGB. Grey and palette images become RGB; transparency is dropped.
 
     Args:
         path: The file.
-        upright: Whether to turn the image as its EXIF tag says, as every viewer does. Otherwise its pixels come as
-            they are stored, and so do those of label files, which have no such tag.
+        upright: Whether to turn the image as its EXIF tag says, like viewers do. Otherwise pixels stay as they are
+            stored, like those of label files, which have no such tag.
 
     Raises:
-        InputError: There is no such file, or it is no complete 8-bit image.
+        InputError: The file does not exist or is no complete 8-bit image.
     """
 
     def read() -> np.ndarray:
@@ -58,7 +58,7 @@ def read_image(path: Path, *, upright: bool = False) -> np.ndarray:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """``(H, W)`` of an image file; reads its header only."""
+    """Returns ``(H, W)`` of an image file; reads its header only."""
 
     def read() -> tuple[int, int]:
         with Image.open(path) as image:
@@ -68,7 +68,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def has_palette(path: Path) -> bool:
-    """Whether the pixels of an image file are indices into colours."""
+    """Returns whether the pixels of an image file are indices into a palette."""
 
     def read() -> bool:
         with Image.open(path) as image:
@@ -78,7 +78,7 @@ def has_palette(path: Path) -> bool:
 
 
 def orientation(path: Path) -> int:
-    """How an image file says it is to be turned: its EXIF orientation, 1 to 8; 1 is upright, or not said."""
+    """Returns the EXIF orientation of an image file, 1 to 8; 1 if it is upright or has no such tag."""
 
     def read() -> int:
         with Image.open(path) as image:
@@ -88,12 +88,12 @@ def orientation(path: Path) -> int:
 
 
 def read_label(path: Path) -> np.ndarray:
-    """A label file's values as they are: ``(H, W)``, or ``(H, W, C)`` with C > 1.
+    """Reads the unchanged values of a label file: ``(H, W)``, or ``(H, W, C)`` with C > 1.
 
-    A PNG gives whole numbers (of a palette image, the indices and not the colours), an NPY file what it holds.
+    A PNG holds whole numbers (a palette image: indices, not colours). An NPY file holds an array of numbers.
 
     Raises:
-        InputError: There is no such file, it is no complete image or array, or of another type.
+        InputError: The file does not exist, is no complete image or array, or has another type.
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
@@ -107,10 +107,10 @@ def read_label(path: Path) -> np.ndarray:
 
 
 def read_matlab(path: Path, variable: str) -> np.ndarray:
-    """A variable of a MATLAB file (up to version 7.2), as SciPy gives it: cells and structs are object arrays.
+    """Reads a variable of a MATLAB file (up to version 7.2) with SciPy: cells and structs become object arrays.
 
     Raises:
-        InputError: There is no such file, it is no MATLAB file, or it lacks the variable.
+        InputError: The file does not exist, is no MATLAB file, or lacks the variable.
     """
     from scipy.io import loadmat  # deferred: most datasets have no such file
 
@@ -119,7 +119,7 @@ def read_matlab(path: Path, variable: str) -> np.ndarray:
             content = loadmat(path, variable_names=[variable])
         except FileNotFoundError:
             raise
-        except Exception as error:  # what SciPy's reader stumbles over in a damaged file may be anything
+        except Exception as error:  # SciPy may raise any error for a damaged file
             raise ValueError(f"{type(error).__name__}: {error}") from None
         if variable not in content:
             raise ValueError(f"it holds no variable {variable!r}")
@@ -129,7 +129,7 @@ def read_matlab(path: Path, variable: str) -> np.ndarray:
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """``(H, W, 3)`` uint8 resampled to ``size`` = (rows, columns), bilinearly and without aliasing."""
+    """Resamples ``(H, W, 3)`` uint8 to ``size`` = (rows, columns), bilinearly and without aliasing."""
     if image.shape[:2] == size:
         return image
     return np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
@@ -146,7 +146,7 @@ def _read_npy(path: Path) -> np.ndarray:
     except ValueError as error:
         if "pickle" not in str(error):
             raise
-        # NumPy takes whatever is not its own format for a pickle, and says how to load that
+        # NumPy takes any other format for a pickle, and its message says how to load one
         raise ValueError("no array of numbers in NumPy's format") from None
 
 

@@ -1,6 +1,6 @@
 """Label maps made from label files and from other label maps: pure functions on arrays.
 
-Class maps are ``(H, W)`` uint8 with 255 = ignore. Messages of the errors name no file; the caller does.
+Class maps are ``(H, W)`` uint8 with 255 = ignore. Error messages do not name the file; the caller adds it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OPERATORS: Mapping[str, Callable[[np.ndarray, float], np.ndarray]] = {
 
 
 def class_map(values: np.ndarray, *, ignore: Sequence[int] = (IGNORE,), offset: float = 0) -> np.ndarray:
-    """A label file's whole numbers as a class map.
+    """Turns the whole numbers of a label file into a class map.
 
     Args:
         values: ``(H, W)``, whole numbers of any type.
@@ -51,19 +51,19 @@ def class_map(values: np.ndarray, *, ignore: Sequence[int] = (IGNORE,), offset: 
 
 
 def looked_up(values: np.ndarray, lookup: Mapping[int, int], *, ignore: Sequence[int] = (IGNORE,)) -> np.ndarray:
-    """The class map in which every value is replaced by ``lookup[value]``.
+    """Returns the class map in which every value is replaced by ``lookup[value]``.
 
     Args:
         values: ``(H, W)``, whole numbers of any type.
-        lookup: Old value -> new class. 255 stays 255 if it is no key.
-        ignore: Values that become 255 before that.
+        lookup: Old value -> new class. If 255 is not a key, it stays 255.
+        ignore: Values that become 255 before the lookup.
 
     Raises:
         InputError: A value has no entry; the message names it.
     """
     values = _whole(values)
     known = {IGNORE: IGNORE, **lookup, **dict.fromkeys(ignore, IGNORE)}
-    table = np.full(max(known) + 2, -1, np.int64)  # the last entry stands for every value beyond
+    table = np.full(max(known) + 2, -1, np.int64)  # the last entry serves every larger value
     table[list(known)] = list(known.values())
     classes = table[np.where((values >= 0) & (values <= max(known)), values, -1)]
     if classes.size and classes.min() < 0:
@@ -72,12 +72,12 @@ def looked_up(values: np.ndarray, lookup: Mapping[int, int], *, ignore: Sequence
 
 
 def positives(values: np.ndarray, comparison: str, *, ignore: Sequence[int] = (IGNORE,)) -> np.ndarray:
-    """The class map that is 1 where ``comparison`` (such as ``"> 0"``) holds, 0 elsewhere, 255 where ignored.
+    """Returns the class map that is 1 where ``comparison`` (such as ``"> 0"``) holds, 0 elsewhere, 255 where ignored.
 
     Args:
         values: ``(H, W)`` numbers.
         comparison: An operator and a number.
-        ignore: Values that become 255 whatever the comparison says.
+        ignore: Values that become 255, regardless of the comparison.
     """
     if values.ndim != 2:
         raise InputError(f"expected one value per pixel, got an array of shape {values.shape}")
@@ -90,11 +90,11 @@ def positives(values: np.ndarray, comparison: str, *, ignore: Sequence[int] = (I
 
 
 def boundaries(label: np.ndarray) -> np.ndarray:
-    """Boundary map of a class map.
+    """Returns the boundary map of a class map.
 
     A pixel is 1 if its class differs from that of the pixel to its right or of the pixel below it, and 0 if not. A
-    step between two classes so gives a line one pixel wide, on its upper or left side. An ignored pixel is 255, and
-    a neighbour that is ignored counts as equal: where the class is unknown, so is whether it changes.
+    step between two classes thus gives a line one pixel wide, on the upper or left side of the step. An ignored pixel
+    is 255. An ignored neighbour counts as equal, because its class is unknown.
 
     Args:
         label: ``(H, W)`` uint8, 255 = ignore.
@@ -119,14 +119,14 @@ def measured_map(
     signs: Sequence[float] | None = None,
     unit: bool = False,
 ) -> np.ndarray:
-    """A label file's measurements as float32, 0 (or the zero vector) where nothing was measured.
+    """Turns the measurements of a label file into float32, 0 (or the zero vector) where nothing was measured.
 
     Args:
         values: ``(H, W)`` or ``(H, W, C)``.
-        scale: Factor on the values, into metres for depth.
-        offset: Added after that.
-        invalid: The value of the file that means "not measured", in any channel; may be not-a-number. A pixel that
-            is 0 in the file (in all channels) is not measured either.
+        scale: Factor on the values; for depth, it converts them to metres.
+        offset: Number that is added after scaling.
+        invalid: Value of the file that means "not measured", in any channel; may be not-a-number. Pixels that are 0
+            in the file (in all channels) are not measured, either.
         signs: C factors, after scale and offset.
         unit: Scales each pixel's vector to length 1; vectors shorter than 0.001 become invalid.
 
@@ -154,17 +154,17 @@ def measured_map(
 
 
 def resize_any(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A 0 / 1 / 255 map resampled so that no line is lost.
+    """Resamples a 0 / 1 / 255 map so that no line is lost.
 
-    Along a side that shrinks, the map is cut into as many strips of whole pixels as are wanted; a target pixel is 1
-    if any pixel of its area is, else 255 if all of them are ignored, else 0. A side that grows takes the nearest
-    pixel. The share of 1s so grows as the map shrinks.
+    A side that shrinks is cut into strips of whole pixels, one per target row or column. A target pixel is 1 if any
+    pixel of its area is 1, else 255 if all of them are ignored, else 0. A side that grows takes the nearest pixel.
+    The share of 1s therefore grows when the map shrinks.
 
     Args:
         label: ``(H, W)`` uint8 of 0, 1 and 255.
         size: ``(rows, columns)``.
     """
-    # Ordered so that the larger wins: ignored < negative < positive.
+    # The largest rank of an area wins: ignored < negative < positive.
     rank = np.select([label == 1, label == IGNORE], [2, 0], 1).astype(np.uint8)
     for axis, new in enumerate(size):
         old = rank.shape[axis]
@@ -176,7 +176,7 @@ def resize_any(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _whole(values: np.ndarray) -> np.ndarray:
-    """``(H, W)`` numbers as int64."""
+    """Returns ``(H, W)`` whole numbers as int64."""
     if values.ndim != 2:
         raise InputError(f"expected one class per pixel, got an array of shape {values.shape}")
     if values.dtype.kind == "f":

@@ -1,4 +1,4 @@
-"""What is wrong with a file, in the words that every dataset on disk uses."""
+"""Error messages about files, shared by all datasets on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["check_label", "expect_size", "named", "no_root", "times"]
 
 
 def no_root(root: Path, name: str, layout: Iterable[str], download: str | None) -> str:
-    """The message for a dataset whose folder is missing."""
+    """Returns the message for a dataset whose folder is missing."""
     hint = f"; to get it: {download}" if download else ""
     return f"{root}: no such folder; the root of {name} should hold {', '.join(layout)}{hint}"
 
@@ -31,7 +31,7 @@ def named(file: Path, task: str) -> Iterator[None]:
 
 
 def expect_size(label: np.ndarray, image: Path, size: tuple[int, int]) -> None:
-    """Refuses a label that is not of the size of its image."""
+    """Refuses a label whose size is not that of its image."""
     if label.shape[:2] != size:
         raise InputError(f"label is {times(label.shape[:2])}, but its image {image} is {times(size)}")
 
@@ -48,5 +48,5 @@ def check_label(task: Task, label: np.ndarray) -> None:
 
 
 def times(shape: tuple[int, ...]) -> str:
-    """``425 x 560``."""
+    """Returns a size as text, such as ``425 x 560``."""
     return " x ".join(str(side) for side in shape)

@@ -1,4 +1,4 @@
-"""A user's own dataset: a folder of images and labels, and a short YAML that says what is what.
+"""A user's own dataset: a folder of images and labels, and a short YAML file that describes them.
 
 See `atrc.data.spec` for the YAML and `atrc.data.derive` for labels that are made from other labels. Decoded and
 resized arrays are kept on the disk (`atrc.data.cache`), so that training reads no image file twice.
@@ -28,7 +28,7 @@ from searchspace.errors import InputError, UnknownNameError
 __all__ = ["Folder"]
 
 _VERSION = 1
-"""Part of every cache key; raised when the same files give other arrays than before."""
+"""Part of every cache key. It is increased when the same files give other arrays than before."""
 
 
 @DATASETS.register("folder")
@@ -42,18 +42,19 @@ class Folder(Dataset):
     Args:
         split: A split of the spec.
         tasks: Names of the tasks whose labels are wanted; may be empty.
-        root: The folder that the spec's paths are relative to; itself relative to ``$ATRC_DATA`` where that is set.
+        root: Folder that the paths of the spec are relative to. It is itself relative to ``$ATRC_DATA``, if that is
+            set.
         spec: Path of the YAML, the name of a shipped one (``"ccp"``, ``"nyud"``), or its content as a mapping.
         size: ``(H, W)`` of images and labels, instead of the spec's.
-        cached: Keep decoded, resized arrays on the disk. They take ``H * W`` times 3 bytes per image, 1 per class
-            map, 4 per depth map and 12 per map of normals. Without, files are decoded whenever a sample is asked for.
-        skip_bad: Leave out samples whose image or a wanted label cannot be used, instead of refusing the split. All
-            are read once to find them.
+        cached: Whether to keep decoded, resized arrays on the disk. They take ``H * W`` times 3 bytes per image, 1
+            per class map, 4 per depth map and 12 per map of normals. If False, every access decodes the files again.
+        skip_bad: Whether to leave out samples whose image or wanted labels cannot be used, instead of refusing the
+            split. To find them, all samples are read once.
 
     Attributes:
-        info: Facts of the dataset; all tasks of the spec, wanted or not.
+        info: Facts of the dataset, with all tasks of the spec.
         ids: Ids of the samples, in the order of the split file.
-        skipped: Of the samples that were left out: id -> what is wrong.
+        skipped: Samples that were left out: id -> error message.
 
     Raises:
         InputError: The spec, the root, a split file or, if `cached`, any image or label cannot be used. The message
@@ -94,7 +95,7 @@ class Folder(Dataset):
 
     @classmethod
     def with_full_paths(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """As of any dataset, but for the name of a shipped spec, and a root below ``$ATRC_DATA``."""
+        """Returns absolute paths, except for the name of a shipped spec and for a root below ``$ATRC_DATA``."""
         found = rooted(super().with_full_paths(options), options)
         return {**found, "spec": options["spec"]} if _shipped(options.get("spec")) else found
 
@@ -109,12 +110,12 @@ class Folder(Dataset):
         skip_bad: bool = False,
         **unknown: Any,
     ) -> DatasetInfo:
-        """The dataset's facts from the spec alone; the root matters only if class names are in a JSON file of it."""
+        """Returns the dataset's facts from the spec. The root is needed only for class names in a JSON file."""
         return _info(_load(spec, unknown), root, size)
 
     @classmethod
     def splits(cls, *, spec: str | Path | Mapping[str, Any], **_: Any) -> tuple[str, ...]:
-        """The names of all splits of a spec; takes the options of the class."""
+        """Returns the names of all splits of a spec; takes the options of the class."""
         return tuple(load_spec(spec).splits)
 
     def __len__(self) -> int:
@@ -143,7 +144,7 @@ class Folder(Dataset):
         self.ids = [entry for entry in self.ids if entry not in self.skipped]
 
     def _cached_arrays(self) -> dict[str, np.ndarray]:
-        """Array name -> ``(N, H, W)`` or ``(N, H, W, C)`` memory-map, made first where there is none."""
+        """Returns array name -> ``(N, H, W)`` or ``(N, H, W, C)`` memory-map, and builds those that are missing."""
         folders = {name: self._cache_folder(name) for name in (IMAGE, *self.tasks)}
         missing = {name: folder for name, folder in folders.items() if not folder.is_dir()}
         if missing:
@@ -153,14 +154,14 @@ class Folder(Dataset):
         return {name: np.asarray(np.load(folder / "array.npy", mmap_mode="r")) for name, folder in folders.items()}
 
     def _cache_folder(self, name: str) -> Path:
-        """Where array ``name`` of this split is kept; the name holds hashes of all that decides its content."""
+        """Returns the cache folder of an array. Its name has hashes of everything that determines the content."""
         files = [file for entry in self.ids for file in self.reader.files(entry, name)]
         rule = hashed([_VERSION, self.reader.facts(name), self.ids])
         content = hashed([fingerprint(file) for file in files])
         return self.info.cache / f"{self.split}-{name}-{rule}-{content}"
 
     def _build(self, folders: Mapping[str, Path]) -> None:
-        """Decodes every sample once and writes the arrays; a folder appears only when it is complete."""
+        """Decodes every sample once and writes the arrays. Folders appear only when they are complete."""
         try:
             with ExitStack() as stack:
                 writers = {
@@ -198,7 +199,7 @@ class _ArrayWriter:
         self.kind: tuple[np.dtype[Any], tuple[int, ...]] | None = None
 
     def append(self, array: np.ndarray) -> str | None:
-        """Writes one item; says what is wrong if it is of another type or shape than those before."""
+        """Writes one item. Returns a message if its type or shape differs from those before."""
         if self.kind is None:
             self._start(array)
         if self.kind != (array.dtype, array.shape):
@@ -231,17 +232,18 @@ def _load(spec: str | Path | Mapping[str, Any] | None, unknown: Mapping[str, Any
 
 
 def _shipped(spec: Any) -> bool:
-    """Whether a spec is given by the name of one that comes with the package; a file here goes first."""
+    """Returns whether a spec is the name of a shipped one, and no file in the working directory has this name."""
     return isinstance(spec, str) and spec in shipped_specs() and not Path(spec).is_file()
 
 
 def locate(root: str | Path) -> Path:
-    """Where a dataset's folder is: a relative path starts at ``$ATRC_DATA``, or else where the process stands."""
+    """Returns the folder of a dataset. Relative paths start at ``$ATRC_DATA``, if set, or at the working
+    directory."""
     return Path(os.environ.get("ATRC_DATA", "")).expanduser() / Path(root).expanduser()
 
 
 def rooted(full: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options in full, but with their own ``root`` where this lies below ``$ATRC_DATA``."""
+    """Returns the options with absolute paths, but with the given ``root`` if it lies below ``$ATRC_DATA``."""
     below = "root" in options and os.environ.get("ATRC_DATA")
     return {**full, "root": options["root"]} if below else dict(full)
 
@@ -264,7 +266,7 @@ def _info(spec: FolderSpec, root: str | Path | None, size: Sequence[int] | None)
 
 
 def _remove_outdated(folder: Path) -> None:
-    """Removes earlier versions of an array: same rule and samples, made of files that have changed since."""
+    """Removes earlier versions of an array: same rule and samples, but files that have changed since."""
     for other in folder.parent.glob(f"{folder.name.rpartition('-')[0]}-*"):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)

@@ -36,12 +36,12 @@ class LabelMaps(Sequence[np.ndarray]):
 
 
 def refuse_unlabelled(dataset: Dataset, tasks: Mapping[str, Task], split: str) -> None:
-    """Looks for one valid pixel of every task; reads no more samples than it takes.
+    """Checks that every task has a valid pixel in the split; reads no more samples than needed.
 
     Args:
         dataset: A split, with the labels of all tasks.
         tasks: Task name -> task.
-        split: Its name, for the message.
+        split: Name of the split, for the message.
 
     Raises:
         InputError: A task has no valid pixel in any sample.

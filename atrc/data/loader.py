@@ -1,8 +1,8 @@
-"""Batches whose order and augmentation follow from the seed and the step number alone.
+"""Batches whose order and augmentation depend on the seed and the step number only.
 
 The order of epoch ``e`` is a permutation drawn from ``(seed, e)``, and sample ``i`` of that epoch is augmented with a
-generator seeded by ``(seed, e, i)``. Batch ``step`` is therefore the same whoever asks for it, in whatever order and
-with however many worker processes, and a resumed run needs nothing but its step number.
+generator seeded by ``(seed, e, i)``. Batch ``step`` is therefore always the same: it does not depend on earlier
+batches or on the number of worker processes. A resumed run needs its step number only.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["BatchLoader", "evaluation_batches"]
 
 
 class BatchLoader:
-    """Endless shuffled, augmented training batches of a dataset; the last, incomplete batch of an epoch is dropped.
+    """An endless stream of shuffled, augmented training batches; the last, incomplete batch of an epoch is dropped.
 
     Example::
 
@@ -34,13 +34,13 @@ class BatchLoader:
             ...
 
     Args:
-        dataset: What to draw from.
+        dataset: Dataset to draw from.
         tasks: Task name -> task, for every label of the dataset's samples.
         transform: The augmentation.
         batch_size: Samples per batch.
-        seed: Non-negative; the order of the samples and their augmentation follow from it.
-        workers: Processes that prepare batches in the background; 0 prepares them when they are asked for.
-        pin: Give batches in page-locked memory, for a GPU.
+        seed: Seed of the order of the samples and of their augmentation; not negative.
+        workers: Number of processes that prepare batches in the background; at 0, batches are prepared on request.
+        pin: Whether batches are in page-locked memory, for a GPU.
 
     Raises:
         InputError: ``batch_size`` is not positive or larger than the dataset, or the seed is negative.
@@ -74,17 +74,17 @@ class BatchLoader:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Complete batches in one pass over the dataset."""
+        """Number of complete batches in one pass over the dataset."""
         return len(self.dataset) // self.batch_size
 
     def indices(self, step: int) -> list[int]:
-        """The dataset indices of batch ``step``, counted over all epochs from 0."""
+        """Returns the dataset indices of batch ``step``; steps count over all epochs from 0."""
         epoch, position = divmod(step, self.steps_per_epoch)
         order = _generator(self.seed, epoch).permutation(len(self.dataset))
         return order[position * self.batch_size : (position + 1) * self.batch_size].tolist()
 
     def batch(self, step: int) -> Batch:
-        """Batch ``step``, counted over all epochs from 0.
+        """Returns batch ``step``; steps count over all epochs from 0.
 
         Raises:
             InputError: A file of the dataset cannot be read; the message names it.
@@ -98,7 +98,7 @@ class BatchLoader:
         )
 
     def iterate(self, start: int = 0, stop: int | None = None) -> Iterator[Batch]:
-        """Batches ``start``, ``start + 1``, ... up to but without ``stop``; endless if ``stop`` is None."""
+        """Yields batches ``start``, ``start + 1``, ..., ``stop - 1``; endless if ``stop`` is None."""
         steps = range(start, sys.maxsize if stop is None else stop)
         return _fetch(_Steps(self), steps, self.workers, self.pin)
 
@@ -115,10 +115,10 @@ def evaluation_batches(
     workers: int = 0,
     pin: bool = False,
 ) -> Iterator[Batch]:
-    """Every sample once, in the dataset's order; the last batch may be smaller.
+    """Yields batches with every sample once, in the dataset's order; the last batch may be smaller.
 
     Args:
-        dataset: What to go through.
+        dataset: Dataset to go through.
         tasks: Task name -> task, for every label of the dataset's samples.
         transform: Usually `atrc.data.transforms.eval_transform`. A random one is seeded by the sample's index.
         batch_size: Samples per batch.
@@ -132,14 +132,14 @@ def evaluation_batches(
 
 
 def _generator(seed: int, *key: int) -> np.random.Generator:
-    # A spawn key and not SeedSequence((seed, *key)), in which trailing zeros make no difference: the order of an
+    # A spawn key, since SeedSequence((seed, *key)) ignores trailing zeros: the order of an
     # epoch would share its stream with the augmentation of sample 0.
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """Training batches as a map from step to batch."""
+    """A dataset for torch that maps a step to its training batch."""
 
     loader: BatchLoader
 
@@ -149,7 +149,7 @@ class _Steps:
 
 @dataclass(frozen=True)
 class _Chunks:
-    """Evaluation batches as a map from number to batch."""
+    """A dataset for torch that maps a number to its evaluation batch."""
 
     dataset: Dataset
     tasks: Mapping[str, Task]
@@ -166,7 +166,8 @@ class _Chunks:
 
 @dataclass(frozen=True)
 class _Caught:
-    """Gives an input error as a value: torch would wrap a worker's exception in its whole traceback."""
+    """Returns an InputError's message instead of raising it, since torch adds a long traceback to worker
+    exceptions."""
 
     batches: _Steps | _Chunks
 
@@ -178,7 +179,7 @@ class _Caught:
 
 
 def _fetch(batches: _Steps | _Chunks, numbers: range, workers: int, pin: bool) -> Iterator[Batch]:
-    """The numbered batches in order, prepared by ``workers`` processes."""
+    """Yields the numbered batches in order, prepared by ``workers`` processes."""
     if workers == 0:
         for number in numbers:
             batch = batches[number]

@@ -1,4 +1,4 @@
-"""NYUD-v2 in the multi-task pack ``NYUD_MT``: what its files are stands in ``presets/datasets/nyud.yaml``."""
+"""NYUD-v2 in the multi-task pack ``NYUD_MT``. Its files are described in ``presets/datasets/nyud.yaml``."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from atrc.data.folder import Folder
 __all__ = ["NYUD"]
 
 ROOT = "NYUD_MT"
-"""The folder of the files, if no other is given."""
+"""Default folder of the files."""
 _Spec = str | Path | Mapping[str, Any]
 
 
 @DATASETS.register("nyud")
 class NYUD(Folder):
-    """Four tasks in 795 rooms for training and 654 for validation, all of 425 x 560 pixels.
+    """NYUD-v2: four tasks, 795 images for training and 654 for validation, all of 425 x 560 pixels.
 
-    A `Folder` with other defaults. Its cache takes about 5 MB per image with all tasks, 7 GB in all.
+    This is a `Folder` with other defaults. With all tasks, its cache takes about 5 MB per image, 7 GB in total.
 
     Args:
         split: ``train`` or ``val``.
@@ -48,7 +48,7 @@ class NYUD(Folder):
 
     @classmethod
     def with_full_paths(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """As of a folder, which has a name if the options give none."""
+        """Returns absolute paths as for a `Folder`; without a root in the options, it uses the default."""
         return super().with_full_paths({"root": ROOT, **options})
 
     @classmethod

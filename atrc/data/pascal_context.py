@@ -25,7 +25,7 @@ from searchspace.errors import InputError, UnknownNameError
 __all__ = ["PascalContext"]
 
 ROOT = "PASCAL_MT"
-"""The folder of the files, if no other is given."""
+"""Default folder of the files."""
 _NAME = "PASCAL-Context"
 _SIZE = (512, 512)
 _TASKS: Mapping[str, Mapping[str, Any]] = {
@@ -41,22 +41,24 @@ _DOWNLOAD = (
     "then --data PATH/PASCAL_MT, or ATRC_DATA=PATH"
 )
 _VERSION = 1
-"""Part of every cache key; raised when the same files give other labels than before."""
+"""Part of every cache key. It is increased when the same files give other labels than before."""
 
 
 @DATASETS.register("pascal_context")
 class PascalContext(Dataset):
-    """Five tasks; 4998 images for training and 5105 for validation, of up to 500 pixels a side, padded to 512 x 512.
+    """PASCAL-Context: five tasks, 4998 images for training and 5105 for validation.
 
-    The first use reads everything once, a few minutes for the whole pack: it finds files that cannot be used before
-    they end a training, and keeps what MATLAB files were turned into.
+    Images have up to 500 pixels a side and are padded to 512 x 512. The first use reads all files once, which takes a
+    few minutes for the whole pack. So files that cannot be used are found before a training starts. Labels from
+    MATLAB files are converted and kept.
 
     Args:
         split: ``train`` or ``val``.
         tasks: Any of semseg, human_parts, saliency, normals, edge.
-        root: The folder ``PASCAL_MT``; relative to ``$ATRC_DATA`` where that is set.
-        cached: Keep what was found in the first use. Without, files are read whenever a sample is asked for.
-        skip_bad: Leave out samples whose image or a wanted label cannot be used, instead of refusing the split.
+        root: The folder ``PASCAL_MT``; relative to ``$ATRC_DATA``, if that is set.
+        cached: Whether to keep the results of the first use. If False, nothing is read in advance or kept.
+        skip_bad: Whether to leave out samples whose image or wanted labels cannot be used, instead of refusing the
+            split.
 
     Attributes:
         ids: Ids of the samples, in the order of the split's file.
@@ -95,7 +97,7 @@ class PascalContext(Dataset):
 
     @classmethod
     def with_full_paths(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """As of a folder, which has a name if the options give none."""
+        """Returns absolute paths as for a `Folder`; without a root in the options, it uses the default."""
         options = {"root": ROOT, **options}
         return rooted(super().with_full_paths(options), options)
 
@@ -119,13 +121,13 @@ class PascalContext(Dataset):
 
 @dataclass(frozen=True)
 class _Label:
-    """How a task's labels are made.
+    """The recipe of a task's labels.
 
     Attributes:
-        make: Takes the files and the image's size ``(H, W)``.
+        make: Function of the files and the image's size ``(H, W)`` that returns the label.
         files: Patterns of the files; all are needed.
-        instead: Where the first file may be if it is not there.
-        kept: Whether making it takes so long that the map is kept.
+        instead: Alternative pattern of the first file.
+        kept: Whether the map is cached because making it takes long.
     """
 
     make: Callable[[Sequence[Path], tuple[int, int]], np.ndarray]
@@ -168,7 +170,7 @@ class _Reader:
 
     Args:
         root: The pack.
-        cache: Where maps that were made of MATLAB files are kept, if they are.
+        cache: Folder for maps that were made from MATLAB files; None keeps none.
     """
 
     def __init__(self, root: Path, cache: Path | None) -> None:
@@ -203,15 +205,15 @@ class _Reader:
         return image
 
     def labels(self, entry: str, tasks: Iterable[str], *, checked: bool = False) -> dict[str, np.ndarray]:
-        """Task name -> ``(H, W)`` or ``(H, W, C)``, see `atrc.data.Sample`.
+        """Reads task name -> ``(H, W)`` or ``(H, W, C)``, see `atrc.data.Sample`.
 
         Args:
-            entry: The sample.
-            tasks: Which labels.
-            checked: Whether the values are known to be allowed, which takes a while to find out.
+            entry: Id of the sample.
+            tasks: Tasks whose labels are read.
+            checked: Whether the values were checked before; if True, the slow check is skipped.
 
         Raises:
-            InputError: A file is missing or unreadable, of another size than the image, or holds a value that is not
+            InputError: A file is missing or unreadable, its size is not the image's, or it holds a value that is not
                 allowed; the message names the file.
         """
         size = image_size(*self.files(entry, IMAGE))

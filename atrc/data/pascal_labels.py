@@ -1,6 +1,6 @@
-"""Label maps of PASCAL-Context from what the pack ``PASCAL_MT`` holds: pure functions on arrays.
+"""Label maps of PASCAL-Context from the arrays of the pack ``PASCAL_MT``: pure functions.
 
-Class maps are ``(H, W)`` uint8 with 255 = ignore. Messages of the errors name no file; the caller does.
+Class maps are ``(H, W)`` uint8 with 255 = ignore. Error messages do not name the file; the caller adds it.
 """
 
 from __future__ import annotations
@@ -45,14 +45,15 @@ WITH_NORMALS = (
     *(351, 352, 355, 357, 368, 370, 371, 374, 379, 380, 383, 384, 397, 401, 403, 405, 407, 408, 411, 412, 413, 414),
     *(417, 419, 421, 423, 427, 429, 430, 432, 440, 441, 442, 443, 444, 446, 454, 457),
 )
-"""Classes of PASCAL-Context (numbers of its ``LabelMap``) that NYUD-v2 has as well, under the same name; and 427, a
-television there. The normals were distilled from a network that was trained on NYUD-v2 and knows no other."""
+"""Classes of PASCAL-Context (numbers of its ``LabelMap``) that NYUD-v2 has, too, under the same name; and 427, which
+is a television in NYUD-v2. Only these have normals, because the network that the normals come from was trained on
+NYUD-v2."""
 
 
 def human_parts(anno: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The six groups of parts of all persons; 0 elsewhere, and 255 everywhere if no person has parts.
+    """Returns the six groups of parts of all persons; 0 elsewhere, and 255 everywhere if no person has parts.
 
-    Where parts overlap, the later one stays.
+    Where parts overlap, the last one counts.
 
     Args:
         anno: The struct ``anno`` as SciPy reads it: ``(1, 1)`` with the field ``objects``, a ``(1, K)`` struct of
@@ -61,8 +62,8 @@ def human_parts(anno: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         size: ``(H, W)`` of the image.
 
     Raises:
-        InputError: The structs are not like this, a mask is not of the image's size, or a person has a part of
-            another name.
+        InputError: The structs have another form, the size of a mask is not the image's, or a part of a person has an
+            unknown name.
     """
     parts = np.zeros(size, np.uint8)
     persons = 0
@@ -85,7 +86,7 @@ def human_parts(anno: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _field(struct: np.ndarray, name: str) -> np.ndarray:
-    """A field of a 1x1 struct."""
+    """Returns a field of a 1x1 struct."""
     try:
         return np.asarray(struct[name].item() if struct[name].dtype == object else struct[name])
     except (IndexError, KeyError, TypeError, ValueError):
@@ -93,9 +94,9 @@ def _field(struct: np.ndarray, name: str) -> np.ndarray:
 
 
 def class_boundaries(label_map: np.ndarray) -> np.ndarray:
-    """1 where the Laplacian of the class numbers is not 0, thinned to lines; ``(H, W)`` uint8.
+    """Returns 1 where the Laplacian of the class numbers is not 0, thinned to lines; ``(H, W)`` uint8.
 
-    At the image's border, the Laplacian sees the map mirrored.
+    For the Laplacian, the map is mirrored at the image's border.
     """
     from scipy import ndimage  # deferred, as is the next: other datasets need neither
     from skimage.morphology import thin
@@ -105,7 +106,7 @@ def class_boundaries(label_map: np.ndarray) -> np.ndarray:
 
 
 def known_normals(colours: np.ndarray, label_map: np.ndarray) -> np.ndarray:
-    """``2 x / 255 - 1`` at length 1, and the zero vector where the class is not of `WITH_NORMALS`.
+    """Returns ``2 x / 255 - 1``, normalised to length 1; the zero vector where the class is not in `WITH_NORMALS`.
 
     Args:
         colours: ``(H, W, 3)`` uint8.
@@ -115,20 +116,20 @@ def known_normals(colours: np.ndarray, label_map: np.ndarray) -> np.ndarray:
         ``(H, W, 3)`` float32.
 
     Raises:
-        InputError: The two differ in size, or there are no three channels.
+        InputError: The two differ in size, or the colours do not have three channels.
     """
     if colours.shape != (*label_map.shape, 3):
         raise InputError(f"normals are {colours.shape}, expected {(*label_map.shape, 3)}")
     known = np.isin(label_map, WITH_NORMALS)
     normals = (2 * np.arange(256, dtype=np.float32) / 255 - 1)[colours]
-    # none is shorter than 3 ** 0.5 / 255: 127.5, which would be 0, is not a byte
+    # every length is at least 3 ** 0.5 / 255, because only the value 127.5 would give 0, and it is no byte
     length = np.sqrt(np.einsum("hwc,hwc->hw", normals, normals))
     normals *= (known / length)[..., None]
     return normals
 
 
 def salient(grey: np.ndarray) -> np.ndarray:
-    """1 where more than half of 255, else 0.
+    """Returns 1 where the grey value is above half of 255, else 0.
 
     Raises:
         InputError: There is more than one channel.

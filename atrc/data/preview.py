@@ -24,19 +24,19 @@ _TITLE_HEIGHT = 54
 _HEAD_HEIGHT = 30
 _CAPTION_HEIGHT = 22
 _CELL = 192
-"""Pictures are enlarged by a whole factor until their shorter side is about this long."""
+"""Approximate length in pixels of the shorter side, to which pictures are enlarged by a whole factor."""
 
 
 def contact_sheet(
     dataset: Dataset, tasks: Mapping[str, Task], indices: Sequence[int], path: Path | None = None
 ) -> Image.Image:
-    """One row per sample: the image, then every label map as its task draws it; ids below the images.
+    """Draws one row per sample: the image, then every label map as its task draws it; ids below the images.
 
     Args:
-        dataset: Where the samples come from.
-        tasks: Task name -> task; the columns, in this order. The dataset must give their labels.
-        indices: Which samples.
-        path: Where to save the picture (its suffix says the format); None saves nothing.
+        dataset: Dataset of the samples.
+        tasks: Task name -> task, one column each, in this order. The dataset must give their labels.
+        indices: Indices of the samples.
+        path: File for the picture; its suffix chooses the format. None saves nothing.
 
     Raises:
         InputError: A sample cannot be read.
@@ -73,7 +73,7 @@ def contact_sheet(
             left, top = x + (cell_width - wide) // 2, y + (cell_height - high) // 2
             cell = Image.fromarray(np.ascontiguousarray(picture)).resize((wide, high), Image.Resampling.NEAREST)
             sheet.paste(cell, (left, top))
-            # White label maps would otherwise run into the paper.
+            # The outline separates white label maps from the white background.
             draw.rectangle((left - 1, top - 1, left + wide, top + high), outline=_RULE)
         caption = _fitting(name, cell_width)
         draw.text((_MARGIN, y + cell_height + 4), caption, fill=_FAINT, font=ImageFont.load_default(size=12))
@@ -83,13 +83,13 @@ def contact_sheet(
 
 
 def _inside(size: tuple[int, ...], cell: tuple[int, int]) -> tuple[int, int]:
-    """The largest ``(H, W)`` of the same shape that fits into a cell; images may be smaller than the dataset says."""
+    """Returns the largest ``(H, W)`` of the same aspect ratio that fits into a cell."""
     scale = min(room / side for room, side in zip(cell, size, strict=True))
     return round(size[0] * scale), round(size[1] * scale)
 
 
 def _row(sample: Sample, tasks: Mapping[str, Task]) -> tuple[str, list[np.ndarray]]:
-    """The sample's id and its pictures, each ``(H, W, 3)`` uint8."""
+    """Returns the sample's id and its pictures, each ``(H, W, 3)`` uint8."""
     return sample.id, [sample.image, *(task.draw(sample.labels[name]) for name, task in tasks.items())]
 
 
@@ -107,7 +107,7 @@ def _title(draw: ImageDraw.ImageDraw, width: int, dataset: Dataset) -> None:
 
 
 def _fitting(text: str, width: int) -> str:
-    """``text``, cut where it is wider than a column."""
+    """Returns ``text``, cut to the width of a column."""
     font = ImageFont.load_default(size=15)
     if font.getlength(text) <= width:
         return text

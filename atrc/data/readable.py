@@ -1,4 +1,4 @@
-"""Which samples of a dataset on disk can be read: found once, and remembered until a file changes."""
+"""Finds the samples of a dataset on disk that cannot be read, and remembers them until a file changes."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ from searchspace.errors import InputError
 __all__ = ["HINT", "IMAGE", "Reader", "refuse_absent", "sift"]
 
 IMAGE = "image"
-"""What a sample's photograph is called among its parts; the others are called as their tasks."""
+"""Name of the image among the parts of a sample; labels have the name of their task."""
 
 HINT = "atrc data check lists all such files, --skip-bad leaves their samples out"
-"""What a user can do about a sample that cannot be used."""
+"""Hint for messages about samples that cannot be used."""
 
 _VERSION = 1
-"""Part of every key; raised when other samples count as readable than before."""
+"""Part of every key. It is increased when other samples count as readable than before."""
 
 
 class Reader(Protocol):
     """Reads the parts of samples from files."""
 
     def facts(self, part: str) -> Any:
-        """All that decides what the files of a part give, and whether they are refused; without the files."""
+        """Returns all facts, apart from the files, that determine a part's arrays and whether it is accepted."""
 
     def files(self, entry: str, part: str) -> Sequence[Path]:
-        """All files that a part of sample ``entry`` depends on."""
+        """Returns all files that a part of sample ``entry`` depends on."""
 
     def read(self, entry: str, part: str) -> np.ndarray:
-        """The part itself.
+        """Reads the part.
 
         Raises:
-            InputError: It cannot be used; the message names the file.
+            InputError: The part cannot be used; the message names the file.
         """
 
 
 def sift(
     reader: Reader, ids: Sequence[str], parts: Sequence[str], cache: Path | None, title: str, *, skip_bad: bool
 ) -> dict[str, str]:
-    """Reads every part of every sample; what is wrong with those that cannot be used: id -> the first complaint.
+    """Reads every part of every sample. Returns id -> first error message of the samples that cannot be used.
 
     Args:
-        reader: Reads them.
-        ids: The samples.
+        reader: Reader of the parts.
+        ids: Ids of the samples.
         parts: `IMAGE` and names of tasks.
-        cache: Folder in which the outcome is kept, a file for every part; None keeps nothing.
-        title: Of the split, for messages.
-        skip_bad: Whether samples may be bad, as long as one is left.
+        cache: Folder that keeps the results, one file per part; None keeps nothing.
+        title: Title of the split, for messages.
+        skip_bad: Whether samples may be bad, as long as one good sample is left.
 
     Raises:
-        InputError: One may not, or all are.
+        InputError: A sample is bad although none may be, or all are.
     """
     found: dict[str, Mapping[str, str]] = {}
     unknown: dict[str, Path | None] = {}
@@ -91,15 +91,15 @@ def sift(
 
 
 def refuse_absent(reader: Reader, ids: Sequence[str], parts: Sequence[str], title: str) -> None:
-    """Looks for all files, without reading any: at once, and not after minutes.
+    """Checks that all files exist, without reading any, so that a missing file is reported at once.
 
     Raises:
-        InputError: One is not there.
+        InputError: A file is missing.
     """
     absent = {
         entry: f"{file}: no such file"
         for entry in ids
-        for part in reversed(parts)  # so that the first part's stays
+        for part in reversed(parts)  # in reverse order, so that the message about the first part stays
         for file in reader.files(entry, part)
         if not file.exists()
     }
@@ -107,7 +107,7 @@ def refuse_absent(reader: Reader, ids: Sequence[str], parts: Sequence[str], titl
 
 
 def _refuse(bad: Mapping[str, str], title: str) -> None:
-    """Names the first bad sample's file, if there is one, and how to see or leave out all of them."""
+    """Raises an InputError about the first bad sample, if there is one, that says how to list or skip all of them."""
     if not bad:
         return
     first = next(iter(bad.values()))

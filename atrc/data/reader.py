@@ -1,4 +1,4 @@
-"""Reads images and labels of a `FolderSpec` from their files, at the size of training."""
+"""Reads images and labels of a `FolderSpec` from their files, at the training size."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = ["FolderReader", "LabelRule", "read_ids", "task_options"]
 
 
 def task_options(spec: FolderSpec, root: Path | None) -> dict[str, dict[str, Any]]:
-    """Task name -> keyword arguments of its class, as a spec states them.
+    """Returns task name -> keyword arguments of its class, from a spec.
 
     Raises:
-        InputError: The class names are in a JSON file, and there is no such file or no root.
+        InputError: The class names are in a JSON file, and the file is missing or no root is given.
     """
     return {name: {**_classes(name, label, root), **label.options} for name, label in spec.tasks.items()}
 
@@ -44,10 +44,10 @@ def _classes(name: str, label: LabelSpec, root: Path | None) -> dict[str, Any]:
 
 
 def read_ids(path: Path, split: str, exclude: Collection[str] = ()) -> list[str]:
-    """The ids that a split's file lists, in its order and without the excluded ones; blank lines do not count.
+    """Reads the ids of a split's file, in its order and without the excluded ones; blank lines are skipped.
 
     Raises:
-        InputError: The file is missing, lists nothing (that is not excluded), or lists an id twice.
+        InputError: The file is missing, lists no id, lists an id twice, or lists only excluded ids.
     """
     try:
         lines = read_text(path).splitlines()
@@ -71,14 +71,14 @@ def read_ids(path: Path, split: str, exclude: Collection[str] = ()) -> list[str]
 
 @dataclass(frozen=True)
 class LabelRule:
-    """A `LabelSpec` with everything looked up that it refers to.
+    """A `LabelSpec` together with everything that it refers to.
 
     Attributes:
-        task: Checks the values.
-        spec: What the YAML says.
+        task: Task that checks the values.
+        spec: Section of the YAML.
         options: Arguments of the task's class.
-        lookup: The lookup table, if there is one.
-        source: The rule of the task that this one is made from, if it is.
+        lookup: Lookup table, or None.
+        source: Rule of the task whose labels this one is made from, or None.
     """
 
     task: Task
@@ -89,28 +89,28 @@ class LabelRule:
 
     @property
     def is_class_map(self) -> bool:
-        """Whether labels are classes; then an unlabelled pixel is 255, as the task's ``fill`` tells."""
+        """True if labels are classes. The task's ``fill`` tells: it is 255 for class maps."""
         return self.task.fill == IGNORE
 
     @property
     def pattern(self) -> str:
-        """The pattern of the file that the label comes from in the end."""
+        """Pattern of the file that the label is made from, directly or through other labels."""
         return self.source.pattern if self.source is not None else str(self.spec.file)
 
     @property
     def facts(self) -> list[Any]:
-        """All that decides what label a file gives, and whether the task takes it."""
+        """Returns all facts that determine the label of a file, and whether the task accepts it."""
         own = self.spec.model_dump(exclude={"options", "classes", "lookup"})
         table = sorted((self.lookup or {}).items())
         return [own, dict(self.options), table, self.source.facts if self.source is not None else None]
 
     def from_values(self, values: np.ndarray) -> np.ndarray:
-        """The label of a file's values at the file's size; with `boundaries`, what they are to be found in."""
+        """Returns the label for a file's values, at the file's size; with `boundaries`, the class map behind them."""
         spec = self.spec
         if self.source is not None:
             values, ignore = self.source.from_values(values), [IGNORE]
         else:
-            # A mask is often stored as 0 and 255; 255 is then as positive as anything.
+            # A mask is often stored as 0 and 255, and then 255 is a positive value.
             ignore = spec.ignore if spec.ignore is not None else [] if spec.positive else [IGNORE]
         if not self.is_class_map:
             return measured_map(
@@ -128,7 +128,7 @@ class LabelRule:
         return class_map(values, ignore=ignore, offset=spec.offset)
 
     def resized(self, label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """A label of `from_values` at ``size``, and the boundaries in it where those are the label."""
+        """Resizes a label of `from_values` to ``size``; with `boundaries`, finds them afterwards."""
         if self.spec.boundaries:
             # After resizing: a line found at full size would break where the label shrinks a lot.
             return boundaries(resize_nearest(label, size))
@@ -139,16 +139,16 @@ class LabelRule:
 
 @dataclass
 class FolderReader:
-    """Reads what a spec describes.
+    """Reads the images and labels that a spec describes.
 
     Args:
-        spec: What is what.
-        root: The dataset's folder.
-        size: ``(H, W)`` of what is read.
-        exact: Whether images have that size already; if so, another one is an error.
+        spec: Description of the files.
+        root: Folder of the dataset.
+        size: ``(H, W)`` of the images and labels that are returned.
+        exact: Whether files must already have this size.
 
     Raises:
-        InputError: The root or a file that the spec reads values from is missing, or a task's section says what
+        InputError: The root or a file that the spec reads values from is missing, or a task's section has a key that
             does not fit its kind of label.
     """
 
@@ -165,32 +165,32 @@ class FolderReader:
         self.rules = {name: self._rule(name) for name in self.spec.tasks}
 
     def image_file(self, entry: str) -> Path:
-        """Where the image of id ``entry`` is."""
+        """Returns the image file of id ``entry``."""
         return self.root / self.spec.images.format(id=entry)
 
     def label_file(self, entry: str, task: str) -> Path:
-        """Where the file is that the label of id ``entry`` comes from."""
+        """Returns the file that the label of id ``entry`` is made from."""
         return self.root / self.rules[task].pattern.format(id=entry)
 
     def facts(self, part: str) -> list[Any]:
-        """All that decides what the files of a part give, and whether they are refused; without the files."""
+        """Returns all facts, apart from the files, that determine a part's arrays and whether it is accepted."""
         image = [self.spec.images, self.exact, self.size]
         return image if part == IMAGE else [*image, self.rules[part].facts]
 
     def files(self, entry: str, part: str) -> list[Path]:
-        """All files that a part of id ``entry`` depends on: the image, or a task's label."""
+        """Returns all files that a part (the image or a task's label) of id ``entry`` depends on."""
         image = self.image_file(entry)
         return [image] if part == IMAGE else [self.label_file(entry, part), image]
 
     def read(self, entry: str, part: str) -> np.ndarray:
-        """`image`, or one of `labels`."""
+        """Reads `image` or one of `labels`."""
         return self.image(entry) if part == IMAGE else self.labels(entry, [part])[part]
 
     def image(self, entry: str) -> np.ndarray:
-        """``(H, W, 3)`` uint8.
+        """Reads an image as ``(H, W, 3)`` uint8.
 
         Raises:
-            InputError: The file is missing or unreadable, or the image is not as large as it must be.
+            InputError: The file is missing or unreadable, or the image has a wrong size.
         """
         file = self.image_file(entry)
         image = read_image(file)
@@ -202,7 +202,7 @@ class FolderReader:
         return resize_image(image, self.size)
 
     def remarks(self, entry: str) -> list[str]:
-        """What is odd about the files of id ``entry`` that can be read; nothing about those that cannot."""
+        """Returns remarks on suspicious files of id ``entry``; unreadable files get none."""
         file = self.image_file(entry)
         try:
             turn = orientation(file)
@@ -216,7 +216,7 @@ class FolderReader:
         ]
 
     def labels(self, entry: str, tasks: Iterable[str]) -> dict[str, np.ndarray]:
-        """Task name -> ``(H, W)`` or ``(H, W, C)``, see `atrc.data.Sample`.
+        """Reads task name -> ``(H, W)`` or ``(H, W, C)``, see `atrc.data.Sample`.
 
         Raises:
             InputError: A file is missing or unreadable, the label's size is not the image's, or a value is not
@@ -266,7 +266,7 @@ class FolderReader:
         return rule
 
     def _check_kind(self, name: str, rule: LabelRule) -> None:
-        """Refuses what does not fit the kind of label, rather than ignoring it."""
+        """Refuses keys that do not fit the kind of label, instead of ignoring them."""
         spec, where = rule.spec, f"tasks.{name} of {self.spec.name}"
         suffix = Path(rule.pattern).suffix.lower()
         if suffix not in LABEL_SUFFIXES:
@@ -297,7 +297,7 @@ class FolderReader:
 
 
 def _by_value(values: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """``function(values)`` for uint8 values and a pixel-wise function, computed once per value that occurs."""
+    """Returns ``function(values)`` for a pixel-wise function, computed once per uint8 value that occurs."""
     if values.ndim != 2:
         return function(values)
     present = np.flatnonzero(np.bincount(values.ravel(), minlength=256))

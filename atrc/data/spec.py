@@ -1,4 +1,4 @@
-"""The YAML that says what is what in a folder of images and labels.
+"""The YAML file that describes a folder of images and labels.
 
 A complete example, in which ``{id}`` stands for a line of a split file::
 
@@ -46,10 +46,10 @@ from searchspace.yaml_text import YAMLError, read_yaml
 __all__ = ["FolderSpec", "InJson", "LabelSpec", "load_spec", "shipped_specs"]
 
 COMPARISON = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*(-?\d+(?:\.\d+)?)\s*")
-"""What ``positive`` may say, e.g. ``"> 0"``."""
+"""Form of ``positive``, e.g. ``"> 0"``."""
 
 RESIZE_OF_TASK: Mapping[str, Literal["nearest", "any"]] = {"edge": "any"}
-"""How the labels of a task shrink where the YAML does not say; all others by the nearest pixel."""
+"""Default of ``resize`` for labels from files, by task; all other tasks take the nearest pixel."""
 
 
 class _Model(BaseModel):
@@ -60,18 +60,18 @@ class InJson(_Model):
     """A value kept in a JSON file.
 
     Attributes:
-        json_file: The file, relative to the root; ``json`` in the YAML.
-        key: The key at the top level of the file.
+        json_file: Path of the file, relative to the root; ``json`` in the YAML.
+        key: Key at the top level of the file.
     """
 
     json_file: StrictStr = Field(alias="json")
     key: StrictStr
 
     def read(self, root: Path | None) -> Any:
-        """The value.
+        """Reads the value.
 
         Raises:
-            InputError: There is no such file or key, or no root.
+            InputError: The file or the key does not exist, or no root is given.
         """
         if root is None:
             raise InputError(f"{self.json_file} holds {self.key!r}: give the dataset's root folder")
@@ -90,28 +90,28 @@ class InJson(_Model):
 
 
 class LabelSpec(_Model):
-    """Where the label maps of one task come from.
+    """The source of one task's label maps.
 
-    Exactly one of `file` and `source` is given. What is done to the values, in this order: `ignore` or `invalid`
-    pixels are set aside; class maps then go through one of `positive`, `lookup` and `offset`, measured maps through
-    `scale` and `offset`, `signs` and `unit`. `boundaries` is applied to a class map after it was resized.
+    Exactly one of `file` and `source` is given. Values are processed in this order: `ignore` or `invalid` pixels are
+    set aside. Class maps then go through one of `positive`, `lookup` and `offset`; measured maps go through `scale`
+    and `offset`, `signs` and `unit`. `boundaries` is applied to a class map after it was resized.
 
     Attributes:
         file: Pattern with ``{id}`` of a ``.png`` or ``.npy`` file, relative to the root.
         source: Another task of the same spec whose class map is the source; ``from`` in the YAML.
-        classes: Names of the classes, their number, or where in a JSON file the names are.
-        ignore: Values that become 255. By default 255 alone; with `positive` on a file, none.
-        offset: Added to every value (class maps: a whole number).
-        lookup: New class of each class: a list, a mapping, or where in a JSON file either is.
-        positive: ``"> 0"`` and the like: 1 where it holds, 0 elsewhere.
-        boundaries: 1 where the class differs from the right or the lower neighbour's, see
+        classes: Names of the classes, their number, or a reference to names in a JSON file.
+        ignore: Values that become 255. The default is 255 only; with `positive` on a file, none.
+        offset: Number that is added to every value (class maps: a whole number).
+        lookup: New class of each class: a list, a mapping, or a reference to either in a JSON file.
+        positive: Comparison such as ``"> 0"``: the label is 1 where it holds, 0 elsewhere.
+        boundaries: Whether the label is 1 where the class differs from the right or the lower neighbour's, see
             `atrc.data.derive.boundaries`.
         scale: Factor on the values of a measured map, e.g. 0.001 for millimetres.
-        invalid: The value of a measured map that means "not measured" (``.nan`` for not-a-number); 0 always does.
+        invalid: Value of a measured map that means "not measured" (``.nan`` for not-a-number); 0 always means that.
         signs: One factor per channel, e.g. ``[1, -1, -1]`` for normals with y down and z away from the camera.
-        unit: Scales the vectors of a map with channels to length 1.
-        resize: ``nearest`` takes the nearest pixel; ``any`` keeps a 1 wherever there is one in the area that becomes
-            one pixel, so that thin lines survive. The default is ``any`` for edge files, else ``nearest``.
+        unit: Whether the vectors of a map with channels are scaled to length 1.
+        resize: ``nearest`` takes the nearest pixel. With ``any``, a pixel is 1 if any pixel of its area in the file
+            is 1, so that thin lines survive. The default is ``any`` for edge files, else ``nearest``.
         options: Keyword arguments of the task's class.
     """
 
@@ -177,15 +177,14 @@ class FolderSpec(_Model):
     """A dataset in a folder: the whole YAML.
 
     Attributes:
-        name: For titles and tables.
+        name: Name for titles and tables.
         images: Pattern with ``{id}`` of the images, relative to the root.
         splits: Split name -> text file with one id per line.
         exclude: Ids to leave out of every split.
         size: ``(H, W)`` to which images and labels are resized.
-        resample: False where images have that size already; then another one is an error, unless the user asks for a
-            size.
-        download: Where the files are from, for the message when they are not there.
-        tasks: Task name -> where its labels come from.
+        resample: False if all images must already have this size, unless the user asks for a size.
+        download: Source of the files, for the message if they are missing.
+        tasks: Task name -> source of its labels.
     """
 
     name: StrictStr
@@ -207,7 +206,7 @@ class FolderSpec(_Model):
     def _check_exclude(cls, value: Any) -> Any:
         for item in value if isinstance(value, list) else []:
             if not isinstance(item, str):
-                # YAML reads 0536 as an octal number; the id would silently be another one.
+                # YAML reads 0536 as an octal number, which would silently be another id.
                 raise ValueError(f"{item!r} is a number: write ids in quotes")
         return value
 
@@ -223,10 +222,10 @@ def load_spec(spec: str | Path | Mapping[str, Any]) -> FolderSpec:
     """Reads and checks a spec.
 
     Args:
-        spec: Path of a YAML file, the bare name of a shipped one (`shipped_specs`), or the mapping itself.
+        spec: Path of a YAML file, the name of a shipped one (`shipped_specs`), or the mapping itself.
 
     Raises:
-        InputError: There is no such file, or what it says cannot be used; the message says where.
+        InputError: The file does not exist, or its content cannot be used; the message says where.
     """
     if isinstance(spec, Mapping):
         return _validate(dict(spec), "spec")
@@ -248,16 +247,16 @@ def load_spec(spec: str | Path | Mapping[str, Any]) -> FolderSpec:
 
 
 def shipped_specs() -> dict[str, Path]:
-    """Name -> path of the specs that come with the package."""
+    """Returns name -> path of the specs that come with the package."""
     folder = resources.files("atrc") / "presets" / "datasets"
     return {Path(str(file)).stem: Path(str(file)) for file in sorted(folder.iterdir(), key=str)}
 
 
 def as_lookup(value: Any) -> dict[int, int]:
-    """A list or mapping of whole numbers as a mapping old class -> new class.
+    """Turns a list or mapping of whole numbers into a mapping old class -> new class.
 
     Raises:
-        ValueError: It is neither, or holds something else than whole numbers.
+        ValueError: The value is neither, or holds something else than whole numbers.
     """
     pairs = dict(enumerate(value)) if isinstance(value, list) else value
     if not isinstance(pairs, dict) or not pairs:
@@ -290,7 +289,7 @@ def _validate(content: dict[str, Any], where: str) -> FolderSpec:
 
 
 def _check_source(spec: FolderSpec, name: str, where: str) -> None:
-    """Refuses a chain of ``from`` that comes back to itself, and a source that is only known after resizing."""
+    """Refuses a circular chain of ``from``, and a source that is known only after resizing."""
     chain = [name]
     while (source := spec.tasks[chain[-1]].source) is not None:
         if source in chain:
@@ -303,7 +302,7 @@ def _check_source(spec: FolderSpec, name: str, where: str) -> None:
 
 
 def _split_options(name: str, section: Any, where: str) -> Any:
-    """Moves the keyword arguments of the task's class under ``options``; refuses what is neither."""
+    """Moves the keyword arguments of the task's class under ``options``; refuses unknown keys."""
     if name not in TASKS:
         raise UnknownNameError("task", name, TASKS, f"tasks in {where}")
     if not isinstance(section, dict):
@@ -322,7 +321,7 @@ def _split_options(name: str, section: Any, where: str) -> Any:
 
 
 def _input_error(error: ValidationError, where: str) -> InputError:
-    """The first complaint of pydantic as one line, with the nearest key for one that does not exist."""
+    """Turns pydantic's first complaint into one line, with the nearest key if one is unknown."""
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
@@ -336,7 +335,7 @@ def _is_json_reference(value: Any) -> bool:
 
 
 def _in_json(value: dict[str, Any]) -> InJson:
-    """The reference; here and not by pydantic, whose complaint would list every other form that was allowed too."""
+    """Checks and returns a reference. Pydantic's own message would list every other allowed form, too."""
     allowed = ("json", "key")
     for key in value:
         if key not in allowed:

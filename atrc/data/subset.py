@@ -1,4 +1,4 @@
-"""Parts of a training split: what weights learn from, and what is held out to learn or choose architectures."""
+"""Parts of a training split: one to train weights, and one that is held out to learn or choose architectures."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Subset", "hold_out"]
 
 
 class Subset(Dataset):
-    """Some samples of a dataset.
+    """A part of a dataset.
 
     Args:
-        dataset: The whole.
-        indices: Which samples, in which order.
-        note: What messages say of the part after its number of samples.
+        dataset: The whole dataset.
+        indices: Indices of the samples, in the order of the part.
+        note: Text that follows the number of samples in messages.
     """
 
     def __init__(self, dataset: Dataset, indices: Sequence[int], note: str = "") -> None:
@@ -48,11 +48,11 @@ def hold_out(dataset: Dataset, share: float) -> tuple[Subset, Subset]:
     """Splits a training set at random, always in the same way, so that all runs hold out the same samples.
 
     Args:
-        dataset: At least two samples.
-        share: Of the samples that are held out, in (0, 1).
+        dataset: Dataset with at least two samples.
+        share: Share of the samples to hold out, in (0, 1).
 
     Returns:
-        What weights learn from, and what is held out; each has at least one sample.
+        The part to train weights on, and the part that is held out; each has at least one sample.
     """
     count = len(dataset)
     if count < 2:

@@ -1,12 +1,10 @@
-"""What happens to a sample between the disk and a batch: scale, crop, flip, colour, normalise, pad.
+"""Steps between the disk and a batch: scale, crop, flip, colour, normalise, pad.
 
-`train_transform` is the augmentation of the paper in its order; `eval_transform` only normalises and pads. Each
-step is a small frozen dataclass called as ``step(view, tasks, generator)``, so that a config chooses the steps and
-their ranges, and so that a user's own step is one more callable. Every step moves the image, all label maps and the
-mask of real pixels together; what a geometric change does to label *values* (depth shrinks, normals mirror) is asked
-of the task.
-
-All randomness comes from the generator that is passed in.
+`train_transform` is the augmentation of the paper in its order; `eval_transform` only normalises and pads. Each step
+is a small frozen dataclass, called as ``step(view, tasks, generator)``. A config chooses the steps and their ranges,
+and a user's own step is one more callable. Every step changes the image, all label maps and the mask of real pixels
+together. The tasks say how a geometric change affects label *values* (depth shrinks, normals mirror). All randomness
+comes from the generator that is passed in.
 """
 
 from __future__ import annotations
@@ -54,26 +52,26 @@ class View(Sample):
 
     Attributes:
         image: ``(H, W, 3)`` uint8 RGB, float32 in 0..255 after `Photometric`, or zero-mean float32 after `Normalize`.
-        valid: ``(H, W)`` bool, False where padding stands in for the image.
+        valid: ``(H, W)`` bool, False on padding.
     """
 
     valid: np.ndarray
 
     @classmethod
     def of(cls, sample: Sample) -> View:
-        """The whole sample, every pixel of it real."""
+        """Returns the view of a whole sample, without padding."""
         return cls(sample.id, sample.image, sample.labels, np.ones(sample.image.shape[:2], dtype=bool))
 
 
 class Transform(Protocol):
-    """One step: takes a view and gives a new one, without changing the arrays it was given."""
+    """A step that turns a view into a new one, without changing the arrays of the first."""
 
     def __call__(self, view: View, tasks: Mapping[str, Task], generator: np.random.Generator) -> View: ...
 
 
 @dataclass(frozen=True)
 class Compose:
-    """Steps in order. Takes a `Sample` (or a `View`) and gives a `View`.
+    """A sequence of steps. It turns a `Sample` (or a `View`) into a `View`.
 
     Attributes:
         steps: The steps, first to last.
@@ -92,8 +90,8 @@ class Compose:
 class RandomScale:
     """Resizes by one factor for both sides, drawn uniformly.
 
-    The image is resampled bilinearly (area-weighted when it shrinks), labels by the nearest pixel centre, and each
-    task says what the factor does to its values: a scene seen twice as large is half as far away.
+    The image is resampled bilinearly (area-weighted when it shrinks), labels by the nearest pixel centre. Each task
+    adapts its label values to the factor: a scene that appears twice as large is half as far away.
 
     Attributes:
         minimum: Smallest factor.
@@ -112,7 +110,7 @@ class RandomScale:
 
 
 def rescale(view: View, tasks: Mapping[str, Task], scale: float) -> View:
-    """The view with both sides ``scale`` times as long (rounded to whole pixels), see `RandomScale`."""
+    """Returns the view with both sides ``scale`` times as long (rounded to whole pixels), see `RandomScale`."""
     size = scaled_size(view, scale)
     image = np.asarray(Image.fromarray(view.image).resize(size[::-1], Image.Resampling.BILINEAR))
     labels = {name: resize_nearest(label, size) for name, label in view.labels.items()}
@@ -121,10 +119,10 @@ def rescale(view: View, tasks: Mapping[str, Task], scale: float) -> View:
 
 
 def scaled_size(view: View, scale: float) -> tuple[int, int]:
-    """``(H, W)`` of a view enlarged by ``scale``.
+    """Returns ``(H, W)`` of a view enlarged by ``scale``.
 
     Raises:
-        InputError: The image is no longer of whole numbers, which resampling needs.
+        InputError: The image is not uint8 any more, which resampling needs.
     """
     if view.image.dtype != np.uint8:
         raise InputError("RandomScale works on the uint8 image: put it before Photometric and Normalize")
@@ -134,19 +132,19 @@ def scaled_size(view: View, scale: float) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class RandomCrop:
-    """Cuts out a window at a random place; a side that is already short enough stays whole.
+    """Cuts out a window at a random place; sides shorter than the window are kept.
 
     The window is drawn again, up to ``retries`` times, until no class covers ``dominance`` or more of its labelled
-    pixels; after that the last window is taken as it is. Labels of tasks that are not asked for have a say in that,
-    and are then left out.
+    pixels. After that, the last window is taken. The class map may belong to a task that is not wanted; it is dropped
+    after the crop.
 
     Attributes:
         height: Rows of the window.
         width: Columns of the window.
-        label: The class map that is looked at; a sample without it takes the first window.
-        dominance: Share of the labelled pixels that one class must stay below.
-        retries: How often to draw again.
-        relabel: Whether tasks say what a crop does to their labels, see `atrc.tasks.Task.crop_label`.
+        label: Task whose class map is checked; a sample without it takes the first window.
+        dominance: Share of the labelled pixels that every class must stay below.
+        retries: Largest number of further draws.
+        relabel: Whether tasks adapt their labels to the crop, see `atrc.tasks.Task.crop_label`.
     """
 
     height: int
@@ -167,19 +165,19 @@ class RandomCrop:
         )
 
     def relabelled(self, labels: Mapping[str, np.ndarray], tasks: Mapping[str, Task]) -> dict[str, np.ndarray]:
-        """Labels of a window, as their tasks want them in training."""
+        """Returns the labels of a window, adapted by their tasks."""
         return {name: tasks[name].crop_label(label) if self.relabel else label for name, label in labels.items()}
 
     def window(
         self, size: tuple[int, int], label: np.ndarray | None, generator: np.random.Generator
     ) -> tuple[slice, slice]:
-        """Rows and columns to keep of a view of ``size`` = (rows, columns) with the class map ``label``."""
+        """Draws the rows and columns to keep of a view of ``size`` = (rows, columns) with the class map ``label``."""
         slack = (max(0, size[0] - self.height), max(0, size[1] - self.width))
         if slack == (0, 0):
             return slice(0, size[0]), slice(0, size[1])
         window = self._draw(slack, generator)
         if label is not None:
-            label = label.astype(np.intp)  # once, and not at every count
+            label = label.astype(np.intp)  # once, instead of at every count
             for _ in range(self.retries):
                 if dominant_share(label[window]) < self.dominance:
                     break
@@ -195,7 +193,8 @@ class RandomCrop:
 class ScaledCrop:
     """`RandomScale` and then `RandomCrop`, without computing the pixels that the crop throws away.
 
-    Gives the labels of the two steps exactly and their image to the last bit of rounding, in about half the time.
+    The labels are exactly those of the two steps, and the image is the same up to rounding. It takes about half the
+    time.
 
     Attributes:
         scale: The first step.
@@ -209,7 +208,7 @@ class ScaledCrop:
         factor = generator.uniform(self.scale.minimum, self.scale.maximum)
         old, new = view.image.shape[:2], scaled_size(view, factor)
         if new[0] <= self.crop.height and new[1] <= self.crop.width:
-            return self.crop(rescale(view, tasks, factor), tasks, generator)  # which takes the whole of it
+            return self.crop(rescale(view, tasks, factor), tasks, generator)  # the crop keeps the whole view
         ruling = view.labels.get(self.crop.label)
         window = self.crop.window(new, None if ruling is None else resize_nearest(ruling, new), generator)
         (top, bottom), (left, right) = ((part.start, min(part.stop, n)) for part, n in zip(window, new, strict=True))
@@ -234,7 +233,7 @@ class ScaledCrop:
 
 
 def dominant_share(label: np.ndarray) -> float:
-    """Share of the labelled pixels of an ``(H, W)`` class map that the commonest class covers; 1 if none is."""
+    """Returns the share of the most frequent class among the labelled pixels ``(H, W)``; 1 if there are none."""
     counts = np.bincount(label.ravel(), minlength=IGNORE + 1)[:IGNORE]
     labelled = counts.sum()
     return float(counts.max() / labelled) if labelled else 1.0
@@ -245,7 +244,7 @@ class Flip:
     """Mirrors left and right.
 
     Attributes:
-        probability: How often.
+        probability: Probability of mirroring.
     """
 
     probability: float = 0.5
@@ -269,11 +268,11 @@ class Photometric:
     clipped to 0..255 after each change but not rounded.
 
     Attributes:
-        brightness: Largest offset, of 255.
+        brightness: Largest offset of the values 0..255.
         contrast: Smallest and largest factor.
         saturation: Smallest and largest factor.
-        hue: Largest turn, of 180 for the full circle.
-        probability: How often each change is made.
+        hue: Largest turn; 180 is the full circle.
+        probability: Probability of each change.
     """
 
     brightness: float = 32.0
@@ -283,7 +282,7 @@ class Photometric:
     probability: float = 0.5
 
     def __call__(self, view: View, tasks: Mapping[str, Task], generator: np.random.Generator) -> View:
-        # Everything is drawn before anything is applied: the number of draws does not depend on the outcomes.
+        # Everything is drawn first, so that the number of draws does not depend on the results.
         brightness, contrast, saturation, hue = generator.random(4) < self.probability
         contrast_first = generator.random() < 0.5
         offset = generator.uniform(-self.brightness, self.brightness)
@@ -305,7 +304,7 @@ class Photometric:
 
 
 def _planes(image: np.ndarray) -> np.ndarray:
-    """``(H, W, 3)`` as contiguous float32 ``(3, H, W)``; NumPy is several times faster on planes than on pixels."""
+    """Returns ``(H, W, 3)`` as contiguous float32 ``(3, H, W)``, on which NumPy is several times faster."""
     return np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
 
 
@@ -314,8 +313,8 @@ class Normalize:
     """Divides by 255, subtracts the mean and divides by the standard deviation, per colour channel.
 
     Attributes:
-        mean: Of red, green, blue in 0..1.
-        std: Of red, green, blue in 0..1.
+        mean: Mean of red, green, blue in 0..1.
+        std: Standard deviation of red, green, blue in 0..1.
     """
 
     mean: tuple[float, float, float] = IMAGENET_MEAN
@@ -330,7 +329,7 @@ class Normalize:
 
 @dataclass(frozen=True)
 class Pad:
-    """Puts the view in the middle of a larger canvas; an odd remainder goes below and to the right.
+    """Puts the view in the middle of a larger canvas. An odd margin has its extra pixel below or at the right.
 
     The image's border is 0, which after `Normalize` is the mean colour; labels get their task's ``fill``.
 
@@ -380,14 +379,14 @@ def train_transform(
     mean: tuple[float, float, float] = IMAGENET_MEAN,
     std: tuple[float, float, float] = IMAGENET_STD,
 ) -> Compose:
-    """The training augmentation of the paper, in its order.
+    """Returns the training augmentation of the paper, in its order.
 
     Args:
-        size: ``(H, W)`` of what goes into a batch.
+        size: ``(H, W)`` of the samples of a batch.
         scale: Range of the random resizing; None leaves it out.
         crop_dominance: See `RandomCrop`; 1 or more switches the rule off.
         crop_retries: See `RandomCrop`.
-        crop_labels: ``relabel`` of `RandomCrop`.
+        crop_labels: See ``relabel`` of `RandomCrop`.
         flip: Probability of a horizontal flip.
         photometric: Ranges of the colour changes; None leaves them out.
         mean: See `Normalize`.
@@ -411,5 +410,5 @@ def eval_transform(
     mean: tuple[float, float, float] = IMAGENET_MEAN,
     std: tuple[float, float, float] = IMAGENET_STD,
 ) -> Compose:
-    """What an image goes through in evaluation: normalised, and padded around its centre to ``size`` = (H, W)."""
+    """Returns the steps of evaluation: images are normalised, and padded around their centre to ``size`` = (H, W)."""
     return Compose((Normalize(mean, std), Pad(*size)))

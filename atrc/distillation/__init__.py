@@ -1,4 +1,4 @@
-"""Distillation modules, one file each: how task features are refined before the final prediction."""
+"""Distillation modules, one file each. They refine the features of all tasks before the final prediction."""
 
 from atrc.distillation._atrc import ATRC, RowFusion
 from atrc.distillation._base import DISTILLATIONS, Distillation, Features

@@ -1,4 +1,4 @@
-"""The ATRC module (Sec. 3.1): a row of context-pooling blocks for every target task, with the found contexts.
+"""The ATRC module (Sec. 3.1): for every target task, a row of context-pooling blocks with the contexts of a genotype.
 
 Drop it into any network that has a feature map per task::
 
@@ -35,7 +35,7 @@ class RowFusion(nn.Module):
 
     Args:
         channels: C of the target.
-        pooled: Summed channels of the blocks; 0 for a row without any.
+        pooled: Sum of the channels of the blocks; 0 for a row without blocks.
         dropout: Probability of dropping a channel in training.
     """
 
@@ -49,7 +49,7 @@ class RowFusion(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, target: Tensor, pooled: Sequence[Tensor]) -> Tensor:
-        """``(B, C, H, W)`` from F_T and the outputs of the row's blocks."""
+        """Computes ``(B, C, H, W)`` from F_T and the outputs of the row's blocks."""
         return self.dropout(self.fuse(self._joined(target, pooled)))
 
     def _joined(self, target: Tensor, pooled: Sequence[Tensor]) -> Tensor:
@@ -58,15 +58,15 @@ class RowFusion(nn.Module):
         return torch.cat([self.out(torch.cat(list(pooled), dim=1)), target], dim=1)
 
     def before_relu(self, target: Tensor, pooled: Sequence[Tensor]) -> Tensor:
-        """`forward` up to the ReLU, its only step that is not linear in evaluation mode."""
+        """Computes `forward` up to the ReLU, its only step that is not linear in evaluation mode."""
         found: Tensor = self.fuse[:2](self._joined(target, pooled))
         return found
 
     def effects(self, widths: Sequence[int]) -> list[Tensor]:
-        """What a change of each block's output changes in `before_relu`, pixel by pixel: ``(C, d)`` matrices.
+        """Returns the derivative of `before_relu` by each block's output at the same pixel: ``(C, d)`` matrices.
 
         Args:
-            widths: d of every block.
+            widths: d, the channels, of every block.
         """
         if self.out is None:
             return []
@@ -75,7 +75,7 @@ class RowFusion(nn.Module):
 
 
 def _scaled_weight(layers: nn.Sequential) -> Tensor:
-    """``(out, in)``: the weight of a 1x1 convolution times what the norm after it scales by in evaluation mode."""
+    """Returns ``(out, in)``: a 1x1 convolution's weight times the scale of the norm after it in evaluation mode."""
     conv, norm = cast(nn.Conv2d, layers[0]), cast(nn.BatchNorm2d, layers[1])
     variance = cast(Tensor, norm.running_var)
     return (norm.weight * torch.rsqrt(variance + norm.eps))[:, None] * conv.weight.flatten(1)
@@ -83,21 +83,21 @@ def _scaled_weight(layers: nn.Sequential) -> Tensor:
 
 @DISTILLATIONS.register("atrc")
 class ATRC(Distillation):
-    """Task-relational context with one fixed context type per block.
+    """A module that refines task features with one fixed context type per block.
 
     Args:
         channels: Task -> C of its features; or one int for all tasks of the genotype.
-        genotype: A genotype of the cp space, or of a registered subclass of it. Its tasks are the module's.
+        genotype: A genotype of the cp space, or of a registered subclass of it. It also names the module's tasks.
         hidden: d of the blocks; default C // 2 of the target.
-        dropout: dropout2d on every refined map, 0.05 in the paper.
+        dropout: Probability of dropping a channel of a refined map, 0.05 in the paper.
         contexts: Options per context type, e.g. ``{"local": {"border": "zero"}}``.
-        fused: Whether what the contexts share is computed once (see `_pooling`); the function is the same.
-        checkpoint: Whether the backward pass computes every block again, for less memory; the function is the same.
-        mask_padding: Whether padded pixels get no say in label regions; see `spatial_softmax`.
+        fused: Whether computations that the contexts share are done once (see `_pooling`); results are the same.
+        checkpoint: Whether the backward pass computes every block again, to save memory; results are the same.
+        mask_padding: Whether label regions leave out padded pixels; see `spatial_softmax`.
 
     Raises:
-        InputError: The genotype is of another space, one of its tasks has no channels, or a context type is
-            not registered.
+        InputError: The genotype belongs to another space, one of its tasks has no channels, or a context type is not
+            registered.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class ATRC(Distillation):
     def pool(
         self, features: Features, regions: Features, valid: Tensor | None = None
     ) -> dict[str, dict[str, Tensor]]:
-        """Target -> source -> what their block passes on, ``(B, d, H, W)``; blocks that are cut are left out."""
+        """Returns target -> source -> output of their block, ``(B, d, H, W)``; blocks that are cut are left out."""
         density = densities(regions, self.region_tasks, valid if self.mask_padding else None)
         calls = [one for row in self._calls.values() for one in row]
 
@@ -163,7 +163,7 @@ class ATRC(Distillation):
         return {target: {one.source: next(pooled) for one in row} for target, row in self._calls.items()}
 
     def fuse(self, features: Features, pooled: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-        """Refined features from what `pool` gave."""
+        """Computes the refined features from the outputs of `pool`."""
         return {target: self.rows[target](features[target], list(row.values())) for target, row in pooled.items()}
 
     def fusion(self) -> list[nn.Module]:
@@ -175,7 +175,7 @@ class ATRC(Distillation):
 
 
 def row_hidden(channels: Mapping[str, int], target: str, hidden: int | None) -> int:
-    """d of the blocks of one row."""
+    """Returns d of the blocks of one row."""
     return hidden if hidden is not None else channels[target] // 2
 
 
@@ -188,7 +188,7 @@ def build_context(
     *,
     affine_value: bool,
 ) -> Context:
-    """A registered context with its options."""
+    """Builds a registered context with its options."""
     extra = (options or {}).get(option, {})
     context: Context = CONTEXTS.create(
         option, extra, target_channels, source_channels, hidden, affine_value=affine_value
@@ -197,10 +197,10 @@ def build_context(
 
 
 def call(context: Context, target: str, source: str) -> Call:
-    """A context in the block (target, source)."""
+    """Places a context in the block (target, source)."""
     return Call(context, target, source, context.reads(target, source))
 
 
 def densities(regions: Features, tasks: frozenset[str], valid: Tensor | None) -> dict[str, Tensor]:
-    """Spatial softmax of the region maps of ``tasks``, once for all blocks that read them."""
+    """Computes the spatial softmax of the region maps of ``tasks``, once for all blocks that read them."""
     return {task: spatial_softmax(regions[task], valid) for task in sorted(tasks)}

@@ -1,4 +1,4 @@
-"""What a distillation module is: it refines the features of every task before the final prediction layer."""
+"""The interface of distillation modules, which refine the features of every task before the final prediction."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ Features = Mapping[str, Tensor]
 class Distillation(nn.Module, PathOptions, ABC):
     """Refines task features; every task's output has the shape of its input.
 
-    Subclasses are built as ``Class(channels, **options)`` with ``channels`` a mapping task -> C.
+    Subclasses are built as ``Class(channels, **options)``, where ``channels`` maps every task to its C.
 
     Attributes:
-        region_tasks: The tasks whose auxiliary region map it reads. A network builds auxiliary heads for these only.
+        region_tasks: Tasks whose auxiliary region map the module reads. A network builds auxiliary heads for these
+            only.
     """
 
     region_tasks: frozenset[str] = frozenset()
 
     @abstractmethod
     def forward(self, features: Features, regions: Features, valid: Tensor | None = None) -> dict[str, Tensor]:
-        """Refined features.
+        """Returns the refined features.
 
         Args:
-            features: F_n of every task.
-            regions: A_n of at least `region_tasks`, ``(B, R_n, H, W)`` logits.
-            valid: ``(B, 1, H, W)`` bool, False on padding; None: all pixels are image.
+            features: Features F_n of every task n.
+            regions: Region maps A_n of `region_tasks` or more tasks, ``(B, R_n, H, W)`` logits.
+            valid: ``(B, 1, H, W)`` bool, False on padding; None if there is no padding.
         """
 
     def fusion(self) -> list[nn.Module]:
@@ -43,14 +44,14 @@ class Distillation(nn.Module, PathOptions, ABC):
 
 
 def equal_channels(channels: Mapping[str, int], module: str) -> int:
-    """C, where all tasks have the same.
+    """Returns C, which must be the same for all tasks.
 
     Raises:
-        InputError: They have not.
+        InputError: The tasks have different channels.
     """
     if len(set(channels.values())) > 1:
         given = ", ".join(f"{task}: {width}" for task, width in channels.items())
-        raise InputError(f"{module} combines channel by channel, and takes tasks of equal channels, but got {given}")
+        raise InputError(f"{module} combines features channel by channel: tasks need equal channels, but got {given}")
     return next(iter(channels.values()))
 
 

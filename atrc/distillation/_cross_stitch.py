@@ -16,12 +16,12 @@ __all__ = ["CrossStitch"]
 class CrossStitch(Distillation):
     """One unit over the features of all tasks: ``F'_t = sum over s of a_ts * F_s``, channel by channel.
 
-    The paper's weights start as a convex combination in which a task keeps most of its own; so do these. Products
-    of single elements are not among the multiply-adds that Table 1 counts.
+    As in the paper, the weights start as a convex combination in which a task keeps most of its own features.
+    Element-wise products are not counted as multiply-adds, as in Table 1.
 
     Args:
         channels: Task -> C, the same for all tasks.
-        own: What a task keeps of its own features at the start, in [0, 1]; the others share the rest.
+        own: Initial weight of a task's own features, in [0, 1]; the other tasks share the rest.
 
     Raises:
         InputError: The tasks have different channels.

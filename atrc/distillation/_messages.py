@@ -1,4 +1,4 @@
-"""Messages between tasks: what PAD-Net's modules B and C have in common."""
+"""Messages between tasks, the common base of PAD-Net's modules B and C."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Messages(Distillation):
 
     Args:
         channels: Task -> C.
-        message: Makes what turns ``(B, C_s, H, W)`` into ``(B, C_t, H, W)``, given C_s and C_t.
+        message: Function of C_s and C_t that builds the module from ``(B, C_s, H, W)`` to ``(B, C_t, H, W)``.
         refine: Whether a 1x1 conv-BN-ReLU follows the sum.
     """
 

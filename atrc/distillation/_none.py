@@ -13,7 +13,7 @@ __all__ = ["NoDistillation"]
 
 @DISTILLATIONS.register("none")
 class NoDistillation(Distillation):
-    """Hands the features through."""
+    """Returns the features as they are."""
 
     def __init__(self, channels: Mapping[str, int]) -> None:
         super().__init__()

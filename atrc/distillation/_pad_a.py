@@ -1,4 +1,4 @@
-"""PAD-Net's module A (Xu et al., CVPR 2018), the layer of NDDR-CNN (Gao et al., CVPR 2019): join and reduce."""
+"""PAD-Net's module A (Xu et al., CVPR 2018), which works like NDDR-CNN (Gao et al., CVPR 2019)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["PADNetA"]
 
 @DISTILLATIONS.register("pad_a")
 class PADNetA(Distillation):
-    """Every task reduces the concatenated features of all tasks by a 1x1 conv-BN-ReLU of its own.
+    """A 1x1 conv-BN-ReLU per task, each of which reduces the concatenated features of all tasks.
 
     Args:
         channels: Task -> C.

@@ -14,9 +14,10 @@ __all__ = ["PADNetB"]
 
 @DISTILLATIONS.register("pad_b")
 class PADNetB(Messages):
-    """`Messages` by a 3x3 conv - BN.
+    """`Messages` through a 3x3 conv - BN.
 
-    The paper gives the convolutions; with the norms, the multiply-adds are the published ones to 0.1 %.
+    The paper specifies the convolutions only. With the norms, the multiply-adds agree with the published ones to 0.1
+    %.
 
     Args:
         channels: Task -> C.

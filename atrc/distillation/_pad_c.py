@@ -1,4 +1,4 @@
-"""PAD-Net's module C (Xu et al., CVPR 2018), which is that of MTI-Net (Vandenhende et al., ECCV 2020)."""
+"""PAD-Net's module C (Xu et al., CVPR 2018), which MTI-Net uses, too (Vandenhende et al., ECCV 2020)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["PADNetC"]
 
 @DISTILLATIONS.register("pad_c")
 class PADNetC(Messages):
-    """`Messages` that their source gates: ``conv3x3(F_s) * sigmoid(conv3x3(F_s))``, no bias, no norm.
+    """`Messages` with a gate from the source: ``conv3x3(F_s) * sigmoid(conv3x3(F_s))``, without bias and norm.
 
     Args:
         channels: Task -> C.

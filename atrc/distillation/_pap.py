@@ -1,7 +1,7 @@
 """Pattern-affinitive propagation (PAP; Zhang et al., CVPR 2019): affinities between pixels, shared across tasks.
 
-The cost that the paper's tables give does not tell how large its affinity matrices were. Here they join the pixels
-of a grid of half the side, which is what eight steps of diffusion can afford at the published multiply-adds.
+The paper's tables give a cost but not the size of its affinity matrices. Here they relate the pixels of a grid with
+half the side. With eight steps of diffusion, this fits the published multiply-adds.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ __all__ = ["PAP"]
 class PAP(Distillation):
     """Every task diffuses its features over a mixture of all tasks' affinities.
 
-    On features averaged over 2 x 2 pixels: every task has a row-stochastic affinity between all pixels,
-    ``M_s = softmax(x_s^T x_s / sqrt(d))`` of its reduced features; a target mixes them,
-    ``M'_t = sum over s of a_ts M_s`` with ``a_t`` a learned convex combination; and its features diffuse,
-    ``y <- rate * M'_t y + (1 - rate) * y``, several times. The outcome is enlarged, added to F_t, and refined by a
-    1x1 conv-BN-ReLU. (Adding only what diffusion changed would take from F_t what neighbours have in common.)
+    All steps work on features that are averaged over 2 x 2 pixels. Every task s has a row-stochastic affinity between
+    all pixels, ``M_s = softmax(x_s^T x_s / sqrt(d))``, from its reduced features x_s. A target t mixes the affinities
+    by a learned convex combination ``a_t``: ``M'_t = sum over s of a_ts M_s``. Its features then diffuse several
+    times: ``y <- rate * M'_t y + (1 - rate) * y``. The result is enlarged, added to F_t, and refined by a 1x1
+    conv-BN-ReLU. (Adding only the change by diffusion would remove from F_t what neighbours have in common.)
 
     Args:
         channels: Task -> C.
-        hidden: d, the channels that affinities are taken of; default C // 2.
-        steps: Of diffusion.
-        rate: How much one step replaces, in (0, 1].
+        hidden: d, the channels of the reduced features; default C // 2.
+        steps: Number of diffusion steps.
+        rate: Share of y that one step replaces, in (0, 1].
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class PAP(Distillation):
 
 
 def _affinity(x_BdHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
-    """``(B, L, L)``, rows sum to 1; nothing flows from padding."""
+    """Returns ``(B, L, L)`` affinities. Rows sum to 1; padded pixels have affinity 0."""
     x_BdL = x_BdHW.flatten(2)
     logits_BLL = x_BdL.transpose(1, 2) @ x_BdL * x_BdL.shape[1] ** -0.5
     if valid_B1HW is not None:

@@ -1,8 +1,9 @@
-"""Running many contexts on the same features: plainly, or with everything that they share computed once.
+"""Runs many contexts on the same features, one by one or fused: computations that they share are done once.
 
-The contexts of N x N blocks project the same N feature maps hundreds of times: the fused form gives all projections
-of a map to `project`, and computes the prototypes of a label space for all sources in one product.
-Parameters, buffers and results are those of the plain form, up to rounding.
+The contexts of N x N blocks project the same N feature maps hundreds of times. The fused form passes all projections
+of a map to `project`. It computes the prototypes of a label space for all sources in one product.
+
+Both forms have the same parameters, buffers and results, up to rounding.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Call:
-    """A context at its place.
+    """A context in a block.
 
     Attributes:
-        context: What runs.
+        context: The context that runs.
         target: Name of the target task.
         source: Name of the source task.
-        reads: The task whose region densities it reads, or None.
+        reads: Task whose region densities the context reads, or None.
     """
 
     context: Context
@@ -45,9 +46,9 @@ class Call:
 def pool(
     calls: Sequence[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor], *, fused: bool
 ) -> list[Tensor]:
-    """The output ``(B, d, H, W)`` of every call; ``fused`` computes what they share once.
+    """Returns the output ``(B, d, H, W)`` of every call; ``fused`` does computations that they share once.
 
-    Under autocast nothing is fused: the written-out gradients know one type only.
+    Under autocast nothing is fused, because the written-out gradients support one data type only.
     """
     if fused and calls and not torch.is_autocast_enabled(features[calls[0].target].device.type):
         return _fused(calls, features, density)
@@ -55,11 +56,11 @@ def pool(
 
 
 def recomputed(run: Callable[[], Result], module: nn.Module) -> Result:
-    """``run()``, of which only the result is kept: the backward pass computes the rest again.
+    """Returns ``run()`` and keeps only its result; the backward pass computes the intermediate values again.
 
     Args:
-        run: Uses no norms but those of the module.
-        module: Its norms count the batch once.
+        run: Function that uses no norms except those of the module.
+        module: Module whose norms count the batch only once, although ``run`` is called twice.
     """
     buffers = list(module.buffers())
     result: Result = checkpoint(run, use_reentrant=False, context_fn=lambda: (nullcontext(), _restored(buffers)))
@@ -84,9 +85,9 @@ def _one_by_one(calls: Sequence[Call], features: Mapping[str, Tensor], density: 
 
 
 def _fused(calls: Sequence[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor]) -> list[Tensor]:
-    """What `_one_by_one` computes; contexts that cannot be fused run plainly.
+    """Computes the results of `_one_by_one` in the fused form; contexts that cannot be fused run one by one.
 
-    A context is fused if its projections are those of `Context` and it has its own `Context.attend` only.
+    A context is fused if it has the projections of `Context` and overrides only `Context.attend`.
     """
     fusible = [call for call in calls if _is_fusible(call.context)]
     prototypes = _prototypes(fusible, features, density)
@@ -105,7 +106,7 @@ def _fused(calls: Sequence[Call], features: Mapping[str, Tensor], density: Mappi
         if context.query not in projected:
             return _one_by_one([call], features, density)[0]
         if call.reads:
-            # a few dozen regions are too few to be worth it
+            # fusing a few dozen regions is not worth it
             regions = prototypes[call.reads, call.source]
             key, value = context.activation(context.key(regions)), context.value(regions)
         else:
@@ -118,7 +119,8 @@ def _fused(calls: Sequence[Call], features: Mapping[str, Tensor], density: Mappi
 def _prototypes(
     calls: Iterable[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor]
 ) -> dict[tuple[str, str], Tensor]:
-    """``(region task, source)`` -> ``(B, C, R, 1)`` for every pair that is read: one product per region task."""
+    """Returns ``(region task, source)`` -> ``(B, C, R, 1)`` for every pair that is read: one product per region
+    task."""
     sources: dict[str, dict[str, None]] = {}
     for call in calls:
         if call.reads:
@@ -138,7 +140,7 @@ def _is_fusible(context: Context) -> bool:
 
 
 def _has_hooks(module: nn.Module) -> bool:
-    """Whether somebody wants to see the module called."""
+    """Returns whether the module has hooks, which see its calls only if it is called."""
     return bool(
         module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
     )
@@ -148,7 +150,7 @@ _LAYERS = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Conv2d, nn.BatchNorm2d)
 
 
 def _is_standard(projection: nn.Module) -> bool:
-    """Whether a projection has exactly the layers that `Context` gave it, none of them replaced."""
+    """Returns whether a projection has exactly the layers that `Context` gave it, none of them replaced."""
     if type(projection) is not nn.Sequential or len(projection) not in (3, 5):
         return False
     if any(type(layer) is not kind for layer, kind in zip(projection, _LAYERS, strict=False)):

@@ -1,7 +1,7 @@
-"""Pattern-structure diffusion (PSD; Zhou et al., CVPR 2020): local affinities, handed from task to task.
+"""Pattern-structure diffusion (PSD; Zhou et al., CVPR 2020): tasks share local affinities.
 
-The published cost does not identify the module. This one keeps its idea: within a window, every task's affinities say
-what belongs together, and a target spreads its features along the structures of all tasks, again and again.
+The published cost does not determine the module. This one keeps its idea: within a window, every task's affinities
+say which pixels belong together. A target repeatedly spreads its features along these structures of all tasks.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ __all__ = ["PSD"]
 
 @DISTILLATIONS.register("psd")
 class PSD(Distillation):
-    """Every task spreads its features along the 9 x 9 structures of all tasks, weighted anew at every pixel.
+    """A module in which every task spreads its features along the local structures of all tasks, gated per pixel.
 
     ``S_s`` is the softmax over a pixel's window of its similarities in task s (as in local context). A target's
-    reduced features spread as ``y <- sum over s of g_ts * (S_s y)``, several times; its gates ``g_t`` are a softmax
-    over tasks of a 1x1 convolution of all features. The result joins F_t as a row of the ATRC module does.
+    reduced features spread several times: ``y <- sum over s of g_ts * (S_s y)``. Its gates ``g_t`` are a softmax over
+    tasks of a 1x1 convolution of all features. The result is joined with F_t as in a row of the ATRC module.
 
     Args:
         channels: Task -> C.
-        hidden: d of similarities and of what spreads; default C // 2 of every task.
+        hidden: d, the channels of the reduced features; default C // 2 of every task.
         window: Odd side of the neighbourhood.
-        steps: Of diffusion.
+        steps: Number of diffusion steps.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class PSD(Distillation):
         self.form = "unfold"
 
     def _along(self, query: Tensor, key: Tensor, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """All tasks' values, spread along one task's structure."""
+        """Spreads the values of all tasks along one task's structure."""
         stacked = torch.cat(list(values.values()), dim=1)
         moved = local_attention(query, key, stacked, window=self.window, form=self.form)
         parts = moved.split([value.shape[1] for value in values.values()], dim=1)

@@ -1,4 +1,4 @@
-"""The search supergraph (Sec. 3.3, Fig. 2b): every candidate in every block, mixed as a selection says."""
+"""The search supergraph (Sec. 3.3, Fig. 2b): every candidate in every block, mixed by the weights of a selection."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CPBlock(nn.Module):
         source: Name of the source task.
         target_channels: C of the target.
         source_channels: C of the source.
-        hidden: d.
+        hidden: d, the channels of the output.
         contexts: Options per context type.
     """
 
@@ -54,16 +54,16 @@ class CPBlock(nn.Module):
         self.choice = block(target, source)
 
     def active(self, selection: Selection) -> dict[str, Call]:
-        """The contexts that run."""
+        """Returns the contexts that run under a selection."""
         return {option: self.calls[option] for option in selection.active(self.choice) if option != NONE}
 
     def forward(self, features: Features, density: Features, selection: Selection) -> Tensor | None:
-        """The block on its own, plainly.
+        """Computes the output of this block alone, without fusing.
 
         Args:
-            features: Task -> ``(B, C, H, W)``, of its tasks.
+            features: Task -> ``(B, C, H, W)``, at least for the two tasks of the block.
             density: Task -> region densities ``(B, R, H, W)``.
-            selection: What is active.
+            selection: Active contexts and their weights.
 
         Returns:
             ``(B, hidden, H, W)``; None if only ``none`` is active.
@@ -76,17 +76,17 @@ class CPBlock(nn.Module):
 class Supergraph(nn.Module):
     """The ATRC module with all candidates of the cp space, run under a `Selection`.
 
-    Its parameters do not include the architecture's, which the strategy owns. The value projections have no learned
-    scale, which could hide the mixing weight, and there is no dropout.
+    Its parameters are the network weights; the strategy owns those of the architecture. The value projections have no
+    learned scale, since it could compensate the mixing weight. There is no dropout.
 
     Args:
         channels: Task -> C of its features.
         space: The cp space.
         hidden: d of the blocks; default C // 2 of the target.
         contexts: Options per context type.
-        fused: Whether what the contexts share is computed once (see `_pooling`); the function is the same.
-        checkpoint: Whether the backward pass computes every block again, for less memory; the function is the same.
-        mask_padding: Whether padded pixels get no say in label regions; see `spatial_softmax`.
+        fused: Whether computations that the contexts share are done once (see `_pooling`); results are the same.
+        checkpoint: Whether the backward pass computes every block again, to save memory; results are the same.
+        mask_padding: Whether label regions leave out padded pixels; see `spatial_softmax`.
     """
 
     def __init__(
@@ -131,20 +131,20 @@ class Supergraph(nn.Module):
     def forward(
         self, features: Features, regions: Features, selection: Selection, valid: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Refined features of every task (see `Distillation.forward`) under a selection."""
+        """Returns the refined features of every task under a selection, see `Distillation.forward`."""
         pooled = self.pool(features, regions, selection, valid)
         return {target: self.rows[target](features[target], list(row.values())) for target, row in pooled.items()}
 
     def pool(
         self, features: Features, regions: Features, selection: Selection, valid: Tensor | None = None
     ) -> dict[str, dict[str, Tensor]]:
-        """Target -> source -> what their block passes on under a selection, ``(B, d, H, W)``; zeros of one cut."""
+        """Returns target -> source -> output of their block, ``(B, d, H, W)``; zeros where the block is cut."""
         active = {pair: self._grid[pair].active(selection) for pair in self.space.pairs()}
         reads = frozenset(one.reads for row in active.values() for one in row.values() if one.reads)
         density = densities(regions, reads, valid if self.mask_padding else None)
 
         def blocks(*pairs: tuple[str, str]) -> list[Tensor | None]:
-            """The outputs of some blocks, computed together."""
+            """Computes the outputs of some blocks together."""
             calls = [one for pair in pairs for one in active[pair].values()]
             outputs = iter(pool(calls, features, density, fused=self.fused))
             mine = {pair: dict(zip(active[pair], islice(outputs, len(active[pair])), strict=True)) for pair in pairs}
@@ -160,7 +160,7 @@ class Supergraph(nn.Module):
         return pooled
 
     def _nothing(self, features: Tensor, target: str) -> Tensor:
-        """The output of a block where only ``none`` is active."""
+        """Returns the output of a block in which only ``none`` is active."""
         B, _, H, W = features.shape
         return features.new_zeros(B, self._hidden[target], H, W)
 

@@ -1,4 +1,4 @@
-"""Where jobs run, and how many at once. An engine knows no run and no search: it is given functions by name."""
+"""Engines, which execute jobs in parallel. An engine knows no runs and no searches; it gets functions by name."""
 
 from atrc.engines._local import JobFailed, Processes, WorkerDied
 

@@ -1,8 +1,7 @@
-"""Jobs in processes of this machine.
+"""Runs jobs in processes of this machine.
 
-A job is a function, named as ``module:function``, with arguments and a result that JSON can hold. A worker is a
-module of ours in a process of its own (`atrc.engines._worker`): it never imports the caller's script, which therefore
-needs no ``__main__`` guard.
+A job is a function, given as ``module:function``, whose arguments and result can be written as JSON. A worker process
+runs `atrc.engines._worker` and never imports the caller's script. So the script needs no ``__main__`` guard.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ _START = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.
 
 
 class JobFailed(InputError):
-    """A job ended in an error that is no mistake of the user's."""
+    """Raised if a job ended in an error that is not a mistake of the user."""
 
 
 class WorkerDied(JobFailed):
-    """The process of a job died. The job can be submitted again; another process takes it."""
+    """Raised if the process of a job died. The job can be submitted again; another process takes it."""
 
 
 @dataclass
@@ -44,10 +43,10 @@ class _Worker:
 
 
 class Processes:
-    """Workers on this machine. Use it as a context manager: on leaving it, all of them are gone.
+    """Worker processes on this machine. It is a context manager that ends all of them on exit.
 
     Args:
-        number: How many jobs run at once, at least one.
+        number: Number of parallel jobs, at least one.
 
     Example::
 
@@ -79,31 +78,32 @@ class Processes:
             feeder.join()
 
     def submit(self, function: str, **arguments: Any) -> Future[Any]:
-        """Queues a job; a job's function may take a ``slot``, the number of its worker, if ``slot=None`` is given.
+        """Queues a job. With the argument ``slot=None``, the function gets the number of its worker as ``slot``.
 
         Returns:
-            Gives the job's result; raises InputError and `Interrupted` as the job did, and `JobFailed` otherwise.
+            A future of the job's result. It raises InputError or `Interrupted` if the job did, and `JobFailed` for
+            any other error.
         """
         outcome: Future[Any] = Future()
         self._jobs.put((outcome, json.dumps({"function": function, "arguments": arguments})))
         return outcome
 
     def stop(self) -> None:
-        """Asks every running job to stop (SIGTERM), and begins no further one: they end in `Interrupted`."""
+        """Asks every running job to stop (SIGTERM) and starts no further job; all end in `Interrupted`."""
         with self._lock:
             self._stopped = True
             for worker in self._workers.values():
                 worker.process.terminate()
 
     def _feed(self, slot: int) -> None:
-        """Hands jobs to one worker, which is replaced when it dies."""
+        """Passes jobs to one worker, and replaces it if it dies."""
         for job in iter(self._jobs.get, None):
             outcome, message = job
             if not outcome.set_running_or_notify_cancel():
                 continue
             try:
                 outcome.set_result(self._run(slot, message))
-            except Exception as error:  # whatever it is, whoever waits for the job has to hear of it
+            except Exception as error:  # any error must reach the caller that waits for the job
                 outcome.set_exception(error)
         with self._lock:
             worker = self._workers.pop(slot, None)
@@ -159,7 +159,7 @@ class Processes:
     def _close(worker: _Worker) -> None:
         assert worker.process.stdin is not None
         with suppress(BrokenPipeError):
-            worker.process.stdin.close()  # which ends a worker that waits for a job
+            worker.process.stdin.close()  # this ends a worker that waits for a job
         worker.process.wait()
         worker.answers.close()
 

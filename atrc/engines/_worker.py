@@ -1,4 +1,4 @@
-"""A process that does one job after the other, as long as its parent lives."""
+"""The worker process, which does one job after the other as long as its parent lives."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["work"]
 
 
 def work(answers: int, slot: int) -> None:
-    """Reads jobs from standard input, a JSON object a line, until it ends.
+    """Reads jobs from standard input, one JSON object per line, until it ends.
 
     Args:
-        answers: A file descriptor that gets one JSON object a job.
-        slot: The number of this worker, for jobs that ask for it.
+        answers: File descriptor that gets one JSON object per job.
+        slot: Number of this worker, for jobs that ask for it.
     """
     jobs: queue.Queue[str | None] = queue.Queue()
     busy = threading.Event()
     threading.Thread(target=_listen, args=(jobs, busy), daemon=True).start()
-    # The pipe breaks where nobody listens any more.
+    # The pipe breaks if the parent does not listen any more.
     with suppress(BrokenPipeError), os.fdopen(answers, "w", encoding="utf-8") as file:
         for line in iter(jobs.get, None):
             answer = _answer(line, slot)
@@ -39,7 +39,7 @@ def work(answers: int, slot: int) -> None:
 
 
 def _listen(jobs: queue.Queue[str | None], busy: threading.Event) -> None:
-    """Passes jobs on. When the parent is gone the job at hand is asked to stop, and no other one begins."""
+    """Passes jobs on. When the parent is gone, it asks the running job to stop and starts no other one."""
     for line in sys.stdin:
         busy.set()
         jobs.put(line)
@@ -49,14 +49,14 @@ def _listen(jobs: queue.Queue[str | None], busy: threading.Event) -> None:
 
 
 def _answer(line: str, slot: int) -> str:
-    """Does a job, and gives its result or its error as JSON."""
+    """Does a job, and returns its result or its error as JSON."""
     try:
         return json.dumps({"result": _do(line, slot)})
-    except (Interrupted, KeyboardInterrupt) as error:  # a job that is asked twice to stop ends in the latter
+    except (Interrupted, KeyboardInterrupt) as error:  # KeyboardInterrupt: the job was asked to stop twice
         return json.dumps({"error": "Interrupted", "message": str(error)})
     except InputError as error:
         return json.dumps({"error": "InputError", "message": str(error)})
-    except (Exception, SystemExit) as error:  # whatever it is, it must not end the jobs after it
+    except (Exception, SystemExit) as error:  # no error may prevent the jobs after it
         traceback.print_exc()
         return json.dumps({"error": "failed", "message": f"{type(error).__name__}: {error}"})
 

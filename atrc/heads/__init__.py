@@ -1,4 +1,4 @@
-"""What stands between a backbone's maps and the distillation: task heads, auxiliary heads, prediction layers."""
+"""Heads, which follow a backbone's maps: task heads, auxiliary heads and prediction layers."""
 
 from atrc.heads._aspp import ASPP
 from atrc.heads._auxiliary import AuxiliaryHead, prediction_layer

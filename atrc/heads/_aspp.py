@@ -15,15 +15,15 @@ RATES = (12, 24, 36)
 
 
 class ASPP(nn.Module):
-    """A 1x1 convolution, 3x3 ones of several dilations, and the mean of the image, side by side; joined by a 1x1 one.
+    """Parallel branches (1x1 convolution, dilated 3x3 convolutions, mean of the image), joined by a 1x1 convolution.
 
-    Each is bias-free and followed by BN and ReLU. The mean has one value an image and channel, so that training needs
-    two images a batch.
+    Each convolution is bias-free and followed by BN and ReLU. The mean has one value per image and channel, so its BN
+    needs batches of at least two images in training.
 
     Args:
         inputs: Channels of the map.
-        channels: Of every branch, and of the output.
-        rates: Dilations.
+        channels: Channels of every branch and of the output.
+        rates: Dilations of the 3x3 convolutions.
     """
 
     def __init__(self, inputs: int, channels: int = 256, rates: Sequence[int] = RATES) -> None:
@@ -34,7 +34,7 @@ class ASPP(nn.Module):
         self.join = conv_bn_relu((2 + len(rates)) * channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, channels, H, W)`` from ``(B, inputs, H, W)``."""
+        """Computes ``(B, channels, H, W)`` from ``(B, inputs, H, W)``."""
         mean = self.image(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
         joined: Tensor = self.join(torch.cat([self.point(x), *(branch(x) for branch in self.atrous), mean], dim=1))
         return joined

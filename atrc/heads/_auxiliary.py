@@ -11,11 +11,11 @@ __all__ = ["AuxiliaryHead", "prediction_layer"]
 
 
 class AuxiliaryHead(nn.Module):
-    """1x1 conv-BN-ReLU, then 1x1 conv, on the stacked maps: the map A_n over the task's label regions.
+    """A head on the stacked maps (1x1 conv-BN-ReLU, then 1x1 conv) that predicts the task's region map A_n.
 
     Args:
         inputs: Channels of the stacked maps.
-        regions: R_n.
+        regions: R_n, the number of label regions.
     """
 
     def __init__(self, inputs: int, regions: int) -> None:
@@ -24,13 +24,13 @@ class AuxiliaryHead(nn.Module):
         self.regions = prediction_layer(inputs, regions)
 
     def forward(self, pyramid: Pyramid) -> Tensor:
-        """``(B, R, H, W)`` logits."""
+        """Computes ``(B, R, H, W)`` logits."""
         out: Tensor = self.regions(self.hidden(pyramid.stacked.detach()))
         return out
 
 
 def prediction_layer(inputs: int, outputs: int) -> nn.Conv2d:
-    """1x1 conv with weights from N(0, 0.01) and bias 0."""
+    """Returns a 1x1 conv with weights from N(0, 0.01) and bias 0."""
     layer = nn.Conv2d(inputs, outputs, 1)
     nn.init.normal_(layer.weight, std=0.01)
     assert layer.bias is not None

@@ -1,4 +1,4 @@
-"""What a design of heads is: what a task reads off the maps of a backbone, its features and its region map."""
+"""The interface of heads, which compute a task's features and its region map from the maps of a backbone."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ __all__ = ["HEADS", "Heads"]
 
 
 class Heads(PathOptions, ABC):
-    """Builds the heads of a network, which has one of each for every task.
+    """A builder of heads. A network has one task head and at most one auxiliary head for every task.
 
-    Subclasses are built as ``Class(scales, **options)`` with ``scales`` the channels of the maps, finest first.
+    Subclasses are built as ``Class(scales, **options)``, where ``scales`` are the channels of the maps, finest first.
 
     Attributes:
-        channels: C of the features F_n.
+        channels: C, the channels of the features F_n.
     """
 
     channels: int
 
     @abstractmethod
     def task_head(self) -> nn.Module:
-        """A new module from a `Pyramid` to F_n ``(B, C, H_4, W_4)``."""
+        """Returns a new module from a `Pyramid` to F_n ``(B, C, H_4, W_4)``."""
 
     @abstractmethod
     def auxiliary_head(self, regions: int) -> nn.Module:
-        """A new module from a `Pyramid` to the logits A_n ``(B, regions, H_4, W_4)``.
+        """Returns a new module from a `Pyramid` to the logits A_n ``(B, regions, H_4, W_4)``.
 
-        What it reads is detached, so the auxiliary losses do not reach the backbone. What it gives is not: where
-        label contexts read it, the final loss does reach the head.
+        Its input is detached, so the auxiliary losses do not reach the backbone. Its output is not detached, so the
+        final loss reaches the head through label contexts.
         """
 
 

@@ -1,7 +1,7 @@
-"""Fully convolutional heads with a skip connection, for backbones whose deepest maps carry most: ResNet (Table 5).
+"""Fully convolutional heads with a skip connection, for backbones like ResNet whose deepest map matters most.
 
-The paper says no more than "a skip connection at stride 4, and fully convolutional task-specific heads". The rest is
-that of DeepLabv3+ (Chen et al., ECCV 2018): 48 channels of the finest map beside 256 of the deepest one.
+For Table 5, the paper says only "a skip connection at stride 4, and fully convolutional task-specific heads". The
+rest follows DeepLabv3+ (Chen et al., ECCV 2018): 48 channels of the finest map beside 256 of the deepest one.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ __all__ = ["FCNHeads"]
 
 @HEADS.register("fcn")
 class FCNHeads(Heads):
-    """The deepest map, reduced and enlarged to stride 4, beside the finest one; joined by a 3x3 convolution.
+    """Heads that enlarge the reduced deepest map to stride 4, and join it with the finest one by a 3x3 convolution.
 
     Args:
         scales: Channels of the maps, of which the finest and the deepest are read.
-        channels: C.
-        skip: Channels that the finest map is reduced to.
-        aspp: Whether `ASPP` reduces the deepest map, in place of a 3x3 convolution.
-        rates: Its dilations.
+        channels: C, the channels of the features.
+        skip: Channels to which the finest map is reduced.
+        aspp: Whether `ASPP` reduces the deepest map, instead of a 3x3 convolution.
+        rates: Dilations of `ASPP`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Heads that look at one pixel of the maps at a time, so that what is around it comes through contexts alone."""
+"""Heads that see one pixel of the maps at a time, so that only contexts give information about its surroundings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ __all__ = ["PointwiseHeads"]
 
 @HEADS.register("pointwise")
 class PointwiseHeads(Heads):
-    """1x1 conv - BN - ReLU: the task head on the finest map, the auxiliary head, with a 1x1 conv more, on the last.
+    """Heads of a 1x1 conv - BN - ReLU. The auxiliary head has one more 1x1 conv.
+
+    The task head reads the finest map, the auxiliary head the last one.
 
     Args:
         scales: Channels of the maps.
-        channels: C.
+        channels: C, the channels of the features.
         hidden: Channels within the auxiliary head.
     """
 

@@ -19,12 +19,12 @@ ASPP_WIDTH = 256
 
 @HEADS.register("shallow")
 class ShallowHeads(Heads):
-    """3x3 conv (no bias) - BN - ReLU on the stacked maps; C is a quarter of their channels.
+    """Heads of a 3x3 conv (no bias) - BN - ReLU on the stacked maps; C is a quarter of their channels.
 
     Args:
         scales: Channels of the maps.
         aspp: Whether `ASPP` comes first.
-        rates: Its dilations.
+        rates: Dilations of `ASPP`.
     """
 
     def __init__(self, scales: Sequence[int], *, aspp: bool = False, rates: Sequence[int] = RATES) -> None:

@@ -61,10 +61,10 @@ def writing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A temporary sibling of ``path`` to fill, which becomes ``path`` when the block ends without an error.
+    """Yields a temporary folder beside ``path``, and renames it to ``path`` if the block ends without an error.
 
-    Every file is on the disk before the rename, so whoever finds ``path`` finds all of it, also after a power cut.
-    Where somebody else made ``path`` in the meantime, theirs stays and ours is thrown away.
+    All files are on the disk before the rename, so a ``path`` that exists is complete, even after a power loss. If
+    another process made ``path`` in the meantime, its folder stays and this one is removed.
 
     Raises:
         OSError: The folder cannot be made, written or renamed.

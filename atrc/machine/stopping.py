@@ -1,4 +1,4 @@
-"""Being asked to stop: SIGINT and SIGTERM as a request that is handled at the next step boundary."""
+"""Turns SIGINT and SIGTERM into a request to stop, which is handled at the next step boundary."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ __all__ = ["Interrupted", "Stop", "stop_requests"]
 
 
 class Interrupted(Exception):
-    """The run was asked to stop, and can be resumed."""
+    """Raised if a run was asked to stop; it can be resumed."""
 
 
 @dataclass
 class Stop:
-    """Whether somebody asked the process to stop."""
+    """A flag that is set when the process is asked to stop."""
 
     requested: bool = False
 
 
 @contextmanager
 def stop_requests(*, insist: bool, stop: Stop | None = None) -> Iterator[Stop]:
-    """Remembers SIGINT and SIGTERM instead of dying of them; afterwards they are handled as before.
+    """Records SIGINT and SIGTERM instead of ending the process; on exit, restores the previous handlers.
 
     Args:
         insist: Whether a second signal raises ``KeyboardInterrupt`` at once.
-        stop: Where it is remembered; by default a new one.
+        stop: Flag that records the request; by default a new one.
     """
     asked = stop or Stop()
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals

@@ -1,4 +1,4 @@
-"""Threads of a run: a run repeats to the bit on the same number of them."""
+"""Sets the number of threads of a run. A run repeats to the bit with the same number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["threads_of_a_run"]
 
 @contextmanager
 def threads_of_a_run(number: int) -> Iterator[None]:
-    """Within it torch, our kernels (which ask torch), BLAS and OpenMP use ``number`` threads."""
+    """Makes torch, our kernels (which ask torch), BLAS and OpenMP use ``number`` threads within the context."""
     before = torch.get_num_threads()
     with threadpool_limits(limits=number):
         torch.set_num_threads(number)

@@ -11,7 +11,7 @@ __all__ = ["BoundaryCounts"]
 
 
 class BoundaryCounts(NamedTuple):
-    """Pixels counted at T thresholds: ``(T,)`` int64 each of one image, ``(N, T)`` of N images.
+    """Numbers of pixels at T thresholds: ``(T,)`` int64 each for one image, ``(N, T)`` for N images.
 
     Attributes:
         matched_prediction: Predicted pixels that some annotator's boundary matches.
@@ -25,32 +25,32 @@ class BoundaryCounts(NamedTuple):
     matched_truth: np.ndarray
     truth: np.ndarray
 
-    # Where a denominator is 0 so is its numerator, and clamping it gives the benchmark's 0.
+    # If a denominator is 0, so is its numerator; clamping gives 0, as in the benchmark.
 
     @property
     def precision(self) -> NDArray[np.float64]:
-        """Share of the predicted pixels that are matched, 0..1; 0 where nothing is predicted."""
+        """Share of the predicted pixels that are matched, 0..1; 0 if nothing is predicted."""
         return self.matched_prediction / np.maximum(self.predicted, 1)
 
     @property
     def recall(self) -> NDArray[np.float64]:
-        """Share of the true pixels that are matched, 0..1; 0 where there is no boundary."""
+        """Share of the true pixels that are matched, 0..1; 0 if there is no boundary."""
         return self.matched_truth / np.maximum(self.truth, 1)
 
     @property
     def f(self) -> NDArray[np.float64]:
-        """``2PR / (P + R)``, 0..1; 0 where both are 0."""
+        """``2PR / (P + R)``, 0..1; 0 if both are 0."""
         precision, recall = self.precision, self.recall
         return 2 * precision * recall / np.maximum(precision + recall, np.finfo(np.float64).tiny)
 
     def total(self) -> BoundaryCounts:
-        """Sums over the images, the first dimension."""
+        """Sums the counts over the images, the first dimension."""
         return BoundaryCounts(*(count.sum(0) for count in self))
 
     def own_best(self) -> NDArray[np.int64]:
-        """``(N,)`` index of the threshold at which each image has its best F, the lowest of several."""
+        """Returns the ``(N,)`` index of the threshold with the best F of each image; of equal ones, the lowest."""
         return self.f.argmax(1)
 
     def at(self, thresholds: NDArray[np.int64]) -> BoundaryCounts:
-        """``(N,)`` counts of each image at a threshold of its own, an index ``(N,)``."""
+        """Returns the ``(N,)`` counts of each image at its own threshold, given as an ``(N,)`` index."""
         return BoundaryCounts(*(np.take_along_axis(count, thresholds[:, None], 1)[:, 0] for count in self))

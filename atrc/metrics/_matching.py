@@ -24,11 +24,11 @@ __all__ = ["BoolMap", "count_matches", "count_matches_plainly", "match_boundarie
 BoolMap = NDArray[np.bool_]
 
 _KERNEL = Path(__file__).with_name("boundary.c")
-_PIXELS_AT_ONCE = 500_000  # thinned together, which bounds the memory of full-size maps
+_PIXELS_AT_ONCE = 500_000  # number thinned together; it bounds the memory for full-size maps
 
 
 def match_boundaries(prediction: BoolMap, truth: BoolMap, max_distance: float) -> tuple[BoolMap, BoolMap]:
-    """Matches boundary pixels one-to-one, as many as can be, no pair farther apart than ``max_distance``.
+    """Matches the largest possible number of boundary pixels one-to-one, each pair at most ``max_distance`` apart.
 
     Args:
         prediction: ``(H, W)`` bool.
@@ -45,7 +45,7 @@ def match_boundaries(prediction: BoolMap, truth: BoolMap, max_distance: float) -
     if rows.size == 0 or count == 0:
         return matched_prediction, matched_truth
 
-    # A border as wide as the tolerance lets every offset be looked up without a bounds check.
+    # With a border as wide as the tolerance, offsets need no bounds check.
     margin = int(max_distance)
     width = truth.shape[1] + 2 * margin
     number = np.full((truth.shape[0] + 2 * margin, width), -1, dtype=np.int32)
@@ -70,16 +70,16 @@ def match_boundaries(prediction: BoolMap, truth: BoolMap, max_distance: float) -
 def _maximum_matching(
     neighbours: np.ndarray, degree: np.ndarray, count: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The matched vertices of either side in a maximum bipartite matching.
+    """Returns the matched vertices of both sides in a maximum bipartite matching.
 
-    It is found as a maximum flow of unit capacities (Dinic, the bound of Hopcroft and Karp). SciPy's own
-    ``maximum_bipartite_matching`` gives the same cardinality, but on maps of full size, where a thousand pixels of
-    25,000 stay unmatched, it takes most of a minute where this takes half a second.
+    The matching is a maximum flow with unit capacities (Dinic, with the bound of Hopcroft and Karp). SciPy's
+    ``maximum_bipartite_matching`` has the same cardinality. But on full-size maps, where 1,000 of 25,000 pixels stay
+    unmatched, it takes most of a minute, and this takes half a second.
 
     Args:
-        neighbours: Right vertices of left vertex 0, then of 1 .. in one array, each run increasing.
-        degree: How many of them each left vertex has.
-        count: The number of right vertices.
+        neighbours: Right neighbours of left vertex 0, then of vertex 1, ... in one array; increasing for each vertex.
+        degree: Number of neighbours of each left vertex.
+        count: Number of right vertices.
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import maximum_flow
@@ -101,7 +101,7 @@ def _maximum_matching(
 
 @lru_cache(maxsize=64)
 def _offsets(max_distance: float) -> NDArray[np.int64]:
-    """``(n, 2)`` row and column offsets within ``max_distance``, in the order of the pixels they lead to."""
+    """Returns ``(n, 2)`` row and column offsets within ``max_distance``, in raster order."""
     reach = int(max_distance)
     steps = np.arange(-reach, reach + 1)
     offsets = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -115,18 +115,18 @@ def count_matches(
     max_distance: float,
     valid: BoolMap | None = None,
 ) -> BoundaryCounts:
-    """Counts of one image at every threshold.
+    """Counts the boundary pixels of one image at every threshold.
 
-    A predicted pixel is a true positive where any annotator matches it; recall sums over the annotators. With a
-    single annotator the counts are determined; with several, which pixels a maximum matching leaves out may decide
-    whether another annotator matches them as well.
+    A predicted pixel is a true positive if any annotator matches it; recall sums over the annotators. With one
+    annotator the counts are unique. With several annotators they may depend on which maximum matching is found, since
+    a pixel that one annotator leaves out may be matched by another.
 
-    It runs in C, without Python's lock; where there is no compiler, as `count_matches_plainly`.
+    The function runs in C, without Python's lock; without a compiler, it calls `count_matches_plainly`.
 
     Args:
         prediction: ``(H, W)`` float, boundary probability.
         truths: One ``(H, W)`` bool map per annotator, used as given (the benchmark does not thin them).
-        thresholds: Increasing; a pixel is predicted where its probability is not below.
+        thresholds: Increasing thresholds. A pixel is predicted if its probability is at or above the threshold.
         max_distance: Euclidean distance in pixels, inclusive.
         valid: ``(H, W)`` bool; other pixels are dropped from the truths and, after thinning, the prediction.
     """
@@ -141,7 +141,7 @@ def count_matches(
         room = [(0, 0)] * (maps.ndim - 2) + [(margin, margin)] * 2
         return np.ascontiguousarray(np.pad(maps, room, constant_values=value))
 
-    # infinitely below, since a threshold may be 0
+    # -inf and not 0, since a threshold may be 0
     maps = padded(prediction.astype(np.float64), -np.inf)
     height, width = maps.shape
     nearest_first = near[np.argsort((near**2).sum(1), kind="stable")]
@@ -169,7 +169,7 @@ def count_matches_plainly(
     max_distance: float,
     valid: BoolMap | None = None,
 ) -> BoundaryCounts:
-    """`count_matches`, many times slower, with NumPy and SciPy alone."""
+    """Computes `count_matches` with NumPy and SciPy only, many times slower."""
     if valid is not None:
         truths = [truth & valid for truth in truths]
     counts = np.zeros((4, len(thresholds)), dtype=np.int64)
@@ -187,9 +187,9 @@ def count_matches_plainly(
 
 
 def _thinned_maps(prediction: np.ndarray, thresholds: Sequence[float]) -> Iterator[tuple[slice, BoolMap]]:
-    """Every different binary map of ``prediction``, thinned, with the thresholds that give it; no empty ones."""
+    """Yields every different, non-empty binary map of ``prediction``, thinned, with the thresholds that give it."""
     edges = np.asarray(thresholds, dtype=prediction.dtype)
-    # Binary maps of rising thresholds are nested, so equal sizes mean equal maps.
+    # Binary maps of increasing thresholds are nested, so equal numbers of pixels mean equal maps.
     sizes = np.array([np.count_nonzero(prediction >= edge) for edge in edges])
     starts = np.flatnonzero(np.diff(sizes, prepend=-1))
     ends = np.append(starts[1:], len(edges))

@@ -1,8 +1,8 @@
 """Morphological thinning of many binary maps at once: the two-pass parallel algorithm of Guo and Hall (1989).
 
-The result equals `skimage.morphology.thin`, and so MATLAB's ``bwmorph(..., 'thin', Inf)`` that the BSDS benchmark
-calls. Instead of visiting every pixel in every pass, only pixels whose neighbourhood has changed since their last
-test are tested again, which on boundary maps is many times faster.
+The result equals `skimage.morphology.thin` and MATLAB's ``bwmorph(..., 'thin', Inf)``, which the BSDS benchmark
+calls. A pass does not visit all pixels: it tests only those whose neighbourhood has changed since their last test. On
+boundary maps this is many times faster.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NEIGHBOURS = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1,
 
 
 def thin(maps: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """``(N, H, W)`` bool maps thinned until nothing changes; a new array.
+    """Thins ``(N, H, W)`` bool maps until nothing changes; returns a new array.
 
     Pixels outside a map count as unset.
     """
@@ -53,7 +53,7 @@ def thin(maps: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _codes(alive_NHW: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Every pixel's eight neighbours as the bits of one byte; the border of the array gets 0."""
+    """Returns every pixel's eight neighbours as the bits of one byte; the border of the array gets 0."""
     code = np.zeros(alive_NHW.shape, dtype=np.uint8)
     height, width = alive_NHW.shape[1] - 2, alive_NHW.shape[2] - 2
     for bit, (row, column) in enumerate(_NEIGHBOURS):
@@ -63,13 +63,13 @@ def _codes(alive_NHW: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def _passes() -> Iterator[NDArray[np.bool_]]:
-    """The tables of the two passes, in turn, for ever."""
+    """Yields the tables of the two passes alternately, without end."""
     return cycle(_removable())
 
 
 @lru_cache(maxsize=1)
 def _removable() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """For each pass ``(256,)``: whether a pixel with this neighbour code is removed."""
+    """Returns for each pass a ``(256,)`` table of the neighbour codes with which a pixel is removed."""
     # x[i] is neighbour x_i of the publication; x[9] = x[1] closes the circle.
     x = [(np.arange(256) >> ((i - 1) % 8)) & 1 == 1 for i in range(10)]
     crossings = sum((~x[i] & (x[i + 1] | x[i + 2])).astype(int) for i in (1, 3, 5, 7))

@@ -5,8 +5,8 @@ data set give a precision-recall curve. The optimal-dataset-scale F (ODS-F) is t
 optimal-image-scale F (OIS-F) lets every image choose its threshold, and the average precision (AP) is the area under
 the curve (Arbelaez et al., "Contour Detection and Hierarchical Image Segmentation", PAMI 2011).
 
-Maps are evaluated as given. The benchmark's habit of suppressing non-maxima first is left to the caller, since it
-is a step of the detector (the paper's networks are scored on their output).
+Maps are evaluated as given. The benchmark first suppresses non-maxima; here this is left to the caller, since it is a
+step of the detector (the paper's networks are scored on their output).
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ class BoundaryCurve(NamedTuple):
 
 
 class BoundaryScores(NamedTuple):
-    """What the benchmark prints, in percent but for the threshold.
+    """The scores that the benchmark prints, in percent, and the ODS threshold in 0..1.
 
-    ODS is the threshold that is best for the whole data set, OIS every image's own; AP is the area under the
-    precision-recall curve.
+    ODS uses the threshold that is best for the whole data set, OIS the best threshold of every image. AP is the area
+    under the precision-recall curve.
     """
 
     ods_f: float
@@ -62,11 +62,11 @@ class BoundaryScores(NamedTuple):
 
 
 def boundary_curve(counts: BoundaryCounts, thresholds: Sequence[float]) -> BoundaryCurve:
-    """Precision, recall and F over all images, at every threshold.
+    """Computes precision, recall and F over all images, at every threshold.
 
     Args:
         counts: ``(N, T)`` each; N may be 0.
-        thresholds: T of them.
+        thresholds: T thresholds.
     """
     total = counts.total()
     rates = map(torch.from_numpy, (total.precision, total.recall, total.f))
@@ -74,15 +74,15 @@ def boundary_curve(counts: BoundaryCounts, thresholds: Sequence[float]) -> Bound
 
 
 def boundary_scores(counts: BoundaryCounts, thresholds: Sequence[float]) -> BoundaryScores:
-    """ODS-F with its threshold, precision and recall; OIS-F; AP.
+    """Computes ODS-F with its threshold, precision and recall; OIS-F; AP.
 
-    For OIS-F, counts are summed over images at the threshold with each image's own best F. For AP, the precision is
-    interpolated linearly over the recall at 0, 0.01 .. 1, is 0 outside the recalls that were measured, and is summed,
-    times 0.01. Of thresholds that are equally good, or have the same recall, the lowest counts.
+    For OIS-F, counts are summed over images at the threshold with each image's best F. For AP, the precision is
+    interpolated linearly at the recalls 0, 0.01 .. 1. It is 0 outside the measured recalls. AP is 0.01 times the sum.
+    Of thresholds that are equally good, or have the same recall, the lowest counts.
 
     Args:
         counts: ``(N, T)`` each; N may be 0.
-        thresholds: T of them, increasing.
+        thresholds: T increasing thresholds.
     """
     total = counts.total()
     ods = int(total.f.argmax())
@@ -105,19 +105,19 @@ def _average_precision(total: BoundaryCounts) -> float:
 
 
 class BoundaryF(Metric):
-    """ODS-F in percent (Sec. 4.1); OIS-F, AP and the curve besides.
+    """ODS-F in percent (Sec. 4.1); also OIS-F, AP and the curve.
 
-    It keeps the counts of every image, 3 kB each. The best F is taken over the thresholds themselves; the benchmark's
-    script also interpolates precision and recall between neighbouring ones.
+    It keeps the counts of every image, 3 kB each. The best F is taken over the thresholds only; the benchmark's
+    script also interpolates precision and recall between neighbouring thresholds.
 
     Args:
         max_distance: Tolerance as a share of the image diagonal: 0.011 on NYUD-v2, 0.0075 on PASCAL-Context and
             BSDS500.
-        thresholds: How many, spread evenly inside 0..1: k / (n + 1). The benchmark's 99 are 0.01 .. 0.99; fewer
-            make a quick estimate from below.
+        thresholds: Number n of thresholds, k / (n + 1) for k = 1 .. n. The benchmark's 99 are 0.01 .. 0.99. Fewer are
+            faster, and their score is at most that of the 99.
         ignore: Label value of pixels that do not count, in the ground truth or in the prediction.
 
-    F is 0 where nothing is predicted or the ground truth has no boundary.
+    F is 0 if nothing is predicted or the ground truth has no boundary.
     """
 
     is_differentiable = False
@@ -171,7 +171,7 @@ class BoundaryF(Metric):
     def count(
         self, prediction: np.ndarray, truths: Sequence[BoolMap], valid: BoolMap | None = None
     ) -> BoundaryCounts:
-        """``(T,)`` counts of one image, which are not added to the metric's; see `count_matches`.
+        """Returns the ``(T,)`` counts of one image without adding them to the metric; see `count_matches`.
 
         Args:
             prediction: ``(H, W)`` float, boundary probability.
@@ -182,24 +182,24 @@ class BoundaryF(Metric):
         return count_matches(prediction, truths, self.thresholds, tolerance, valid)
 
     def counts(self) -> BoundaryCounts:
-        """``(N, T)`` counts of every image, over all processes; those of a merged metric come first."""
+        """Returns the ``(N, T)`` counts of every image, over all processes; those of a merged metric come first."""
         with self.sync_context():
             return self._counts()
 
     def curve(self) -> BoundaryCurve:
-        """Precision, recall and F at every threshold, over all processes."""
+        """Computes precision, recall and F at every threshold, over all processes."""
         return BoundaryCurve(*(of.to(self.device) for of in boundary_curve(self.counts(), self.thresholds)))
 
     def scores(self) -> BoundaryScores:
-        """ODS-F with its threshold, precision and recall; OIS-F; AP: over all processes."""
+        """Computes ODS-F with its threshold, precision and recall; OIS-F; AP: over all processes."""
         return boundary_scores(self.counts(), self.thresholds)
 
     def compute(self) -> Tensor:
-        """The ODS-F in percent, a scalar."""
+        """Returns the ODS-F in percent, a scalar."""
         return torch.tensor(100 * self._counts().total().f.max(), device=self.device)
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
-        """As in torchmetrics, but a process that has seen no image may take part."""
+        """Synchronises like torchmetrics, but allows processes that have seen no image."""
         if isinstance(self.image_counts, list) and not self.image_counts:
             self.image_counts = [torch.zeros(0, 4, len(self.thresholds), dtype=torch.int64, device=self.device)]
         super().sync(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""Delta_m: how much better a multi-task model is than single-task models, in one figure."""
+"""Delta_m: the average gain of a multi-task model over single-task models."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def delta_m(
     baselines: Mapping[str, float],
     higher_is_better: Mapping[str, bool],
 ) -> float:
-    """Average relative gain over single-task baselines, in percent (Sec. 4.1).
+    """Computes the average relative gain over single-task baselines, in percent (Sec. 4.1).
 
-    ``Delta_m = mean over tasks of (-1)^g (M_m - M_b) / M_b`` with g = 1 where lower is better.
+    ``Delta_m = mean over tasks of (-1)^g (M_m - M_b) / M_b``, where g = 1 if lower is better, else 0.
 
     Args:
         metrics: Task -> metric of the multi-task model.
         baselines: Task -> metric of the task's single-task model, in the same unit.
-        higher_is_better: Task -> the metric's direction. May know more tasks than are scored.
+        higher_is_better: Task -> whether a higher metric is better; it may hold more tasks.
 
     Returns:
         The gain in percent; positive where the multi-task model is better.

@@ -1,4 +1,4 @@
-"""Maximal F-measure of a foreground map, with counts over the whole data set."""
+"""Maximum F-measure of a foreground map, with counts over the whole data set."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SALIENCY_THRESHOLDS = tuple(step / 20 for step in range(1, 20))
 class MaxF(Metric):
     """max F in percent (Sec. 4.1): F of precision and recall at the best of several thresholds.
 
-    ``F = (1 + beta^2) P R / (beta^2 P + R)``, with counts over the data set. A pixel is foreground at a threshold
-    where its probability is not below it. F is 0 where there is no true positive.
+    ``F = (1 + beta^2) P R / (beta^2 P + R)``, with counts over the data set. A pixel is foreground if its probability
+    is at or above the threshold. F is 0 if there is no true positive.
 
     Args:
-        beta_squared: Weight of precision; below 1 it counts for more than recall.
+        beta_squared: beta^2; below 1, precision counts for more than recall.
         thresholds: Increasing probabilities.
         ignore: Label value of pixels that do not count.
     """
@@ -76,15 +76,15 @@ class MaxF(Metric):
         self.positives += positive.sum()
 
     def compute(self) -> Tensor:
-        """The best F in percent, a scalar."""
+        """Returns the best F in percent, a scalar."""
         hits = self.hits.double()
-        # With P = hits / detections and R = hits / positives, F needs neither quotient.
+        # With P = hits / detections and R = hits / positives, F can be computed without either quotient.
         both = self.beta_squared * self.positives.double() + self.detections
         f = (1 + self.beta_squared) * hits / both.clamp(min=1e-12)
         return 100 * f.max()
 
 
 def _at_least(passed: Tensor, count: int) -> Tensor:
-    """``(count,)``: how many pixels passed threshold 0, 1 .. from the number of thresholds each one passed."""
+    """Returns ``(count,)`` numbers of pixels that pass each threshold, given the number that each pixel passes."""
     histogram = torch.bincount(passed, minlength=count + 1)
     return histogram.flip(0).cumsum(0).flip(0)[1:]

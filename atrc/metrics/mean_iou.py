@@ -13,22 +13,23 @@ from searchspace.errors import InputError
 __all__ = ["AbsentClasses", "MeanIoU"]
 
 AbsentClasses = Literal["skip", "zero"]
-"""What a class that is neither predicted nor labelled anywhere does to the mean: left out, or counted as 0."""
+"""Rule for classes that are neither predicted nor labelled anywhere: leave them out of the mean, or count them as
+0."""
 
 
 class MeanIoU(Metric):
     """mIoU in percent (Sec. 4.1).
 
-    Intersections and unions are summed over the data set before they are divided. A class whose union is empty has
-    no IoU; ``absent="skip"`` means over the others, ``absent="zero"`` counts it as 0, as the authors' released
-    code does, so that a perfect prediction of a split without that class stays below 100.
+    Intersections and unions are summed over the data set before they are divided. A class whose union is empty has no
+    IoU. With ``absent="skip"`` the mean leaves it out. With ``absent="zero"`` it counts as 0, as in the authors'
+    released code; then a perfect prediction of a split without that class scores below 100.
 
     Args:
-        classes: The number of classes.
-        absent: The rule for classes with an empty union.
+        classes: Number of classes.
+        absent: Rule for classes with an empty union.
         ignore: Label value of pixels that do not count.
 
-    `compute` gives NaN where no class has a union (no valid pixel yet), unless ``absent="zero"``.
+    `compute` returns NaN if no class has a union (no valid pixel yet), unless ``absent="zero"``.
     """
 
     is_differentiable = False
@@ -75,17 +76,17 @@ class MeanIoU(Metric):
         self.confusion += pairs.view(self.classes, self.classes)
 
     def per_class(self) -> Tensor:
-        """``(classes,)`` IoU in percent of what this process has seen, NaN where the union is empty."""
+        """Returns the ``(classes,)`` IoU in percent over the data of this process; NaN where the union is empty."""
         return _iou(self.confusion)
 
     def compute(self) -> Tensor:
-        """The mean IoU in percent, a scalar."""
+        """Returns the mean IoU in percent, a scalar."""
         iou = _iou(self.confusion)
         return iou.nan_to_num(0.0).mean() if self.absent == "zero" else iou.nanmean()
 
 
 def _iou(confusion: Tensor) -> Tensor:
-    """``(C,)`` IoU in percent from a ``(C, C)`` confusion matrix (rows truth, columns prediction)."""
+    """Computes the ``(C,)`` IoU in percent from a ``(C, C)`` confusion matrix (rows truth, columns prediction)."""
     hits = confusion.diagonal()
     unions = confusion.sum(0) + confusion.sum(1) - hits
     return 100 * hits.double() / unions.double()

@@ -14,7 +14,7 @@ __all__ = ["RootMeanSquareError"]
 class RootMeanSquareError(Metric):
     """RMSE in the label's unit (Sec. 4.1): one mean over all valid pixels, not a mean of images.
 
-    A pixel is valid where the label is finite and greater than 0. `compute` gives NaN while no pixel was.
+    A pixel is valid if its label is finite and greater than 0. `compute` returns NaN as long as no pixel was valid.
     """
 
     is_differentiable = False
@@ -44,11 +44,11 @@ class RootMeanSquareError(Metric):
         self.add(prediction, label, label.isfinite() & (label > 0))
 
     def add(self, prediction: Tensor, label: Tensor, valid: Tensor) -> None:
-        """Adds the pixels that are ``valid``, of three tensors of one shape."""
+        """Adds the pixels that are ``valid``; the three tensors have the same shape."""
         error = prediction.double() - label.double()
         self.squared_error += torch.where(valid, error.square(), 0).sum()
         self.pixels += valid.sum()
 
     def compute(self) -> Tensor:
-        """The RMSE, a scalar."""
+        """Returns the RMSE, a scalar."""
         return (self.squared_error / self.pixels).sqrt()

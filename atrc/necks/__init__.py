@@ -1,4 +1,4 @@
-"""Between backbone and heads: decoders in which tasks exchange features at every scale."""
+"""Necks, which stand between backbone and heads: decoders in which tasks exchange features at every scale."""
 
 from atrc.necks._base import NECKS, Neck, Necked
 from atrc.necks._fpm import FPM, Propagation

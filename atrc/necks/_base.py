@@ -1,4 +1,4 @@
-"""What a neck is: it refines the maps of every task before the heads read them."""
+"""The interface of necks, which refine the maps of every task before the heads read them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["NECKS", "Neck", "Necked"]
 
 
 class Necked(NamedTuple):
-    """What a neck gives.
+    """The output of a neck.
 
     Attributes:
-        pyramids: Task -> its maps, of the shapes of the backbone's.
-        initial: Task -> predictions on the way, ``(B, channels, H_s, W_s)``, which are supervised like the final one.
+        pyramids: Task -> its maps, with the shapes of the backbone's maps.
+        initial: Task -> intermediate predictions ``(B, channels, H_s, W_s)``, which have the loss of the final one.
     """
 
     pyramids: Mapping[str, Pyramid]
@@ -28,15 +28,15 @@ class Necked(NamedTuple):
 
 
 class Neck(nn.Module, PathOptions, ABC):
-    """Refines the maps of every task; each keeps its shape.
+    """A module that refines the maps of every task; each map keeps its shape.
 
-    Subclasses are built as ``Class(scales, outputs, **options)`` with ``scales`` the channels of the maps, finest
-    first, and ``outputs`` the mapping task -> channels of its prediction.
+    Subclasses are built as ``Class(scales, outputs, **options)``, where ``scales`` are the channels of the maps,
+    finest first, and ``outputs`` maps every task to the channels of its prediction.
     """
 
     @abstractmethod
     def forward(self, pyramids: Mapping[str, Pyramid]) -> Necked:
-        """Refined maps of every task from those of the backbone, which tasks may share."""
+        """Computes the refined maps of every task from those of the backbone, which tasks may share."""
 
 
 NECKS: Registry[type[Neck]] = Registry("neck", "atrc.necks")

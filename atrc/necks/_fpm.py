@@ -1,8 +1,9 @@
 """Feature propagation and initial predictions of MTI-Net (Vandenhende et al., "MTI-Net: Multi-Scale Task Interaction
 Networks for Multi-Task Learning", ECCV 2020).
 
-From the deepest scale upwards, every task predicts at each scale from the map of the backbone and from what it was
-handed by the scale below; there the tasks' features are merged and told apart again before they are handed on.
+From the deepest scale upwards, every task predicts at each scale from two inputs: the map of the backbone, and
+features from the next deeper scale. Before these are passed on, the features of all tasks are merged and split into
+tasks again.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ SQUEEZE = 16
 
 
 class Propagation(nn.Module):
-    """What tasks hand on from one scale to the next finer one, ``(B, c, H, W)`` each, in and out.
+    """A module between one scale and the next finer one. Every task has ``(B, c, H, W)`` features, in and out.
 
-    Two residual blocks and a 1x1 convolution turn the features of all N tasks, side by side, into a softmax over
-    tasks, which gates them; a residual block reduces the gated features to c channels; from these every task takes
-    its share by squeeze and excitation (Hu et al., CVPR 2018), beside its own features.
+    Two residual blocks and a 1x1 convolution turn the concatenated features of all N tasks into gates, a softmax over
+    tasks. A residual block reduces the gated features to c channels. To its own features, every task adds these
+    channels, scaled by squeeze and excitation (Hu et al., CVPR 2018).
 
     Args:
-        tasks: Their names.
-        channels: c.
-        reduction: By what the first residual block divides the N c channels.
+        tasks: Names of the tasks.
+        channels: c, the channels of a task.
+        reduction: Factor by which the first residual block reduces the N c channels.
     """
 
     def __init__(self, tasks: Sequence[str], channels: int, *, reduction: int = 4) -> None:
@@ -54,7 +55,7 @@ class Propagation(nn.Module):
 
 
 class _Excitation(nn.Module):
-    """Scales every channel by what its mean over the image, seen beside the others', says."""
+    """A module that scales every channel by a factor, computed from the means of all channels over the image."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -73,13 +74,13 @@ class _Excitation(nn.Module):
 
 @NECKS.register("fpm")
 class FPM(Neck):
-    """Maps that every task has to itself, refined from the deepest scale upwards, with a prediction at each.
+    """A neck that gives every task its own maps, refined from the deepest scale upwards, with a prediction at each.
 
-    A task's maps at a scale are two residual blocks of the backbone's map, beside what `Propagation` handed up from
-    the scale below, resized by size; a 1x1 convolution predicts from them.
+    At each scale, two residual blocks compute a task's map. They read the backbone's map, concatenated with the
+    resized output of `Propagation` from the next deeper scale. A 1x1 convolution predicts from the result.
 
     Args:
-        scales: Channels c_s of the maps, which every task keeps.
+        scales: Channels c_s of the maps; every task's maps have the same.
         outputs: Task -> channels of its prediction.
         reduction: See `Propagation`.
     """

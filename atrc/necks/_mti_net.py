@@ -16,7 +16,7 @@ __all__ = ["MTINet"]
 
 @NECKS.register("mti_net")
 class MTINet(FPM):
-    """`FPM`, after which the tasks' maps of each of the four scales exchange gated messages (`PADNetC`).
+    """`FPM`, followed by gated messages between the tasks' maps at each of the four scales (`PADNetC`).
 
     Args:
         scales: See `FPM`.

@@ -1,7 +1,7 @@
-"""What a dense-prediction task is: its channels, losses, metric and picture.
+"""The interface of a dense-prediction task: channels, losses, metric and picture.
 
-A task is one class in one file. The trainer, the augmentations, the evaluation and the drawings know only this
-interface, so a user's own task needs no other change (`atrc.tasks.TASKS`, or the entry-point group ``atrc.tasks``).
+A task is one class in one file. Training, augmentation, evaluation and drawing use this interface only. So a user's
+own task needs no other change: it registers in `atrc.tasks.TASKS` or in the entry-point group ``atrc.tasks``.
 
 Shapes: B batch, H x W pixels, R label regions. Label arrays of a dataset are channel-last NumPy arrays; inside a
 batch they are channel-first tensors.
@@ -35,18 +35,18 @@ TASKS: Registry[type[Task]] = Registry("task", "atrc.tasks")
 class Task(PathOptions, ABC):
     """One dense-prediction task on one dataset.
 
-    Subclasses take dataset facts (classes, units, weights) as keyword arguments with the paper's values as
-    defaults.
+    Subclasses take the facts of a dataset (classes, units, weights) as keyword arguments. The defaults are the
+    paper's values.
 
     Attributes:
-        name: The registered name.
+        name: Registered name.
         channels: Output channels of the final prediction.
         regions: R, the number of label regions, i.e. the channels of the auxiliary map (Sec. 3.2.3).
         weight: Weight of this task's losses in the total.
         metric_name: Short name of the metric, for table heads, e.g. ``"mIoU"``.
         metric_unit: Unit behind the figure, e.g. ``"%"``, ``"m"``, ``"deg"``.
-        higher_is_better: The metric's direction.
-        fill: What a label pixel is set to where there is no image (padding).
+        higher_is_better: True if a higher metric is better.
+        fill: Value of label pixels where there is no image (padding).
     """
 
     name: ClassVar[str]
@@ -61,7 +61,7 @@ class Task(PathOptions, ABC):
 
     @abstractmethod
     def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """Loss of the final prediction, a scalar; exactly 0 (and differentiable) where no pixel is valid.
+        """Returns the loss of the final prediction: a scalar, exactly 0 (and differentiable) if no pixel is valid.
 
         Args:
             prediction: ``(B, channels, H, W)``, raw network output at the label's size.
@@ -70,47 +70,47 @@ class Task(PathOptions, ABC):
 
     @abstractmethod
     def aux_loss(self, regions: Tensor, label: Tensor) -> Tensor:
-        """Loss of the auxiliary region map, a scalar.
+        """Returns the loss of the auxiliary region map, a scalar.
 
         Args:
             regions: ``(B, R, H, W)`` logits at the label's size.
-            label: As for `loss`.
+            label: The same label as for `loss`.
         """
 
     @abstractmethod
     def metric(self) -> Metric:
-        """A fresh metric over decoded maps: ``metric.update(task.decode(prediction), label)``.
+        """Returns a fresh metric over decoded maps, for ``metric.update(task.decode(prediction), label)``.
 
-        ``compute()`` returns a scalar tensor in `metric_unit` (percentages as 0..100). The metrics of
-        `atrc.metrics` know no network output; what turns it into a map is `decode` alone.
+        ``compute()`` returns a scalar tensor in `metric_unit` (percentages as 0..100). The metrics of `atrc.metrics`
+        do not take raw network output; only `decode` turns it into a map.
         """
 
     @abstractmethod
     def draw(self, label: np.ndarray) -> np.ndarray:
-        """A label or decoded prediction as an ``(H, W, 3)`` uint8 picture.
+        """Draws a label or decoded prediction as an ``(H, W, 3)`` uint8 picture.
 
         Args:
-            label: ``(H, W)`` or, channel-last, ``(H, W, C)``: one map of `decode`'s batch, as an array, has its
-                channels moved to the end first.
+            label: ``(H, W)`` or, channel-last, ``(H, W, C)``. For a map of `decode`, which is channel-first, the
+                caller moves the channels to the end.
         """
 
     @abstractmethod
     def decode(self, prediction: Tensor) -> Tensor:
-        """Raw network output ``(B, channels, H, W)`` as a map in the label's own form and units.
+        """Turns raw network output ``(B, channels, H, W)`` into a map in the form and units of the label.
 
         Returns:
-            ``(B, H, W)``, or ``(B, C, H, W)`` for a task whose label has channels. Where the label is a 0 / 1
-            map that is scored at many thresholds (saliency, edges), this is the probability of 1.
+            ``(B, H, W)``, or ``(B, C, H, W)`` for a task whose label has channels. If the label is a 0 / 1 map that
+            is scored at many thresholds (saliency, edges), the result is the probability of 1.
         """
 
     def stored(self, label: np.ndarray) -> Image.Image | np.ndarray:
-        """A decoded map as a file keeps it: a picture becomes a PNG, an array an NPY.
+        """Returns a decoded map in the form that is written to a file: pictures become PNG, arrays NPY.
 
-        Unless a task says otherwise, whole numbers ``(H, W)`` are an 8-bit picture of themselves, and anything else
-        is kept as it is.
+        By default ``(H, W)`` whole numbers become an 8-bit picture with these pixel values. Anything else stays an
+        array.
 
         Args:
-            label: ``(H, W)`` or, channel-last, ``(H, W, C)``, as for `draw`.
+            label: ``(H, W)`` or, channel-last, ``(H, W, C)``, see `draw`.
 
         Raises:
             InputError: A whole number does not fit into 8 bits.
@@ -119,22 +119,22 @@ class Task(PathOptions, ABC):
         return index_picture(label) if whole else label
 
     def rescale_label(self, label: np.ndarray, scale: float) -> np.ndarray:
-        """The label's values after the image grew by ``scale`` (depth shrinks; most tasks do not change)."""
+        """Returns the label's values after the image grew by ``scale`` (depth shrinks; most tasks do not change)."""
         return label
 
     def crop_label(self, label: np.ndarray) -> np.ndarray:
-        """The label of a training crop, given the part of the image's label that is inside."""
+        """Returns the label of a training crop, given the part of the image's label inside the crop."""
         return label
 
     def flip_label(self, label: np.ndarray) -> np.ndarray:
-        """The label after a horizontal flip: ``(H, W)`` or ``(H, W, C)``."""
+        """Returns the label after a horizontal flip: ``(H, W)`` or ``(H, W, C)``."""
         return label[:, ::-1]
 
     def valid(self, label: np.ndarray) -> np.ndarray:
-        """The pixels that count, ``(H, W)`` bool.
+        """Returns the pixels that count, ``(H, W)`` bool.
 
-        Unless a task says otherwise these are, of a class map, all but 255; of a measured map, the finite ones that
-        are not `fill`.
+        By default these are all pixels of a class map except 255, and all finite pixels of a measured map except
+        `fill`.
 
         Args:
             label: ``(H, W)`` or ``(H, W, C)``, as a dataset gives it.
@@ -145,7 +145,7 @@ class Task(PathOptions, ABC):
         return np.asarray(np.isfinite(channels).all(-1) & (channels != self.fill).any(-1))
 
     def check_label(self, label: np.ndarray) -> str | None:
-        """What is wrong with a label's shape or values, in a few words, or None.
+        """Returns in a few words what is wrong with a label's shape or values, or None if nothing is.
 
         Args:
             label: ``(H, W)`` or ``(H, W, C)``, as a dataset gives it.
@@ -153,24 +153,24 @@ class Task(PathOptions, ABC):
         return None
 
     def fit(self, labels: Iterable[np.ndarray], cache: Path) -> None:
-        """Learns what the task takes from the training split (normals: the k-means centroids).
+        """Fits the task to the labels of the training split (normals: the k-means centroids).
 
-        Called once before training, evaluation or prediction. Most tasks learn nothing.
+        It is called once before training, evaluation or prediction. Most tasks fit nothing.
 
         Args:
             labels: Label arrays of the training split, read lazily.
-            cache: The folder of the dataset's cache; what was fitted is kept there.
+            cache: Folder of the dataset's cache, which keeps the fitted values.
         """
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What `fit` learnt, for checkpoints; empty for a task that learns nothing."""
+        """Returns the values that `fit` found, for checkpoints; empty for a task that fits nothing."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Takes back what `state_dict` gave, in place of `fit`.
+        """Restores the values of `state_dict`, instead of `fit`.
 
         Raises:
-            InputError: The state is not of this task.
+            InputError: The state belongs to another task.
         """
         if state:
             raise InputError(f"task {self.name!r} keeps no state, but was given {', '.join(sorted(state))}")

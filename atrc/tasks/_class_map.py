@@ -1,4 +1,4 @@
-"""What semantic segmentation and human parts share: one of several classes at every pixel."""
+"""Base of the tasks that predict one of several classes at every pixel: semantic segmentation and human parts."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["ClassMapTask"]
 
 
 class ClassMapTask(Task):
-    """One of C classes at every pixel: cross entropy, final and auxiliary, and mean IoU.
+    """A task that predicts one of C classes at every pixel: cross entropy for both losses, mean IoU as the metric.
 
     Labels are ``(B, H, W)`` class indices with 255 = ignored.
 
     Args:
-        classes: Class names in the order of their indices, or how many there are (2..255).
+        classes: Class names in the order of their indices, or the number of classes (2..255).
         weight: Weight in the total loss.
-        absent: What a class without any pixel does to the mean IoU, see `atrc.metrics.MeanIoU`.
+        absent: Rule for classes without any pixel, see `atrc.metrics.MeanIoU`.
 
     Attributes:
         classes: Class names.
@@ -47,7 +47,7 @@ class ClassMapTask(Task):
         self.channels = self.regions = len(self.classes)
         self.weight = check_weight("weight", weight)
         self.absent = absent
-        self.metric()  # refuses a wrong rule now, not after an epoch
+        self.metric()  # refuses a wrong rule at once instead of after an epoch
 
     def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
         return cross_entropy(prediction, label)
@@ -59,14 +59,14 @@ class ClassMapTask(Task):
         return MeanIoU(len(self.classes), absent=self.absent, ignore=IGNORE)
 
     def decode(self, prediction: Tensor) -> Tensor:
-        """``(B, C, H, W)`` logits as ``(B, H, W)`` class indices, int64."""
+        """Turns ``(B, C, H, W)`` logits into ``(B, H, W)`` class indices, int64."""
         return prediction.max(1).indices  # on a CPU nine times as fast as argmax
 
     def draw(self, label: np.ndarray) -> np.ndarray:
         return paint_classes(label, len(self.classes))
 
     def stored(self, label: np.ndarray) -> Image.Image:
-        """Class indices in 8 bits, with a palette: viewers show the colours of `draw`."""
+        """Returns an 8-bit picture of class indices. Its palette makes viewers show the colours of `draw`."""
         return index_picture(label, self.draw(np.arange(256)[None])[0])
 
     def check_label(self, label: np.ndarray) -> str | None:
@@ -74,7 +74,7 @@ class ClassMapTask(Task):
 
 
 def _class_names(classes: Sequence[str] | int) -> tuple[str, ...]:
-    """Names of the classes; numbered ones where only their count is known."""
+    """Returns the names of the classes; if only their number is known, the names are numbers."""
     if isinstance(classes, str):
         raise InputError(f"classes must be a list of names or a count, got the text {classes!r}")
     names = tuple(f"class {index}" for index in range(classes)) if isinstance(classes, int) else tuple(classes)

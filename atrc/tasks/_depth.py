@@ -18,11 +18,13 @@ __all__ = ["Depth", "log_bins"]
 
 
 def log_bins(depth: Tensor, bins: int, minimum: float, maximum: float) -> Tensor:
-    """Bin of every depth, equally wide in log depth: ``floor(n ln(d / lo) / ln(hi / lo))`` clamped to 0..n-1.
+    """Returns the bin of every depth. Bins have equal width in log depth.
+
+    The bin is ``floor(n ln(d / lo) / ln(hi / lo))``, clamped to 0..n-1.
 
     Args:
         depth: Metres, > 0, any shape.
-        bins: n.
+        bins: n, the number of bins.
         minimum: lo, metres.
         maximum: hi, metres.
 
@@ -35,7 +37,7 @@ def log_bins(depth: Tensor, bins: int, minimum: float, maximum: float) -> Tensor
 
 @TASKS.register("depth")
 class Depth(Task):
-    """Depth by L1; the auxiliary map is a classification into bins of log depth.
+    """Depth with the L1 loss; the auxiliary map classifies pixels into bins of log depth.
 
     Labels are ``(B, H, W)`` float metres. A pixel is valid where its label is finite and greater than 0.
 
@@ -43,7 +45,7 @@ class Depth(Task):
         weight: Weight in the total loss.
         minimum: Lower end of the first bin in metres, and of the colour scale of `draw`.
         maximum: Upper end of the last bin in metres, and of the colour scale of `draw`.
-        bins: Number of bins; the regions of the auxiliary map.
+        bins: Number of bins, which are the regions of the auxiliary map.
 
     Raises:
         InputError: A weight is not > 0, the range is empty, or there are fewer than 2 bins.
@@ -81,13 +83,14 @@ class Depth(Task):
         return RootMeanSquareError()
 
     def decode(self, prediction: Tensor) -> Tensor:
-        """``(B, 1, H, W)`` output as ``(B, H, W)`` metres, negative ones as 0."""
+        """Turns ``(B, 1, H, W)`` output into ``(B, H, W)`` metres; negative output becomes 0."""
         return full_precision(prediction).squeeze(1).clamp(min=0)
 
     def draw(self, label: np.ndarray) -> np.ndarray:
-        """Near bright, far dark, in equal steps of log depth from `minimum` to `maximum`; invalid pixels black.
+        """Draws near pixels bright and far ones dark, in equal steps of log depth; invalid pixels are black.
 
-        The scale is fixed, so that pictures of different images and of label and prediction compare.
+        The scale always runs from `minimum` to `maximum`, so that pictures of different images, and of label and
+        prediction, can be compared.
         """
         from matplotlib import colormaps  # deferred: only pictures need it
 
@@ -98,7 +101,7 @@ class Depth(Task):
         return np.where(valid[..., None], picture, 0).astype(np.uint8)
 
     def rescale_label(self, label: np.ndarray, scale: float) -> np.ndarray:
-        """Depth in an image enlarged by ``scale``, as if the camera had come that much closer."""
+        """Divides depth by ``scale``: the image was enlarged as if the camera had moved closer."""
         return label / label.dtype.type(scale)
 
     def check_label(self, label: np.ndarray) -> str | None:

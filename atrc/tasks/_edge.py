@@ -23,17 +23,18 @@ _PAPER = np.array([255.0, 255.0, 255.0])
 
 @TASKS.register("edge")
 class Edge(Task):
-    """Edges as one logit per pixel, with positives weighted w and negatives 1 - w.
+    """Edges, predicted as one logit per pixel. Edge pixels have weight w, all others 1 - w.
 
-    Labels are ``(B, H, W)`` with 0 no edge, 1 edge, 255 ignored. The loss is the weighted binary cross entropy, the
-    auxiliary loss the cross entropy of two classes with weights ``(1 - w, w)``; both are sums / valid pixels.
+    Labels are ``(B, H, W)`` with 0 no edge, 1 edge, 255 ignored. The loss is the weighted binary cross entropy. The
+    auxiliary loss is the cross entropy of two classes with weights ``(1 - w, w)``. Both are sums divided by the
+    number of valid pixels.
 
     Args:
         weight: Weight in the total loss.
         positive_weight: w, strictly inside 0..1: 0.8 on NYUD-v2, 0.95 on PASCAL-Context.
         max_distance: Tolerance of the metric as a share of the image diagonal: 0.011 on NYUD-v2, 0.0075 on
             PASCAL-Context.
-        thresholds: How many thresholds the metric tries; fewer are faster.
+        thresholds: Number of thresholds that the metric tries; fewer are faster.
 
     Raises:
         InputError: An argument is out of its range.
@@ -60,7 +61,7 @@ class Edge(Task):
         self.positive_weight = float(positive_weight)
         self.max_distance = max_distance
         self.thresholds = thresholds
-        self.metric()  # refuses wrong arguments now, not after an epoch
+        self.metric()  # refuses wrong arguments at once instead of after an epoch
 
     def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
         logits = full_precision(prediction).squeeze(1)
@@ -78,17 +79,17 @@ class Edge(Task):
         return BoundaryF(self.max_distance, self.thresholds, ignore=IGNORE)
 
     def decode(self, prediction: Tensor) -> Tensor:
-        """``(B, 1, H, W)`` logits as ``(B, H, W)`` probability of an edge."""
+        """Turns ``(B, 1, H, W)`` logits into the ``(B, H, W)`` probability of an edge."""
         return full_precision(prediction).squeeze(1).sigmoid()
 
     def draw(self, label: np.ndarray) -> np.ndarray:
-        """Edges dark on white, the darker the more probable; ignored pixels grey."""
+        """Draws edges dark on white, more probable edges darker; ignored pixels are grey."""
         strength = np.clip(label, 0, 1)[..., None]
         picture = _PAPER + strength * (_INK - _PAPER)
         return np.where((label == IGNORE)[..., None], IGNORED_GREY, picture).round().astype(np.uint8)
 
     def stored(self, label: np.ndarray) -> Image.Image:
-        """The probability as 16-bit grey, 0..65535."""
+        """Returns the probability as a 16-bit grey picture, 0..65535."""
         return probability_picture(label)
 
     def check_label(self, label: np.ndarray) -> str | None:

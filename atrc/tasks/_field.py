@@ -1,4 +1,4 @@
-"""A map of real numbers whose regions are told apart by a class map of its own: the tasks of `atrc.data.planted`."""
+"""The tasks of `atrc.data.planted`: a map of real numbers, and a class map that defines its label regions."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["Field"]
 
 
 class Field(Task):
-    """A map of numbers by their squared error; the auxiliary map is a classification into the classes of the label.
+    """A map of numbers with the squared error as loss; the auxiliary map classifies pixels into the label's classes.
 
-    A problem may have many such tasks; they are registered under the letters ``a`` to ``z``.
+    A problem may have many such tasks. They are registered under the letters ``a`` to ``z``.
 
-    Labels are ``(B, 2, H, W)``: the number to predict, not finite where there is none; and a class, 255 = ignore,
-    which only the auxiliary loss reads.
+    Labels are ``(B, 2, H, W)``. The first channel is the number to predict; it is not finite where there is none. The
+    second channel is a class, 255 = ignore, which only the auxiliary loss reads.
 
     Args:
         weight: Weight in the total loss.
-        region_weight: Weight of the auxiliary loss. At 1 label contexts would rather have flat regions, in which they
-            are the global context.
-        classes: Number of classes; the regions of the auxiliary map.
+        region_weight: Weight of the auxiliary loss. At 1 it is too weak: training then prefers flat regions, for
+            which label contexts act like the global context.
+        classes: Number of classes, which are the regions of the auxiliary map.
 
     Raises:
         InputError: A weight is not > 0, or there are fewer than 2 classes.
@@ -63,12 +63,12 @@ class Field(Task):
         return _ErrorOfNumbers()
 
     def decode(self, prediction: Tensor) -> Tensor:
-        """``(B, 1, H, W)`` output as ``(B, 2, H, W)``: the numbers, and 255 for the class, which is not predicted."""
+        """Turns ``(B, 1, H, W)`` output into ``(B, 2, H, W)``: the number, and 255, since no class is predicted."""
         value = full_precision(prediction)
         return torch.cat((value, torch.full_like(value, IGNORE)), dim=1)
 
     def draw(self, label: np.ndarray) -> np.ndarray:
-        """The numbers, from -3 (blue) over 0 (white) to 3 (red); black where there is none."""
+        """Draws the numbers from -3 (blue) through 0 (white) to 3 (red); black where there is none."""
         from matplotlib import colormaps  # deferred: only pictures need it
 
         value = label[..., 0]
@@ -77,7 +77,7 @@ class Field(Task):
         return np.where(valid[..., None], picture, 0).astype(np.uint8)
 
     def valid(self, label: np.ndarray) -> np.ndarray:
-        """The pixels that have a number, ``(H, W)`` bool."""
+        """Returns the pixels that have a number, ``(H, W)`` bool."""
         return np.asarray(np.isfinite(label[..., 0]))
 
     def check_label(self, label: np.ndarray) -> str | None:
@@ -87,7 +87,7 @@ class Field(Task):
 
 
 class _ErrorOfNumbers(RootMeanSquareError):
-    """RMSE of the first channel; negative numbers count."""
+    """RMSE of the first channel, over positive and negative numbers."""
 
     def update(self, prediction: Tensor, label: Tensor) -> None:
         self.add(prediction[:, 0], label[:, 0], label[:, 0].isfinite())

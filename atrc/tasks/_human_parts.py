@@ -19,8 +19,8 @@ _PARTS = ("background", "head", "torso", "upper arms", "lower arms", "upper legs
 class HumanParts(ClassMapTask):
     """Human parts; see `ClassMapTask` for labels, losses and metric.
 
-    Images without a person are all ignored, and so are training crops, as in the paper's released code: the many
-    that a large scale gives would teach little but background.
+    Images and training crops without a person are ignored entirely, as in the paper's released code. Large
+    augmentation scales give many such crops, which would teach little but background.
     """
 
     name = "human_parts"
@@ -34,6 +34,6 @@ class HumanParts(ClassMapTask):
         super().__init__(classes, weight, absent)
 
     def crop_label(self, label: np.ndarray) -> np.ndarray:
-        """The crop itself where it shows a part (any class but 0), else all ignored."""
+        """Returns the crop if it shows a part (any class but 0); otherwise a crop in which every pixel is ignored."""
         shows_a_person = ((label != 0) & (label != IGNORE)).any()
         return label if shows_a_person else np.full_like(label, IGNORE)

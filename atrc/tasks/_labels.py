@@ -1,4 +1,4 @@
-"""Checks of constructor arguments and label arrays, shared by the tasks; each says where and what is wrong."""
+"""Checks of constructor arguments and label arrays. Each message says what is wrong and where."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["check_class_map", "check_weight", "first_bad_pixel"]
 
 
 def check_weight(name: str, value: float) -> float:
-    """``value`` as a float.
+    """Returns ``value`` as a float.
 
     Raises:
-        InputError: It is not finite or not greater than 0.
+        InputError: The value is not finite or not greater than 0.
     """
     if not (math.isfinite(value) and value > 0):
         raise InputError(f"{name} must be a finite number > 0, got {value!r}")
@@ -24,7 +24,7 @@ def check_weight(name: str, value: float) -> float:
 
 
 def first_bad_pixel(bad: np.ndarray) -> tuple[int, int] | None:
-    """Row and column of the first True of an ``(H, W)`` bool array, or None."""
+    """Returns row and column of the first True of an ``(H, W)`` bool array, or None."""
     if not bad.any():
         return None
     row, column = np.unravel_index(int(bad.argmax()), bad.shape)
@@ -32,7 +32,7 @@ def first_bad_pixel(bad: np.ndarray) -> tuple[int, int] | None:
 
 
 def check_class_map(label: np.ndarray, classes: int) -> str | None:
-    """What keeps ``label`` from being an ``(H, W)`` map of class indices and `IGNORE`, or None."""
+    """Returns why ``label`` is not an ``(H, W)`` map of class indices and `IGNORE`, or None if it is one."""
     if label.ndim != 2:
         return f"shape is {label.shape}, expected (H, W)"
     bad = ~(((label >= 0) & (label < classes) & (label == np.floor(label))) | (label == IGNORE))

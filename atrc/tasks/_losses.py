@@ -1,7 +1,7 @@
 """Losses over valid pixels, shared by the tasks.
 
-All are sums divided by the number of valid pixels (not by the sum of class weights), computed in at least single
-precision, and exactly 0 with a zero gradient where no pixel is valid.
+All are sums divided by the number of valid pixels (not by the sum of class weights). They are computed in at least
+single precision. Without any valid pixel they are exactly 0, with a zero gradient.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ __all__ = ["cross_entropy", "expect_shape", "full_precision", "mean_over", "two_
 
 
 def full_precision(x: Tensor) -> Tensor:
-    """``x`` in single precision if it was in less: half-precision sums over an image lose most digits."""
+    """Converts half precision to single precision, because half-precision sums over an image lose most digits."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def expect_shape(prediction: Tensor, label: Tensor) -> None:
-    """Refuses shapes that PyTorch would broadcast into a loss over B x B image pairs.
+    """Refuses different shapes, which PyTorch could broadcast into a loss over B x B pairs of images.
 
     Raises:
         InputError: The shapes differ.
@@ -32,7 +32,7 @@ def expect_shape(prediction: Tensor, label: Tensor) -> None:
 
 
 def mean_over(valid: Tensor, loss: Tensor) -> Tensor:
-    """Sum of ``loss`` where ``valid`` / number of valid pixels.
+    """Returns the sum of ``loss`` over the valid pixels, divided by their number.
 
     Args:
         valid: ``(B, H, W)`` bool.
@@ -42,7 +42,7 @@ def mean_over(valid: Tensor, loss: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Cross entropy, summed with class weights / number of valid pixels.
+    """Returns the class-weighted sum of the cross entropy, divided by the number of valid pixels.
 
     Args:
         logits: ``(B, C, H, W)``.
@@ -55,7 +55,7 @@ def cross_entropy(logits: Tensor, label: Tensor, weight: Tensor | None = None) -
 
 
 def two_class_cross_entropy(logits: Tensor, label: Tensor, positive_weight: Tensor | float) -> Tensor:
-    """Cross entropy with class weights ``(1 - w, w)``, summed / number of valid pixels.
+    """Returns the sum of the cross entropy with class weights ``(1 - w, w)``, divided by the number of valid pixels.
 
     Args:
         logits: ``(B, 2, H, W)``.

@@ -29,20 +29,21 @@ _NORM_TOLERANCE = 0.05  # normals stored as 8-bit colours are off by up to 0.007
 
 @TASKS.register("normals")
 class Normals(Task):
-    """Normals by L1 of the unit prediction; the auxiliary map is a classification into the nearest of R centroids.
+    """Normals with the L1 loss on unit vectors; the auxiliary map classifies pixels by the nearest of R centroids.
 
     Labels are ``(B, 3, H, W)`` unit vectors in the image's axes (x right, y up, z towards the camera). A pixel is
     valid where its label is finite and not the zero vector.
 
     Args:
         weight: Weight in the total loss.
-        centroids: R, how many directions the auxiliary map tells apart; or a file that holds them, one a line or
-            row, ``(R, 3)``: NPY, or text (``.txt``, ``.csv``), as the paper's authors released theirs.
-        seed: Of the k-means in `fit`, which a file makes needless.
+        centroids: R, the number of directions that the auxiliary map distinguishes; or a file with ``(R, 3)``
+            directions, one per row: NPY, or text (``.txt``, ``.csv``) like the file that the paper's authors
+            released.
+        seed: Seed of the k-means in `fit`. It is unused if the centroids come from a file.
 
     Attributes:
         centroids: ``(R, 3)`` float32 unit vectors. Until `fit` or `load_state_dict` they are spread evenly over the
-            half sphere that faces the camera, which is enough to build models and count their resources.
+            half sphere that faces the camera. That is enough to build models and to count their resources.
 
     Raises:
         InputError: A weight is not > 0, there are fewer than 2 or more than 255 centroids, or a file does not hold
@@ -80,7 +81,7 @@ class Normals(Task):
         return cross_entropy(regions, self.nearest_centroid(label))
 
     def nearest_centroid(self, label: Tensor) -> Tensor:
-        """``(B, H, W)`` int64: the centroid nearest in angle to a ``(B, 3, H, W)`` label, 255 where invalid."""
+        """Returns the centroid nearest in angle to a ``(B, 3, H, W)`` label, ``(B, H, W)`` int64; 255 if invalid."""
         cosine = torch.einsum("kc,bchw->bkhw", self.centroids.to(label), label)
         return torch.where(_valid(label), cosine.max(1).indices, IGNORE)
 
@@ -88,17 +89,17 @@ class Normals(Task):
         return MeanAngle()
 
     def decode(self, prediction: Tensor) -> Tensor:
-        """``(B, 3, H, W)`` output as unit vectors."""
+        """Normalises ``(B, 3, H, W)`` output to unit vectors."""
         return unit_vectors(full_precision(prediction), dim=1)
 
     def draw(self, label: np.ndarray) -> np.ndarray:
-        """``(n + 1) / 2`` as red, green, blue; invalid pixels black. Takes ``(H, W, 3)``."""
+        """Draws ``(H, W, 3)`` normals n as ``(n + 1) / 2`` in red, green, blue; invalid pixels are black."""
         valid = np.isfinite(label).all(-1) & (label != 0).any(-1)
         colour = (np.where(valid[..., None], label, 0).clip(-1, 1) + 1) * 127.5
         return np.where(valid[..., None], colour, 0).round().astype(np.uint8)
 
     def flip_label(self, label: np.ndarray) -> np.ndarray:
-        """The mirrored map; x is negated, since left and right change places."""
+        """Mirrors the map and negates x, since left and right swap."""
         flipped = label[:, ::-1].copy()
         flipped[..., 0] *= -1
         return flipped
@@ -109,21 +110,22 @@ class Normals(Task):
         if not np.issubdtype(label.dtype, np.floating):
             return f"values are {label.dtype}, expected floating-point unit vectors"
         norm = np.linalg.norm(label.astype(np.float64), axis=-1)
-        # Written so that a NaN norm is bad too.
+        # This form of the condition makes a NaN norm bad, too.
         if (at := first_bad_pixel(~((norm == 0) | (np.abs(norm - 1) <= _NORM_TOLERANCE)))) is None:
             return None
         return f"norm {norm[at]:.4g} at row {at[0]}, column {at[1]}, must be 1 or (invalid) 0"
 
     def fit(self, labels: Iterable[np.ndarray], cache: Path) -> None:
-        """Sets `centroids`, unless a file did, by spherical k-means over a sample of the normals (Sec. 3.2.3).
+        """Sets `centroids` by spherical k-means over a sample of the normals (Sec. 3.2.3), unless a file set them.
 
-        The sample is up to 400 pixels of every label read. Of a `Sequence` at most 256 evenly spaced labels are
-        read, of any other iterable all. The result is kept in ``cache`` under a key of the sample itself, k and
-        the seed, so that other data or settings never meet a stale file; delete the file to have it computed anew.
+        The sample has up to 400 pixels of every label that is read. Of a `Sequence` at most 256 evenly spaced labels
+        are read; of any other iterable, all labels. The result is kept in ``cache``. The key of the file depends on
+        the sample, k and the seed, so that other data or settings never read a stale file. Delete the file to compute
+        the centroids anew.
 
         Args:
             labels: ``(H, W, 3)`` normals of the training split.
-            cache: Folder for ``normals_centroids_KEY.npy``; made if missing.
+            cache: Folder for ``normals_centroids_KEY.npy``; it is created if missing.
 
         Raises:
             InputError: No label has a valid normal.
@@ -145,7 +147,7 @@ class Normals(Task):
         self.centroids = torch.from_numpy(centroids)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """``{"centroids": (R, 3)}``."""
+        """Returns ``{"centroids": (R, 3)}``."""
         return {"centroids": self.centroids.clone()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -156,10 +158,10 @@ class Normals(Task):
 
 
 def _read_directions(path: Path) -> np.ndarray:
-    """``(R, 3)`` float64 unit vectors of a file.
+    """Reads ``(R, 3)`` float64 unit vectors from a file.
 
     Raises:
-        InputError: It is missing, not readable, or holds something else.
+        InputError: The file is missing, is not readable, or holds something else.
     """
     try:
         if path.suffix.lower() == ".npy":
@@ -184,7 +186,7 @@ def _valid(label: Tensor) -> Tensor:
 
 
 def _sample_normals(labels: Iterable[np.ndarray], seed: int) -> np.ndarray:
-    """``(n, 3)`` float32 unit normals drawn from the labels."""
+    """Draws ``(n, 3)`` float32 unit normals from the labels."""
     generator = np.random.default_rng(seed)
     drawn = [np.empty((0, 3), dtype=np.float32)]
     for label in _spaced(labels):
@@ -197,7 +199,7 @@ def _sample_normals(labels: Iterable[np.ndarray], seed: int) -> np.ndarray:
 
 
 def _spaced(labels: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """All labels, or of a long sequence as many evenly spaced ones as are read."""
+    """Yields all labels of an iterable, but only evenly spaced ones of a long sequence."""
     if not isinstance(labels, Sequence):
         yield from labels
         return

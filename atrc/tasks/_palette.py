@@ -1,4 +1,4 @@
-"""Colours for class maps: any number of classes, told apart also with red-green colour blindness."""
+"""Colours for class maps of any number of classes, which red-green colour-blind readers can tell apart, too."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FIRST = (
     (0, 114, 178),
     (213, 94, 0),
 )
-_MOST_CHROMA = 75  # of CIELAB; beyond it large areas glare
+_MOST_CHROMA = 75  # in CIELAB; areas of a higher chroma glare
 
 # Machado et al. 2009, deuteranopia at full severity, on linear RGB.
 _DEUTERANOPIA = np.array(
@@ -36,10 +36,11 @@ _DEUTERANOPIA = np.array(
 
 @lru_cache(maxsize=16)
 def palette(count: int) -> np.ndarray:
-    """``(count, 3)`` uint8 colours: class 0 nearly black, every next one as far as can be from those before.
+    """Returns ``(count, 3)`` uint8 colours. Class 0 is nearly black, further ones differ as much as possible.
 
     The first seven are Okabe and Ito's. Distance is the mean of the CIELAB distances in normal and in deuteranopic
-    vision. The first colours of a long palette are those of a short one. Ignored grey and white count as taken.
+    vision. A long palette begins with the colours of a shorter one. White and the grey of ignored pixels are kept
+    free.
     """
     steps = np.linspace(0, 255, 14).round()
     grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -58,7 +59,7 @@ def palette(count: int) -> np.ndarray:
 
 
 def paint_classes(label: np.ndarray, count: int) -> np.ndarray:
-    """A map of ``count`` classes as an ``(H, W, 3)`` uint8 picture, `IGNORE` in grey."""
+    """Draws a map of ``count`` classes as an ``(H, W, 3)`` uint8 picture, with `IGNORE` in grey."""
     table = np.full((256, 3), IGNORED_GREY, dtype=np.uint8)
     table[:count] = palette(count)
     table[IGNORE] = IGNORED_GREY
@@ -66,7 +67,7 @@ def paint_classes(label: np.ndarray, count: int) -> np.ndarray:
 
 
 def _perceived(rgb: np.ndarray) -> np.ndarray:
-    """``(n, 6)``: CIELAB of ``(n, 3)`` colours 0..255 in normal and in deuteranopic vision."""
+    """Returns ``(n, 6)``: the CIELAB values of ``(n, 3)`` colours 0..255 in normal and in deuteranopic vision."""
     linear = (rgb / 255) ** 2.2
     confused = np.clip(linear @ _DEUTERANOPIA.T, 0, 1) ** (1 / 2.2) * 255
     return np.concatenate((_lab(rgb), _lab(confused)), axis=1)
@@ -79,6 +80,6 @@ def _lab(rgb: np.ndarray) -> np.ndarray:
 
 
 def _distance(many: np.ndarray, one: np.ndarray) -> np.ndarray:
-    """``(n,)`` mean of the two CIELAB distances of ``(n, 6)`` colours to a ``(6,)`` one."""
+    """Returns ``(n,)``: the mean of the two CIELAB distances of ``(n, 6)`` colours to a ``(6,)`` one."""
     apart = np.linalg.norm((many - one).reshape(-1, 2, 3), axis=2)
     return apart.mean(axis=1)

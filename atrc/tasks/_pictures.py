@@ -1,4 +1,4 @@
-"""Decoded maps as PNG pictures whose pixels are the values: class indices in 8 bits, probabilities in 16."""
+"""PNG pictures whose pixels are the values of decoded maps: class indices in 8 bits, probabilities in 16 bits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["index_picture", "probability_picture"]
 
 
 def index_picture(indices: np.ndarray, colours: np.ndarray | None = None) -> Image.Image:
-    """Whole numbers as an 8-bit picture.
+    """Returns whole numbers as an 8-bit picture.
 
     Args:
         indices: ``(H, W)``, 0..255.
@@ -27,11 +27,11 @@ def index_picture(indices: np.ndarray, colours: np.ndarray | None = None) -> Ima
         )
     picture = Image.fromarray(np.ascontiguousarray(indices, dtype=np.uint8))
     if colours is not None:
-        # All 256, used or not: Pillow writes a shorter palette with fewer bits per pixel.
+        # All 256 colours, used or not, since Pillow writes fewer bits per pixel with a shorter palette.
         picture.putpalette(colours.astype(np.uint8).tobytes())
     return picture
 
 
 def probability_picture(probability: np.ndarray) -> Image.Image:
-    """Probabilities ``(H, W)`` as a 16-bit grey picture: p is 65535 p, rounded, so off by 1 / 131070 at most."""
+    """Returns ``(H, W)`` probabilities p as a 16-bit grey picture of 65535 p, rounded: off by at most 1 / 131070."""
     return Image.fromarray((probability.astype(np.float64) * 65535).round().astype(np.uint16))

@@ -1,4 +1,4 @@
-"""Salient object detection: which pixels a viewer looks at first."""
+"""Salient object detection: the pixels that a viewer looks at first."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ __all__ = ["Saliency"]
 
 @TASKS.register("saliency")
 class Saliency(Task):
-    """Saliency as two classes, balanced by the batch's share of negatives.
+    """Saliency, predicted as two classes that are weighted by the batch's share of background.
 
     Labels are ``(B, H, W)`` with 0 background, 1 salient, 255 ignored. Both losses are cross entropies with class
-    weights ``(1 - w, w)``, w the share of background among the valid pixels of the batch at hand (of this process).
+    weights ``(1 - w, w)``, where w is the share of background among the valid pixels of the current batch (of this
+    process).
 
     Args:
         weight: Weight in the total loss.
-        beta_squared: Weight of precision in max F.
+        beta_squared: Weight of precision in the max F measure.
 
     Raises:
         InputError: A weight is not > 0.
@@ -54,17 +55,17 @@ class Saliency(Task):
         return MaxF(self.beta_squared, ignore=IGNORE)
 
     def decode(self, prediction: Tensor) -> Tensor:
-        """``(B, 2, H, W)`` logits as ``(B, H, W)`` probability of being salient."""
+        """Turns ``(B, 2, H, W)`` logits into the ``(B, H, W)`` probability of being salient."""
         return full_precision(prediction).softmax(1)[:, 1]
 
     def draw(self, label: np.ndarray) -> np.ndarray:
-        """White where salient, black elsewhere; a probability in between; ignored pixels a grey of their own."""
+        """Draws salient pixels white, others black, probabilities in between; ignored pixels have their own grey."""
         grey = (np.clip(label, 0, 1) * 255.0).round()
         grey = np.where(label == IGNORE, IGNORED_GREY, grey).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=-1)
 
     def stored(self, label: np.ndarray) -> Image.Image:
-        """The probability as 16-bit grey, 0..65535."""
+        """Returns the probability as a 16-bit grey picture, 0..65535."""
         return probability_picture(label)
 
     def check_label(self, label: np.ndarray) -> str | None:

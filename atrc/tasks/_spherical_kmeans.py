@@ -1,4 +1,4 @@
-"""Unit vectors spread over a sphere: evenly, or where data lies (spherical k-means)."""
+"""Unit vectors that are spread over a sphere, either evenly or by spherical k-means on data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["fibonacci_hemisphere", "spherical_kmeans"]
 
 
 def fibonacci_hemisphere(count: int) -> np.ndarray:
-    """``(count, 3)`` float64 unit vectors spread evenly over the half sphere z > 0."""
+    """Returns ``(count, 3)`` float64 unit vectors that are spread evenly over the half sphere z > 0."""
     index = np.arange(count) + 0.5
     z = 1 - index / count
     radius = np.sqrt(1 - z**2)
@@ -17,16 +17,17 @@ def fibonacci_hemisphere(count: int) -> np.ndarray:
 
 
 def spherical_kmeans(vectors: np.ndarray, count: int, seed: int = 0, iterations: int = 100) -> np.ndarray:
-    """Centroids that maximise the sum of every vector's cosine with its nearest one.
+    """Finds centroids that maximise the sum of the cosines between every vector and its nearest centroid.
 
-    Seeds as k-means++ does, with ``1 - cosine`` as the squared distance, then alternates assignment and normalised
-    mean until no vector changes its centroid. A centroid that loses all its vectors stays where it is.
+    The first centroids are drawn as in k-means++, with ``1 - cosine`` as the squared distance. Then assignments and
+    normalised means alternate until no vector changes its centroid. A centroid that loses all its vectors stays where
+    it is.
 
     Args:
         vectors: ``(n, 3)`` unit vectors, n >= 1.
-        count: k.
-        seed: Of the generator; the same vectors and seed give the same centroids.
-        iterations: The most alternations.
+        count: k, the number of centroids.
+        seed: Seed of the generator. The same vectors and seed give the same centroids.
+        iterations: Largest number of alternations.
 
     Returns:
         ``(count, 3)`` float64 unit vectors.
@@ -37,7 +38,7 @@ def spherical_kmeans(vectors: np.ndarray, count: int, seed: int = 0, iterations:
     far = np.full(len(vectors), np.inf)
     for k in range(1, count):
         far = np.minimum(far, 1 - vectors @ centroids[k - 1])
-        # The offset keeps the draw defined when there are fewer different vectors than centroids.
+        # With the offset the draw is defined even if there are fewer different vectors than centroids.
         share = np.cumsum(far.clip(min=0) + 1e-12)
         centroids[k] = vectors[np.searchsorted(share, generator.random() * share[-1])]
 

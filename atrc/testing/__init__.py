@@ -1,13 +1,13 @@
-"""Suites for parts of one's own: one line in a test says whether a part keeps what the rest relies on.
+"""Test suites for users' own parts. One line in a test checks that a part does everything that the toolkit needs.
 
-Plain functions that raise AssertionError and need no test framework::
+The suites are plain functions that raise AssertionError; they need no test framework::
 
     from atrc.testing import check_backbone
 
     def test_my_backbone() -> None:
         check_backbone(MyBackbone, {"width": 0.5})
 
-Strategies have suites of their own: `strategies.testing`.
+The suites of strategies are in `strategies.testing`.
 """
 
 from atrc.testing._backbones import check_backbone

@@ -25,22 +25,23 @@ def check_backbone(
     *,
     sizes: Sequence[tuple[int, int]] = ((32, 32), (47, 65)),
 ) -> None:
-    """Everything that a backbone promises.
+    """Checks that a backbone keeps the following promises.
 
-    - For every size it gives as many maps as it has ``channels`` and ``strides``, with these channels, of the sizes
-      that ``grid(size)`` and the strides say; a dictionary has such a list for every task. So it does without
-      weights, on the device ``meta``, where networks are counted.
-    - What an image gives depends on no other image of the batch, and the image is not changed.
-    - In evaluation mode it gives the same twice, changes no state, and leaves the global generators alone.
+    - For every size it returns one map per entry of ``channels`` and ``strides``. The maps have these channels, and
+      the sizes that follow from ``grid(size)`` and the strides. A dictionary holds such a list for every task. The
+      same works without weights on the device ``meta``, where resources are counted.
+    - The maps of an image do not depend on other images of the batch, and the image is not changed.
+    - In evaluation mode it returns the same twice, changes no state, and does not use the global generators.
     - Gradients reach every parameter.
-    - torch's seed fixes its weights; ``state_dict()`` is saved, loaded strictly, and is all that it knows.
-    - Images of other shapes are refused in one line.
-    - Its ``cuts``, if any, are the same function stage by stage, and every parameter is in one stage.
+    - torch's seed determines its weights. ``state_dict()`` holds its whole state, and can be saved and loaded
+      strictly.
+    - Images of other shapes are refused with a message of one line.
+    - Its ``cuts``, if any, compute the same function stage by stage, and every parameter is in one stage.
 
     Args:
-        backbone: A registered name; or a class or function that makes one.
-        options: Its options.
-        sizes: (H, W) of the images; name those that it takes, if not any will do. The last one is for gradients.
+        backbone: Registered name; or a class or function that makes a backbone.
+        options: Options of the backbone.
+        sizes: (H, W) of the images, which the backbone must support. The last one is used for gradients.
 
     Raises:
         AssertionError: A promise is broken; the message says which.
@@ -78,14 +79,14 @@ def check_backbone(
 
 
 def _named(maps: Any) -> dict[str, Tensor]:
-    """The maps with names for messages."""
+    """Returns the maps with names for messages."""
     if isinstance(maps, Mapping):
         return {f"map {i} of {task}": x for task, own in maps.items() for i, x in enumerate(own)}
     return {f"map {i}": x for i, x in enumerate(maps)}
 
 
 def _declared(net: Backbone, size: tuple[int, int]) -> list[tuple[int, ...]]:
-    """``(C, h, w)`` of every map: that of the finest from the grid, of the others by their strides."""
+    """Returns the declared ``(C, h, w)`` of every map: the finest from the grid, the others from their strides."""
     finest, grid = net.strides[0], net.grid(size)
     return [
         (channels, *(-(-side * finest // stride) for side in grid))

@@ -18,7 +18,7 @@ from searchspace.calls import call_with_options
 __all__ = ["check_dataset"]
 
 Open = Callable[..., Dataset]
-"""Opens a split, given its name and the names of tasks."""
+"""Function that opens a split, given its name and the names of tasks."""
 
 
 def check_dataset(
@@ -28,25 +28,28 @@ def check_dataset(
     splits: Sequence[str] = ("train", "val"),
     samples: int = 8,
 ) -> None:
-    """Everything that a dataset promises. (`atrc.data.check_dataset` looks for bad files in a good dataset.)
+    """Checks that a dataset keeps the following promises.
 
-    - ``describe()`` says of the options alone what every split has as ``info``. Its tasks are registered, and can be
-      made with what it says of them.
-    - A sample is an `atrc.data.Sample`: an ``(H, W, 3)`` uint8 image no larger than ``info.size``, and a label for
-      every task that was asked for, of the image's size or of ``info.grid``, which the task's ``check_label()``
-      accepts: uint8 class maps, float32 measurements. Ids are different names.
-    - The same index gives the same bytes: again, in another order, from a new object, whatever the global generators
-      say. Those are left alone. Labels do not depend on which others are asked for; none may be.
-    - Who writes into a sample changes no other: its arrays are its own, or are read-only.
-    - An index beyond the end is an ``IndexError``. An unknown split, task or option is refused in one line, with the
-      nearest name.
-    - It is pickled into a worker process, and gives the same batches there, of the sizes that it says.
+    This checks the class. `atrc.data.check_dataset` looks for bad files instead.
+
+    - ``describe()`` returns, from the options alone, the ``info`` of every split. Its tasks are registered, and
+      accept the arguments that it gives for them.
+    - A sample is an `atrc.data.Sample` with an ``(H, W, 3)`` uint8 image no larger than ``info.size``, and a label
+      for every wanted task. Labels have the size of the image or of ``info.grid``. They are uint8 class maps or
+      float32 measurements that the task's ``check_label()`` accepts. Ids are different and can name files.
+    - The same index gives the same bytes: the second time, in another order, from a new object, and for every state
+      of the global generators, which it does not use. A label does not depend on the other wanted labels. It is
+      allowed to want none.
+    - Writing into a sample changes no other sample: its arrays are its own, or are read-only.
+    - An index beyond the end raises ``IndexError``. An unknown split, task or option is refused with a message of one
+      line that names the nearest one.
+    - It can be pickled into a worker process. There it gives the same batches, with the declared sizes.
 
     Args:
-        dataset: A registered name, or a class.
-        options: Its options; small ones make a short test.
-        splits: The names of its splits.
-        samples: How many samples of a split are looked at, evenly spaced.
+        dataset: Registered name, or a class.
+        options: Options of the dataset; small ones make a short test.
+        splits: Names of its splits.
+        samples: Number of samples of a split that are checked, evenly spaced.
 
     Raises:
         AssertionError: A promise is broken; the message says which.
@@ -107,7 +110,7 @@ def _check_info(name: str, own: DatasetInfo, described: DatasetInfo) -> None:
 def _check_samples(
     name: str, dataset: Dataset, indices: Sequence[int], tasks: Mapping[str, Task]
 ) -> dict[int, Sample]:
-    """Copies of the samples."""
+    """Returns copies of the samples."""
     kept: dict[int, Sample] = {}
     with left_alone(f"reading {name}"):
         for index in indices:
@@ -234,7 +237,7 @@ def _check_refusals(
     nearly = split[:-1] + "_"
     refused(f"{name} must refuse an unknown split in one line", lambda: open_split(nearly), nearly, f"'{split}'")
     task = next(iter(tasks))
-    # A task of one letter has no near name.
+    # A short name of a task has no near name.
     unknown, near = (f"{task[:-1]}_", f"'{task}'") if len(task) > 2 else ("no_such_task", task)
     refused(f"{name} must refuse an unknown task in one line", lambda: open_split(split, [unknown]), unknown, near)
     wrong = {**options, "no_such_option": 1}

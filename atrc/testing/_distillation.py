@@ -25,22 +25,24 @@ Make = Callable[[Mapping[str, int]], Any]
 
 
 def check_distillation(module: str | Callable[..., Distillation], options: Mapping[str, Any] | None = None) -> None:
-    """Everything that a distillation module promises.
+    """Checks that a distillation module keeps the following promises.
 
-    - It is made for two tasks and for three; tasks of different channels are taken, or refused in one line.
-    - It gives every task a map of the shape of the task's features, also on a grid of odd size, and for a batch of
-      one. Its multiply-adds can be counted.
+    - It works for two and for three tasks. It accepts tasks of different channels, or refuses them with a message of
+      one line.
+    - Every refined map has the shape of the task's features, also on a grid of odd size and for a batch of one. Its
+      multiply-adds can be counted.
     - It reads the regions of its ``region_tasks`` and of no other task.
-    - The order in which tasks are given does not matter. What an image gives depends on no other image of the batch.
-    - A mask that is all valid is no mask; with padding all maps are finite.
+    - The order of the tasks does not matter. The maps of an image do not depend on other images of the batch.
+    - A mask without padding has the same effect as no mask. With padding, all maps are finite.
     - It changes neither features nor regions nor the mask.
-    - In evaluation mode it gives the same twice, changes no state, and leaves the global generators alone.
+    - In evaluation mode it returns the same twice, changes no state, and does not use the global generators.
     - Gradients reach every parameter and the features of every task.
-    - torch's seed fixes its weights; ``state_dict()`` is saved, loaded strictly, and is all that it knows.
+    - torch's seed determines its weights. ``state_dict()`` holds its whole state, and can be saved and loaded
+      strictly.
 
     Args:
-        module: A registered name; or a class or function that makes one, given task -> C.
-        options: Its options.
+        module: Registered name; or a class or function that makes a module, given task -> C.
+        options: Options of the module.
 
     Raises:
         AssertionError: A promise is broken; the message says which.
@@ -78,7 +80,7 @@ def _check_tasks(name: str, make: Make, tasks: tuple[str, ...]) -> None:
 
 
 def inputs(channels: Mapping[str, int]) -> tuple[Maps, Maps]:
-    """Features and regions of tasks."""
+    """Returns random features and regions of tasks."""
     features = {task: noise(BATCH, width, *SIZE, seed=i) for i, (task, width) in enumerate(channels.items())}
     regions = {task: noise(BATCH, REGIONS[task], *SIZE, seed=10 + i) for i, task in enumerate(channels)}
     return features, regions

@@ -1,4 +1,4 @@
-"""What backbones, distillation modules and supernets promise as torch modules."""
+"""Checks of torch modules that backbones, distillation modules and supernets share."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from strategies.testing._promises import through_a_file
 __all__ = ["check_evaluation", "check_gradients", "check_state", "close", "noise", "seeded", "stirred"]
 
 Outputs = Mapping[str, Tensor]
-"""What a module gives, flat: a name for messages -> a tensor."""
+"""Outputs of a module: name for messages -> tensor."""
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
-    """Standard normal numbers of a shape that depend on nothing but the arguments."""
+    """Returns standard normal numbers that depend on the arguments only."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def seeded(make: Callable[[], Any], seed: int = 0) -> Any:
-    """What is made after torch was seeded; the global generator of torch is as it was before."""
+    """Calls ``make`` after seeding torch, and then restores the global generator of torch."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return make()
@@ -31,7 +31,7 @@ def seeded(make: Callable[[], Any], seed: int = 0) -> Any:
 
 @torch.no_grad()
 def stirred(module: nn.Module, seed: int = 1) -> nn.Module:
-    """The module with weights and norms away from where they start, where some parts have no effect."""
+    """Returns the module after moving its weights from their initial values, at which some parts have no effect."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(like: Tensor) -> Tensor:
@@ -48,14 +48,14 @@ def stirred(module: nn.Module, seed: int = 1) -> nn.Module:
 
 
 def close(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors are equal but for the order of sums."""
+    """Returns whether two tensors are equal up to the rounding of differently ordered sums."""
     if one.shape != other.shape:
         return False
     return not one.numel() or bool((one - other).abs().max() <= 1e-4 * (1 + other.abs().max()))
 
 
 def check_evaluation(what: str, module: nn.Module, run: Callable[[nn.Module], Outputs]) -> None:
-    """In evaluation mode a module gives the same twice, and changes nothing."""
+    """Checks that in evaluation mode a module returns the same twice, and changes nothing."""
     module.eval()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     with torch.no_grad(), left_alone(f"{what} in evaluation mode"):
@@ -75,13 +75,13 @@ def check_evaluation(what: str, module: nn.Module, run: Callable[[nn.Module], Ou
 def check_gradients(
     what: str, module: nn.Module, run: Callable[[nn.Module], Outputs], *, inputs: Mapping[str, Tensor] | None = None
 ) -> None:
-    """In training mode a finite gradient reaches every parameter that learns, and every input.
+    """Checks that in training mode a finite gradient reaches every trainable parameter and every input.
 
     Args:
-        what: For messages.
-        module: Is stirred and trained.
-        run: Reads ``inputs``.
-        inputs: Leaves that require gradients.
+        what: Name of the module for messages.
+        module: Module to check; its weights are changed.
+        run: Function that runs the module on ``inputs``.
+        inputs: Leaf tensors that require gradients.
     """
     stirred(module).train().zero_grad()
     with left_alone(f"{what} in training mode", "random", "numpy.random"):
@@ -99,12 +99,12 @@ def check_gradients(
 
 
 def check_state(what: str, make: Callable[[], nn.Module], run: Callable[[nn.Module], Outputs]) -> None:
-    """torch's seed fixes the weights, and ``state_dict()`` is all that a module knows.
+    """Checks that torch's seed determines the weights, and that ``state_dict()`` is the whole state of a module.
 
     Args:
-        what: For messages.
-        make: Makes a new module.
-        run: What it computes.
+        what: Name of the module for messages.
+        make: Function that makes a new module.
+        run: Function that runs the module.
     """
     with left_alone(f"the construction of {what}", "random", "numpy.random"):
         first, second = seeded(make), seeded(make)

@@ -27,23 +27,23 @@ BATCH, SIZE, CLASSES = 2, (33, 48), 5
 def check_multi_task_supernet(
     network: str | type[MultiTaskSupernet], space: SearchSpace, *, genotypes: int = 3, inherits: bool = False
 ) -> None:
-    """Everything that an `atrc.supernets.MultiTaskSupernet` promises, on a small backbone and random images.
+    """Checks the promises of an `atrc.supernets.MultiTaskSupernet`, on a small backbone and random images.
 
-    All of `check_supernet`, and:
+    It runs `check_supernet`, and checks the following promises:
 
-    - It is found for its space, and gives every task a final prediction of its channels, and region maps of its
-      regions. A mask that is all valid is no mask.
-    - ``derive()`` gives a network with ``tasks``, ``backbone`` and ``parts()`` that predicts the same tasks;
-      ``network()`` gives one with the same parameters.
-    - ``costs()`` is a cost model. A share is between 0 and 1, and expected shares of a genotype are its share. A
-      genotype that costs more parameters than another has at least as many.
+    - The network is the one that is found for its space. Every final prediction has the channels of its task, and
+      every region map has its regions. A mask without padding has the same effect as no mask.
+    - ``derive()`` returns a network with ``tasks``, ``backbone`` and ``parts()`` that predicts the same tasks;
+      ``network()`` returns one with the same parameters.
+    - ``costs()`` is a cost model. Shares are between 0 and 1, and the expected share of a single genotype is its
+      share. A genotype that costs more parameters has at least as many parameters.
 
     Args:
-        network: A registered name, or a class.
+        network: Registered name, or a class.
         space: A space of the tasks ``semseg`` and ``depth``, for a backbone of four stages.
-        genotypes: How many are tried.
-        inherits: Whether a derived network, given those weights of the supernet that have its names, predicts what
-            the supernet does.
+        genotypes: Number of genotypes to try.
+        inherits: Whether a derived network must predict the same as the supernet, after it got the supernet's weights
+            by name.
 
     Raises:
         AssertionError: A promise is broken; the message says which.

@@ -1,4 +1,4 @@
-"""How the suites make a part, and what they say when a promise is broken."""
+"""Helpers of the suites: they make parts, and report broken promises."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["found", "left_alone", "made", "maker", "refused", "same_state", "wor
 
 
 def found(registry: Registry[Any], part: Any) -> tuple[str, Any]:
-    """What a part is called in messages, and its class or function.
+    """Returns the name of a part for messages, and its class or function.
 
     Args:
-        registry: Where its kind is registered.
-        part: A registered name, or what would be registered under it.
+        registry: Registry of its kind.
+        part: Registered name, or a class or function as it would be registered.
     """
     if isinstance(part, str):
         return f"{registry.noun} {part!r}", registry[part]
@@ -31,13 +31,13 @@ def found(registry: Registry[Any], part: Any) -> tuple[str, Any]:
 
 
 def maker(registry: Registry[Any], part: Any, options: Mapping[str, Any] | None) -> tuple[str, Callable[..., Any]]:
-    """What a part is called, and a function that makes it with a user's options, as a config does."""
+    """Returns the name of a part, and a function that makes it with a user's options, as a config does."""
     name, entry = found(registry, part)
     return name, lambda *own: call_with_options(name, entry, options or {}, *own)
 
 
 def made(name: str, make: Callable[[], Any], kind: Any, options: Mapping[str, Any] | None) -> Any:
-    """The part, which has to be of its kind."""
+    """Makes a part, and checks that it is of its kind."""
     with works(f"{name} must be made with the options {dict(options or {})}"):
         part = make()
     public = f"{kind.__module__.partition('._')[0]}.{kind.__name__}"
@@ -46,7 +46,7 @@ def made(name: str, make: Callable[[], Any], kind: Any, options: Mapping[str, An
 
 
 def same_state(promise: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
-    """Two states are equal, bit for bit; the message has the path of the first difference."""
+    """Checks that two states are equal, bit for bit; the message has the path of the first difference."""
     try:
         check_same_state(dict(one), dict(other), "state_dict()")
     except AssertionError as error:
@@ -67,12 +67,12 @@ def works(promise: str) -> Iterator[None]:
 
 
 def refused(promise: str, call: Callable[[], Any], *said: str) -> None:
-    """The call raises an `InputError` of one line that says what it has to.
+    """Checks that a call raises an `InputError` whose message has one line and contains some words.
 
     Args:
-        promise: The start of the message.
-        call: What has to fail.
-        said: Words of the message.
+        promise: Start of the message of the AssertionError.
+        call: Call that has to fail.
+        said: Words that the message of the InputError must contain.
     """
     try:
         call()
@@ -89,13 +89,13 @@ def refused(promise: str, call: Callable[[], Any], *said: str) -> None:
 
 @contextmanager
 def left_alone(what: str, *names: str) -> Iterator[None]:
-    """Fails if a global generator is drawn from, or seeded.
+    """Checks that global generators are neither drawn from nor seeded within the context.
 
     Args:
-        what: Who may not.
-        names: Of ``random``, ``numpy.random`` and ``torch``; by default all of them.
+        what: Name of the part for messages.
+        names: Some of ``random``, ``numpy.random`` and ``torch``; by default all of them.
     """
-    # Seeding again with the seed of before would go unseen if nothing had been drawn since.
+    # Draw first: otherwise seeding again with the same seed would not be noticed.
     random.random(), np.random.random(), torch.rand(())  # noqa: NPY002
     before = global_generators()
     yield

@@ -1,4 +1,4 @@
-"""The suite of supernets: of any module with a space, a loss and a way to derive a network."""
+"""The suite of supernets: modules with a space, a loss and a method that derives networks."""
 
 from __future__ import annotations
 
@@ -24,26 +24,28 @@ MIXING = {aten.add, aten.add_, aten.mul, aten.mul_, aten.sum}
 def check_supernet(
     make: Callable[[], Any], batch: Any, *, genotypes: int = 3, inherits: bool = False, name: str = "the supernet"
 ) -> None:
-    """Everything that a supernet promises to strategies.
+    """Checks that a supernet keeps the following promises, on which strategies rely.
 
-    - It has ``space``, ``loss`` and ``derive``. A space of a registered name is built again from its parameters, and
-      so are genotypes from their files.
-    - Under the selection of any genotype, and with everything active, the loss is a finite number. A weight of 1 is
-      no weight. Where several options are active, it is differentiable in their weights, for every choice.
-    - What is inactive is not computed: a genotype takes less work than everything.
-    - With everything active, gradients reach every parameter.
-    - In evaluation mode the loss is the same twice, changes no state, and leaves the global generators alone.
-    - torch's seed fixes its weights; ``state_dict()`` is saved, loaded strictly, and is all that it knows.
-    - ``derive()`` gives a new module, always of the same parameters, that shares none and changes nothing, with no
-      more of them than the supernet.
+    - It has ``space``, ``loss`` and ``derive``. A space with a registered name can be built again from its
+      parameters, and genotypes can be read again from their files.
+    - Under the selection of any genotype, and with all options active, the loss is a finite number. A weight of 1 has
+      the same effect as None. If several options are active, the loss is differentiable in their weights, for every
+      choice.
+    - Inactive options are not computed: a genotype takes less work than all options together.
+    - With all options active, gradients reach every parameter.
+    - In evaluation mode the loss is the same twice, changes no state, and does not use the global generators.
+    - torch's seed determines its weights. ``state_dict()`` holds its whole state, and can be saved and loaded
+      strictly.
+    - ``derive()`` returns a new module and changes nothing. Parameter shapes are the same every time. The module
+      shares no parameter with the supernet, and has at most as many.
 
     Args:
-        make: Makes a new supernet.
-        batch: What its loss takes.
-        genotypes: How many are tried.
-        inherits: Whether a derived network, given those weights of the supernet that have its names, computes what
-            the supernet does: then ``derived.loss(batch, Selection.of(genotype))`` has to be that of the supernet.
-        name: What it is called in messages.
+        make: Function that makes a new supernet.
+        batch: Batch for its loss.
+        genotypes: Number of genotypes to try.
+        inherits: Whether a derived network must compute the same as the supernet, after it got the supernet's weights
+            by name. Then ``derived.loss(batch, Selection.of(genotype))`` has to equal that of the supernet.
+        name: Name of the supernet in messages.
 
     Raises:
         AssertionError: A promise is broken; the message says which.
@@ -81,13 +83,13 @@ def check_supernet(
 
 
 def genotypes_of(space: SearchSpace, count: int) -> list[Genotype]:
-    """Genotypes drawn from the space, always the same."""
+    """Draws genotypes from the space, always the same."""
     generator = random.Random(0)
     return [space.sample(generator) for _ in range(count)]
 
 
 def selection_of(space: SearchSpace) -> Selection:
-    """All options of every choice with equal weights."""
+    """Returns the selection of all options of every choice with equal weights."""
     return Selection(
         {c: tuple(Weighted(option, torch.tensor(1.0 / len(names))) for option in names) for c, names in space.items()}
     )
@@ -130,7 +132,7 @@ def _check_weights(name: str, net: Any, batch: Any) -> None:
 
 
 class _Work(TorchDispatchMode):
-    """Counts the elements that operations give, but for sums and products, by which options are mixed."""
+    """Counts the output elements of all operations except sums and products, by which options are mixed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,7 +154,7 @@ def _work(net: Any, batch: Any, selection: Selection) -> int:
 def _check_inactive(name: str, net: Any, batch: Any) -> None:
     space: SearchSpace = net.space
     everything = _work(net, batch, selection_of(space))
-    # Some genotypes may need all that there is, e.g. a tree without a common node.
+    # Some genotypes may need all nodes, e.g. a tree without a common node.
     least = min(_work(net, batch, Selection.of(genotype)) for genotype in genotypes_of(space, 8))
     assert least < everything or space.size == 1, (
         f"{name} computes as much for one genotype as with every option active: "

@@ -29,25 +29,27 @@ FACTS = ("name", "metric_name", "metric_unit", "higher_is_better", "fill", "chan
 def check_task(
     task: str | Callable[..., Task], options: Mapping[str, Any] | None = None, *, label: np.ndarray | None = None
 ) -> None:
-    """Everything that a task promises.
+    """Checks that a task keeps the following promises.
 
-    - It states its facts, and its weight is a number > 0.
-    - Both losses are finite numbers >= 0 whose gradient is finite. Pixels that are ``fill`` change neither, and where
-      all are, both are exactly 0 with a gradient of 0. Predictions in bfloat16 are summed in single precision.
-    - ``decode()`` gives a map of the label's form, which the metric takes. The metric is finite and has the task's
-      direction; a perfect map has the best score (100 of a percentage, 0 of an error); pixels that are ``fill`` do
-      not count; batch by batch it is as all at once; two metrics share nothing.
-    - ``check_label()`` accepts what is right, mirrored and empty too, and says in a line what is wrong.
-    - ``flip_label()`` mirrors, and twice is nothing; ``rescale_label()`` by 1 is nothing.
-    - ``draw()`` gives a picture, and ``stored()`` what a file can keep, of labels and of decoded maps.
-    - What ``fit()`` learns is in ``state_dict()``; another state is refused. It writes into its cache alone.
-    - Nothing that it is given is changed, and the global generators are left alone.
+    - It has all attributes of a task, and its weight is a number > 0.
+    - Both losses are finite numbers >= 0 with a finite gradient. Pixels with the value ``fill`` do not change them.
+      If all pixels are ``fill``, both are exactly 0 with a gradient of 0. Predictions in bfloat16 are summed in
+      single precision.
+    - ``decode()`` returns a map of the label's form, which the metric takes. The metric is finite and has the task's
+      direction. A perfect map has the best score (100 for a percentage, 0 for an error). Pixels with the value
+      ``fill`` do not count. Updates batch by batch give the same as one update. Two metrics share no state.
+    - ``check_label()`` accepts correct labels, also mirrored or empty ones, and says in one line what is wrong.
+    - ``flip_label()`` mirrors; applied twice, it changes nothing. ``rescale_label()`` by 1 changes nothing.
+    - ``draw()`` returns a picture, and ``stored()`` a picture or array for a file, of labels and of decoded maps.
+    - ``state_dict()`` holds everything that ``fit()`` learns. A state of another task is refused. ``fit()`` writes
+      only into its cache.
+    - It changes no argument, and does not use the global generators.
 
     Args:
-        task: A registered name; or a class or function that makes one.
-        options: Its options.
-        label: A right label as a dataset gives it, ``(H, W)`` or ``(H, W, C)``, with no pixel that is ``fill``, and
-            with more than one value. May be left out for class maps.
+        task: Registered name; or a class or function that makes a task.
+        options: Options of the task.
+        label: Correct label in a dataset's form, ``(H, W)`` or ``(H, W, C)``, without pixels of the value ``fill``,
+            and with more than one value. It is optional for class maps.
 
     Raises:
         AssertionError: A promise is broken; the message says which.
@@ -95,12 +97,12 @@ def _class_map(name: str, task: Task) -> np.ndarray:
 
 
 def _batch(label: np.ndarray) -> Tensor:
-    """The label and its mirror image, as the loader gives them."""
+    """Returns a batch of the label and its mirror image."""
     return label_tensor([label, label[::-1]])
 
 
 def _ignored(label: Tensor, fill: float) -> Tensor:
-    """``(B, H, W)`` bool: where a label is ``fill`` in all channels."""
+    """Returns ``(B, H, W)`` bool: True where a label is ``fill`` in all channels."""
     same = label.isnan() if math.isnan(fill) else label == fill
     return same if label.ndim == 3 else same.all(1)
 

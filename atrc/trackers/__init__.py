@@ -1,4 +1,4 @@
-"""Experiment trackers: what a run logs, sent elsewhere as well (config key ``trackers``)."""
+"""Experiment trackers, which send the log of a run to other tools as well (config key ``trackers``)."""
 
 from atrc.trackers._base import TRACKERS, Tracker, check_trackers, tracked
 from atrc.trackers._tensorboard import TensorBoard

@@ -1,4 +1,4 @@
-"""What a tracker is: it gets a copy of every line that a run logs. The run's own files stay what counts."""
+"""The interface of trackers, which get a copy of every line that a run logs. The run's own files are unaffected."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ TRACKERS: Registry[type[Tracker]] = Registry("tracker", "atrc.trackers")
 
 
 class Tracker(ABC):
-    """Follows one run while it is executed.
+    """A follower of one run during its execution.
 
     Args:
-        run: The run's folder; what the tracker writes goes below it.
+        run: Folder of the run; the tracker writes below it.
     """
 
     needs: str | None = None
-    """The package that it cannot do without, installed by ``pip install 'atrc[trackers]'``."""
+    """Package that the tracker needs, installed by ``pip install 'atrc[trackers]'``."""
 
     def __init__(self, run: Path) -> None:
         self.run = run
 
     @classmethod
     def missing(cls) -> bool:
-        """Whether the package that it needs is not installed."""
+        """Returns whether the package that it needs is missing."""
         return False
 
     @abstractmethod
@@ -42,12 +42,12 @@ class Tracker(ABC):
 
         Args:
             source: ``metrics``, ``architecture``, ``trials``, or ``result``.
-            step: Optimiser steps or trials so far. A resumed run logs the steps after its checkpoint again.
-            numbers: Name -> value; names of nested values are joined by ``/``, and of a list its length counts.
+            step: Number of optimiser steps or trials so far. A resumed run logs the steps after its checkpoint again.
+            numbers: Name -> value. Names of nested values are joined by ``/``; the value of a list is its length.
         """
 
     def close(self) -> None:  # noqa: B027 - most have nothing to close
-        """The run ended, or was stopped."""
+        """Ends the tracking, after the run ended or was stopped."""
 
 
 def check_trackers(names: Iterable[str]) -> None:
@@ -60,7 +60,7 @@ def check_trackers(names: Iterable[str]) -> None:
 
 @contextmanager
 def tracked(run: RunDirectory) -> Iterator[None]:
-    """While this lasts, what the run logs goes to its config's trackers, too.
+    """Passes the log of the run to its config's trackers as long as the context lasts.
 
     Raises:
         InputError: See `check_trackers`.
@@ -79,7 +79,7 @@ def _pass_on(tracker: Tracker, source: str, line: Mapping[str, Any]) -> None:
 
 
 def _numbers(line: Mapping[str, Any]) -> tuple[int, dict[str, float]]:
-    """The step of a line, and everything in it that is a number."""
+    """Returns the step of a line, and all numbers in it."""
     found: dict[str, float] = {}
 
     def walk(prefix: str, value: Any) -> None:

@@ -33,14 +33,14 @@ class TensorBoard(Tracker):
     def log(self, source: str, step: int, numbers: Mapping[str, float]) -> None:
         writer = self._writer(source, step)
         for name, value in numbers.items():
-            # "semseg<-depth" is no tag that TensorBoard shows as it is
+            # TensorBoard would not show "semseg<-depth" as it is
             writer.add_scalar(re.sub(r"[^\w./-]+", "_", name.replace("<-", "_from_")), value, step)
 
     def _writer(self, source: str, step: int) -> SummaryWriter:
         if source not in self._writers:
             from torch.utils.tensorboard import SummaryWriter  # takes seconds, and its package is an extra
 
-            # what an earlier process logged from this step on is logged again
+            # removes lines of an earlier process from this step on, which are logged again
             self._writers[source] = SummaryWriter(str(self.run / "tensorboard" / source), purge_step=step)
         return self._writers[source]
 

@@ -122,8 +122,8 @@ class TestConstraints:
         found = find_consensus(space, given)
         assert dict(found.genotype) == {"a": "1", "b": "2", "c": "2"}  # 3 + 2 + 3 votes; the others: 6, 7, 6
         assert found.note == (
-            "the most frequent options together are no genotype: a digit is smaller than the one before; taken is "
-            "the one of those found whose options have the largest total share, 8 of 15 votes"
+            "the most frequent options together are no genotype: a digit is smaller than the one before; the "
+            "consensus is the given genotype whose options have the most votes in total, 8 of 15 votes"
         )
         assert [(vote.option, vote.votes, vote.tied, vote.broken_by) for vote in found.votes] == [
             ("1", 3, (), ""),
@@ -200,7 +200,7 @@ class TestTrees:
         assert self.space.tree(found.genotype) == ((("a", "b"), ("c",)), (("a", "b"), ("c",)))
         assert found.genotype["head:c"] == "c"
         assert next(vote.option for vote in found.votes if vote.choice == "head:c") == "b"
-        assert found.note == "1 of 6 choices are written otherwise than voted, in the one form of this network"
+        assert found.note == "1 of 6 choices differ from the vote, to bring this network to its canonical form"
 
 
 def test_what_cannot_be_counted() -> None:

@@ -1,8 +1,8 @@
 """Local attention (Eq. 4) in several forms that compute the same function.
 
-``compiled`` runs on a CPU, ``triton`` and ``flex`` on a GPU, and none of them holds the similarities. ``tiled`` is
-plain torch and runs anywhere. ``unfold`` is the definition, which the others are held to. ``auto`` takes the first of
-`forms_on` that the tensors allow.
+``compiled`` runs on a CPU, ``triton`` and ``flex`` on a GPU; none of them stores all similarities. ``tiled`` is plain
+torch and runs anywhere. ``unfold`` follows the definition; tests compare the others with it. ``auto`` takes the first
+form of `forms_on` that supports the tensors.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from searchspace import InputError
 __all__ = ["BORDERS", "FORMS", "forms_on", "local_attention", "local_attention_tiled", "local_attention_unfold"]
 
 BORDERS = ("mask", "zero")
-"""Rules for neighbours outside the image. ``mask``: they are no neighbours (Eq. 4). ``zero``: they have similarity 0,
-value 0, and stay in the softmax (the released kernel), so that the weights of real pixels sum to less than 1 at the
+"""Rules for neighbours outside the image. ``mask``: they do not count (Eq. 4). ``zero``: they stay in the softmax
+with similarity 0 and value 0 (the released kernel), so that the weights of real pixels sum to less than 1 at the
 border."""
 
 
 def local_attention(
     q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int = 9, border: str = "mask", form: str = "auto"
 ) -> Tensor:
-    """Eq. 4: every pixel attends to the ``window`` x ``window`` pixels around it, scaled by 1 / sqrt(d).
+    """Computes Eq. 4: every pixel attends to the ``window`` x ``window`` pixels around it, scaled by 1 / sqrt(d).
 
     Args:
         q_BdHW: Queries.
@@ -47,7 +47,7 @@ def local_attention(
 
 
 def forms_on(device: torch.device) -> tuple[str, ...]:
-    """The forms that a training can use on a device here, the one to prefer first."""
+    """Returns the forms that can train on a device of this machine, the preferred one first."""
     own: tuple[str, ...] = ()
     if device.type == "cpu" and kernel_works():
         own = ("compiled",)
@@ -86,7 +86,7 @@ _KINDS = {
     "compiled": (torch.float32, torch.float64),
     "triton": (torch.float32, torch.bfloat16, torch.float16),
 }
-"""The types that a form takes, where it does not take all."""
+"""Data types that a form takes; a form that is missing takes all."""
 
 FORMS: dict[str, Callable[..., Tensor]] = {
     "auto": _auto,

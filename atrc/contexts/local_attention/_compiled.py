@@ -1,8 +1,8 @@
-"""Local attention on a CPU: a kernel in C that never holds more than one row's similarities.
+"""Local attention on a CPU: a kernel in C that stores the similarities of one row at a time.
 
-The kernel (`kernel.c`) computes a row of queries at a time; the key rows that it sees lie in the cache. The backward
-pass computes the similarities again from queries, keys and the forward's log-sum-exp instead of keeping them (as in
-FlashAttention, Dao et al., NeurIPS 2022).
+The kernel (`kernel.c`) computes one row of queries at a time; the key rows that it reads fit into the cache. The
+backward pass does not keep the similarities. It computes them again from queries, keys and the log-sum-exp of the
+forward pass, as in FlashAttention (Dao et al., NeurIPS 2022).
 
 Results do not depend on the number of threads.
 """
@@ -23,13 +23,14 @@ from atrc.machine.kernels import compiled, compiles
 __all__ = ["kernel_works", "local_attention_compiled"]
 
 _BAND = 16
-"""Image rows that a thread computes in one go. Results depend on it in their last digits, not on the threads."""
+"""Number of image rows that a thread computes at a time. It changes the last digits of results; the number of threads
+does not."""
 
 _KERNEL = Path(__file__).with_name("kernel.c")
 
 
 def local_attention_compiled(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int, border: str) -> Tensor:
-    """`atrc.contexts.local_attention.local_attention` for CPU tensors of float32 or float64.
+    """Computes `atrc.contexts.local_attention.local_attention` for CPU tensors of float32 or float64.
 
     Raises:
         InputError: There is no C compiler.
@@ -39,7 +40,7 @@ def local_attention_compiled(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, 
 
 
 def kernel_works() -> bool:
-    """Whether the kernel can be compiled here; tries it."""
+    """Returns whether the kernel compiles on this machine, by compiling it."""
     return compiles(_KERNEL)
 
 
@@ -67,12 +68,12 @@ class _LocalAttention(torch.autograd.Function):
 def _run(
     name: str, extra: tuple[int, ...], q: Tensor, v: Tensor, window: int, border: str, tensors: tuple[Tensor, ...]
 ) -> None:
-    """Calls a function of the kernel on as many threads as torch uses, each for its share of the bands."""
+    """Calls a function of the kernel on torch's number of threads, each for its share of the bands."""
     is_float = q.dtype == torch.float32
     function = getattr(compiled(_KERNEL), f"{name}_{'float' if is_float else 'double'}")
     (B, d, H, W), e = q.shape, v.shape[1]
     long = ctypes.c_int64
-    # the kernel wants bands of twice the radius at least, so that every other one can run at the same time
+    # a band needs at least twice the radius in rows, so that every other band can run at the same time
     sizes = d, e, window, int(border == "mask"), long(H), long(W), long(max(_BAND, window - 1))
     scale = (ctypes.c_float if is_float else ctypes.c_double)(d**-0.5)
     pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors]

@@ -1,7 +1,7 @@
-"""Local attention through torch's FlexAttention: compiled on a GPU; elsewhere all pairs are computed, as a check.
+"""Local attention through torch's FlexAttention: compiled on a GPU; elsewhere it computes all pairs, for tests.
 
-Pixels are ordered by tiles of 8 x 16, the 128 tokens of one of FlexAttention's blocks, so that a block of queries
-meets the few blocks around it.
+Pixels are ordered in tiles of 8 x 16, the 128 tokens of one block of FlexAttention. So a block of queries attends to
+the few blocks around it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _BLOCK = _ROWS * _COLUMNS
 
 
 def local_attention_flex(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int, border: str) -> Tensor:
-    """`atrc.contexts.local_attention.local_attention`; cannot be differentiated twice."""
+    """Computes `atrc.contexts.local_attention.local_attention`; cannot be differentiated twice."""
     B, d, H, W = q_BdHW.shape
-    # neighbours outside the image that count are real zeros around it
+    # for "zero", the neighbours outside the image are zeros that pad it
     margin = window // 2 if border == "zero" else 0
     down, across = -(-(H + 2 * margin) // _ROWS), -(-(W + 2 * margin) // _COLUMNS)
 

@@ -1,8 +1,8 @@
 """Local attention as products of tiles, in plain torch: for every device and type, and differentiable twice.
 
-Tiles of 8 x 8 queries are multiplied with the square of key tiles that covers every neighbourhood in them (16 x 16
-keys for a window of 9), and pairs beyond the window are masked. The largest intermediate is 256 numbers a pixel,
-where the unfolded form holds ``2 * d * 81``.
+A tile of 8 x 8 queries is multiplied with the square of key tiles that covers the neighbourhoods of all its pixels
+(16 x 16 keys for a window of 9). Pairs beyond the window are masked. The largest intermediate result has 256 numbers
+per pixel, that of the unfolded form ``2 * d * 81``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TILE = 8
 
 
 def local_attention_tiled(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int, border: str) -> Tensor:
-    """`local_attention`, tile by tile."""
+    """Computes `local_attention` tile by tile."""
     (B, d, H, W), e = q_BdHW.shape, v_BeHW.shape[1]
     rows, columns = -(-H // TILE), -(-W // TILE)
     extra = _extra_tiles(window)
@@ -39,7 +39,7 @@ def local_attention_tiled(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, win
 
     q = tiles(q_BdHW, 0, 0).flatten(3, 4).flatten(1, 2)
     similarity = (q @ windows(k_BdHW).transpose(2, 3)) * d**-0.5
-    # Tensors of a tracer must not be kept beyond it.
+    # Tensors that are made under a tracer must not outlive it.
     make_mask = _tile_mask if torch.compiler.is_compiling() else _kept_mask
     mask = make_mask(H, W, window, border, q.device, q.dtype)
     out = torch.softmax(similarity + mask, dim=-1) @ windows(v_BeHW)
@@ -48,13 +48,13 @@ def local_attention_tiled(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, win
 
 
 def _extra_tiles(window: int) -> int:
-    """Key tiles that a tile of queries sees beside its own, along one axis."""
+    """Returns the number of key tiles along one axis that a tile of queries sees in addition to its own."""
     return -(-(window - 1) // TILE)
 
 
 @torch.inference_mode(False)  # a mask made in inference mode could not be used in a later training step
 def _tile_mask(H: int, W: int, window: int, border: str, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """``(tiles, 64, keys)``: 0 where a query attends to a key of its windows, -inf elsewhere."""
+    """Returns ``(tiles, 64, keys)``: 0 where a query attends to a key of its windows, -inf elsewhere."""
     extra, radius = _extra_tiles(window), window // 2
 
     def axis(extent: int) -> Tensor:
@@ -69,7 +69,7 @@ def _tile_mask(H: int, W: int, window: int, border: str, device: torch.device, d
     vertical, horizontal = axis(H), axis(W)
     seen = vertical[:, None, :, None, :, None, :, None] & horizontal[None, :, None, :, None, :, None, :]
     seen = seen.reshape(vertical.shape[0] * horizontal.shape[0], TILE**2, ((extra + 1) * TILE) ** 2)
-    # Queries that pad the last tiles may see no pixel at all; they are cut off later, and must not become NaN,
+    # Queries that pad the last tiles may see no pixel at all. They are cut off later, but must not become NaN,
     # whose gradient would reach the rest.
     seen = seen | ~seen.any(-1, keepdim=True)
     return torch.zeros(seen.shape, device=device, dtype=dtype).masked_fill(~seen, -torch.inf)

@@ -1,10 +1,10 @@
-"""Local attention on a GPU: kernels in Triton that never hold more than a tile of similarities.
+"""Local attention on a GPU: kernels in Triton that store one tile of similarities at a time.
 
 A program computes a square of 8 x 8 queries. It walks over the squares of keys that their windows reach, with a
-running softmax, so that neighbours cost two small matrix products a square. The backward pass computes the
-similarities again, as in FlashAttention (Dao et al., NeurIPS 2022): once by squares of queries for their gradient,
-once by squares of keys for those of keys and values, so that no two programs add to the same place and results are
-the same from run to run.
+running softmax. So every square of keys costs two small matrix products. The backward pass computes the similarities
+again, as in FlashAttention (Dao et al., NeurIPS 2022): once by squares of queries, for the gradient of the queries,
+and once by squares of keys, for the gradients of keys and values. So no two programs add to the same place, and
+results are the same from run to run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TILE = 8
 
 
 def local_attention_triton(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int, border: str) -> Tensor:
-    """`atrc.contexts.local_attention.local_attention` for float32, bfloat16 and float16; sums are kept in float32."""
+    """Computes `local_attention` for float32, bfloat16 and float16; sums are kept in float32."""
     kind = q_BdHW.dtype
     out: Tensor = _LocalAttention.apply(q_BdHW, k_BdHW.to(kind), v_BeHW.to(kind), window, border)
     return out
@@ -43,7 +43,7 @@ class _LocalAttention(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, out, log_sum = ctx.saved_tensors
         grad = grad.contiguous()
-        # what the softmax takes from every weight's gradient: sum_j P_j dP_j = out . grad
+        # the softmax subtracts this from every weight's gradient: sum_j P_j dP_j = out . grad
         common = (out.float() * grad.float()).sum(1)
         dq, dk, dv = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
         sizes = _sizes(q, v, ctx.window, ctx.border)
@@ -53,7 +53,7 @@ class _LocalAttention(torch.autograd.Function):
 
 
 def _grid(q: Tensor) -> tuple[int, int]:
-    """Tiles of an image, images."""
+    """Returns (number of tiles of an image, number of images)."""
     return triton.cdiv(q.shape[2], _TILE) * triton.cdiv(q.shape[3], _TILE), len(q)
 
 
@@ -77,14 +77,14 @@ def _sizes(q: Tensor, v: Tensor, window: int, border: str) -> dict[str, Any]:
 
 @triton.jit
 def _tile(W, TILE: tl.constexpr):
-    """Row and column of this program's first pixel."""
+    """Returns row and column of this program's first pixel."""
     across = tl.cdiv(W, TILE)
     return tl.program_id(0) // across * TILE, tl.program_id(0) % across * TILE
 
 
 @triton.jit
 def _pixels(top, left, TILE: tl.constexpr):
-    """``(TILE^2,)`` rows and columns of the pixels of a square."""
+    """Returns the ``(TILE^2,)`` rows and columns of the pixels of a square."""
     i = tl.arange(0, TILE * TILE)
     return top + i // TILE, left + i % TILE
 
@@ -96,7 +96,7 @@ def _inside(y, x, H, W):
 
 @triton.jit
 def _places(y, x, channels, H, W, C: tl.constexpr):
-    """``(pixels, C)`` offsets of an image's numbers, and which of them exist."""
+    """Returns ``(pixels, C)`` offsets of an image's numbers, and a mask of those that exist."""
     c = tl.arange(0, C)
     image = tl.program_id(1).to(tl.int64) * channels * H * W
     exists = _inside(y, x, H, W)[:, None] & (c < channels)[None, :]
@@ -105,7 +105,7 @@ def _places(y, x, channels, H, W, C: tl.constexpr):
 
 @triton.jit
 def _load(base, y, x, channels, H, W, C: tl.constexpr):
-    """``(pixels, C)``, zeros outside the image."""
+    """Reads ``(pixels, C)`` numbers, zeros outside the image."""
     offsets, exists = _places(y, x, channels, H, W, C)
     return tl.load(base + offsets, mask=exists, other=0.0)
 
@@ -118,20 +118,20 @@ def _store(base, y, x, value, channels, H, W, C: tl.constexpr):
 
 @triton.jit
 def _load_line(base, y, x, H, W):
-    """``(pixels,)`` of a ``(B, H, W)`` map."""
+    """Reads ``(pixels,)`` numbers of a ``(B, H, W)`` map."""
     image = tl.program_id(1).to(tl.int64) * H * W
     return tl.load(base + image + y * W + x, mask=_inside(y, x, H, W), other=0.0)
 
 
 @triton.jit
 def _product(a, b):
-    """``a b^T`` in full precision of its type, summed in float32."""
+    """Returns ``a b^T`` in the full precision of its type, summed in float32."""
     return tl.dot(a, tl.trans(b), input_precision="ieee")
 
 
 @triton.jit
 def _neighbours(qy, qx, ky, kx, H, W, RADIUS: tl.constexpr, MASKS: tl.constexpr):
-    """``(queries, keys)``: which keys a query attends to."""
+    """Returns a ``(queries, keys)`` mask of the keys that a query attends to."""
     near = (tl.abs(qy[:, None] - ky[None, :]) <= RADIUS) & (tl.abs(qx[:, None] - kx[None, :]) <= RADIUS)
     return near & _inside(ky, kx, H, W)[None, :] if MASKS else near
 
@@ -201,7 +201,7 @@ def _backward_keys(
         qy, qx = _pixels(top - RADIUS + tile // TILES * TILE, left - RADIUS + tile % TILES * TILE, TILE)
         query, into = _load(q, qy, qx, d, H, W, D), _load(grad, qy, qx, e, H, W, E)
         shift, mean = _load_line(log_sum, qy, qx, H, W), _load_line(common, qy, qx, H, W)
-        # keys down, queries across; neighbourhood is mutual, and here it is the queries that must exist
+        # rows are keys, columns are queries; neighbourhood is symmetric, and here the queries must exist
         seen = _neighbours(y, x, qy, qx, H, W, RADIUS, True)
         weight = tl.where(seen, tl.exp(_product(key, query) * scale - shift[None, :]), 0.0)
         slope = weight * (_product(value, into) - mean[None, :]) * scale

@@ -1,4 +1,4 @@
-"""Local attention as Eq. 4 reads: every neighbourhood written out. The reference of the tests and benchmarks."""
+"""Local attention by a literal reading of Eq. 4, which copies every neighbourhood: the reference of the tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["local_attention_unfold"]
 
 
 def local_attention_unfold(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int, border: str) -> Tensor:
-    """`local_attention` with ``window**2`` copies of keys and values."""
+    """Computes `local_attention` with ``window**2`` copies of keys and values."""
     (B, d, H, W), radius = q_BdHW.shape, window // 2
     k_BdKL = F.unfold(k_BdHW, window, padding=radius).view(B, d, window**2, H * W)
     v_BeKL = F.unfold(v_BeHW, window, padding=radius).view(B, -1, window**2, H * W)

@@ -1,7 +1,7 @@
-"""What a context holds: the density of a source's dots over the cells that a target's cell attends to.
+"""The information in a context: the density of a source's dots over the cells that a target's cell attends to.
 
-Each function is the plain meaning of one context type (Sec. 3.2), computed from scenes and not by a network. A user's
-own context is planted by a function under its name::
+Each function computes one context type (Sec. 3.2) from scenes, without a network. To plant a context of their own,
+users register a function under its name::
 
     @CONTENTS.register("column")
     def column(scenes: Scenes, target: int, source: int) -> np.ndarray: ...
@@ -28,14 +28,14 @@ WINDOW = 5
 
 @CONTENTS.register("global")
 def panel(scenes: Scenes, target: int, source: int) -> np.ndarray:
-    """The density over the whole panel, the same for all its cells."""
+    """Returns the density over the whole panel, the same for all its cells."""
     dots = scenes.dots[:, source]
     return np.broadcast_to(dots.mean((1, 2), keepdims=True), dots.shape)
 
 
 @CONTENTS.register("local")
 def neighbourhood(scenes: Scenes, target: int, source: int) -> np.ndarray:
-    """The density over the window around the cell, as far as it lies on the panel."""
+    """Returns the density over the part of the window around the cell that lies on the panel."""
     dots = scenes.dots[:, source].astype(float)
     dotted, cells = (
         uniform_filter(values, size=WINDOW, axes=(-2, -1), mode="constant") for values in (dots, np.ones_like(dots))
@@ -46,13 +46,13 @@ def neighbourhood(scenes: Scenes, target: int, source: int) -> np.ndarray:
 
 @CONTENTS.register("t_label")
 def region_of_target(scenes: Scenes, target: int, source: int) -> np.ndarray:
-    """The density over the region of the class that the cell points to, regions being those of the target's panel."""
+    """Returns the density over the region of the target's panel that has the class the cell points to."""
     return _region(scenes.dots[:, source], scenes.classes[:, target], scenes.pointers[:, target])
 
 
 @CONTENTS.register("s_label")
 def region_of_source(scenes: Scenes, target: int, source: int) -> np.ndarray:
-    """The density over the region of the class that the cell points to, regions being those of the source's panel."""
+    """Returns the density over the region of the source's panel that has the class the cell points to."""
     return _region(scenes.dots[:, source], scenes.classes[:, source], scenes.pointers[:, target])
 
 

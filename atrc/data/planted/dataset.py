@@ -1,4 +1,4 @@
-"""The embedded dataset `planted`: pictures of which it is known what every task has to see."""
+"""The embedded dataset `planted`: pictures for which it is known what every task has to attend to."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Options:
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> _Options:
-        """Checks what a config says."""
+        """Reads and checks the options of a config."""
         options = call_with_options("dataset planted", cls, given)
         for name, low in (("grid", SMALLEST_GRID), ("train", 1), ("val", 1), ("seed", 0)):
             value = getattr(options, name)
@@ -52,7 +52,7 @@ class _Options:
         return options
 
     def read_answer(self) -> Answer:
-        """The answer, with the options' strength and noise where it does not say."""
+        """Returns the answer; strength and noise default to those of the options."""
         answer = Answer.read(self.answer, "dataset.answer", strength=self.strength, noise=self.noise)
         for (target, source), need in answer.items():
             where = f"dataset.answer.{target}.{source}"
@@ -65,47 +65,46 @@ class _Options:
 
 @lru_cache(maxsize=4)
 def _scenes(seed: int, split: str, count: int, panels: int, grid: int, purity: float) -> Scenes:
-    """Scenes of a split. An experiment opens the same dataset often; these arrays are small, the pictures are not."""
+    """Returns the scenes of a split. They are cached, since experiments open a dataset often and scenes are small."""
     generator, *_ = _generators(seed, split, panels)
     return draw_scenes(generator, count, panels, grid, purity)
 
 
 def _generators(seed: int, split: str, tasks: int) -> list[np.random.Generator]:
-    """Of scenes, of pictures, and then of the noise of every task's labels."""
+    """Returns the generators of the scenes, of the pictures, and of the noise of every task's labels."""
     sequence = np.random.SeedSequence([seed, SPLITS.index(split)])
     return [np.random.default_rng(child) for child in sequence.spawn(2 + tasks)]
 
 
 @DATASETS.register("planted")
 class Planted(Dataset):
-    """Pictures with a panel for every task, whose labels need known contexts of known sources.
+    """A dataset of pictures with a panel for every task, whose labels need known contexts of known sources.
 
     The label of a target's cell is the sum of
 
-    - whether there is a dot in the cell, standardised: what the target sees for itself;
-    - for every source in its row of the answer, ``strength`` times the density of the source's dots over the cells
-      that the context means, standardised; for label contexts over the region of the class that the cell's pointer
-      names;
-    - normal noise, independent in every cell, of standard deviation ``noise`` for each of these sources.
+    - 1 or 0 for a dot or no dot in the cell, standardised: the part that the target sees without any source;
+    - for every source in its row of the answer, ``strength`` times the standardised density of the source's dots over
+      the cells of the context. For label contexts, these are the region of the class that the cell's pointer names;
+    - for each of these sources, normal noise of standard deviation ``noise``, independent in every cell.
 
-    What is standardised has mean 0 and standard deviation 1 over the training split. Hence the RMSE of a target that
-    uses no block is the root of its summed squared strengths and noises, and that of one that uses all is what the
-    noise leaves. Scenes are described in `atrc.data.planted.scene`, and how they look in `atrc.data.planted.picture`.
-
-    A label is ``(G, G, 2)``: this sum, and the cell's class, which tells auxiliary heads where the regions are.
+    Standardised values have mean 0 and standard deviation 1 over the training split. So a target that uses no block
+    has an RMSE equal to the root of its summed squared strengths and noises. For a target that uses all blocks, only
+    the noises are left in this sum. Scenes are described in `atrc.data.planted.scene`, their pictures in
+    `atrc.data.planted.picture`. A label is ``(G, G, 2)``: this sum, and the cell's class, from which auxiliary heads
+    learn the regions.
 
     Args:
         split: ``"train"`` or ``"val"``.
-        tasks: The labels wanted.
-        answer: See `Answer.read`. Its targets are the tasks, and there is a panel for each. The letters are tasks
-            that can be named so.
-        strength: Of the pairs that do not say.
-        noise: Of the pairs that do not say.
-        purity: Share of the hints that tell the truth. At 0 features cannot tell regions apart, and label contexts
-            find nothing; at 1 `global` nearly finds the regions by itself.
-        grid: G, cells on a side of a panel.
+        tasks: Tasks whose labels are wanted.
+        answer: The planted needs, see `Answer.read`. Its targets are the tasks, with one panel each. The letters
+            ``a`` to ``z`` are registered as tasks for this.
+        strength: Strength of the pairs that give none.
+        noise: Noise of the pairs that give none.
+        purity: Share of the hints that are true. At 0 features cannot tell regions apart, and label contexts find
+            nothing. At 1 `global` alone nearly finds the regions.
+        grid: G, the number of cells along a side of a panel.
         train, val: Number of pictures in a split.
-        seed: Another seed gives other pictures.
+        seed: Seed of the pictures.
 
     Raises:
         UnknownNameError: An unknown split, task, context or option.
@@ -128,7 +127,7 @@ class Planted(Dataset):
 
     @classmethod
     def describe(cls, **options: Any) -> DatasetInfo:
-        """The answer's tasks, the pictures' size and the grid."""
+        """Returns the answer's tasks, the pictures' size and the grid."""
         checked = _Options.read(options)
         tasks = checked.read_answer().tasks
         size = PanelLayout(len(tasks), checked.grid).size
@@ -138,7 +137,7 @@ class Planted(Dataset):
 
     @classmethod
     def answer(cls, **options: Any) -> Answer:
-        """What was planted."""
+        """Returns the planted answer."""
         return _Options.read(options).read_answer()
 
     def __len__(self) -> int:
@@ -151,7 +150,7 @@ class Planted(Dataset):
         return Sample(f"{self.split}_{index:05d}", self._pictures[index].copy(), labels)
 
     def scenes(self, split: str | None = None) -> Scenes:
-        """What the pictures of a split show, by default of this one."""
+        """Returns the scenes behind the pictures of a split, by default of this one."""
         split, options = split or self.split, self._options
         count = options.train if split == "train" else options.val
         return _scenes(options.seed, split, count, len(self._answer.tasks), options.grid, options.purity)
@@ -167,7 +166,7 @@ class Planted(Dataset):
         return {task: self._label(task) for task in self.tasks}
 
     def _label(self, task: str) -> np.ndarray:
-        """``(n, G, G, 2)`` float32."""
+        """Returns the labels of a task, ``(n, G, G, 2)`` float32."""
         names = self._answer.tasks
         target = names.index(task)
         scenes, reference = self.scenes(), self.scenes("train")
@@ -182,15 +181,15 @@ class Planted(Dataset):
 
 
 def _standardised(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """With mean 0 and standard deviation 1 where the reference has them.
+    """Shifts and scales values so that the reference would have mean 0 and standard deviation 1.
 
     Raises:
         InputError: The reference does not vary.
     """
     spread = reference.std()
-    if spread < 1e-9:  # densities that are all alike differ by rounding
+    if spread < 1e-9:  # equal densities differ by rounding errors
         raise InputError(
-            f"dataset planted: {len(reference)} training pictures are too few: what is planted is all alike"
+            f"dataset planted: {len(reference)} training pictures are too few: a planted density never varies"
         )
     standardised: np.ndarray = (values - reference.mean()) / spread
     return standardised

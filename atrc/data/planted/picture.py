@@ -1,6 +1,6 @@
-"""How scenes look.
+"""Draws scenes as pictures.
 
-A picture has one panel a task, and a panel G x G cells. The cell of a problem of two tasks::
+A picture has one panel per task, and a panel has G x G cells. The cell of a problem of two tasks::
 
     ground ground ground  ground  ground ground
     ground  dot    dot   pointer pointer ground     ground:   the colour of the cell's class; regions are its areas
@@ -23,11 +23,11 @@ COLOURS = np.array([[225, 87, 89], [89, 161, 79], [66, 114, 214], [237, 201, 72]
 """RGB of the classes: red, green, blue, yellow."""
 
 GRAIN = 6.0
-"""Standard deviation, of 255, of the noise on every pixel."""
+"""Standard deviation of the noise on every pixel, whose values are 0..255."""
 
 
 def draw(scenes: Scenes, layout: PanelLayout, generator: np.random.Generator) -> np.ndarray:
-    """Pictures ``(n, H, W, 3)``, uint8; where the layout has room for more panels, it stays black."""
+    """Draws ``(n, H, W, 3)`` uint8 pictures; unused panels of the layout stay black."""
     count, side = len(scenes.dots), layout.grid * layout.cell
     pictures = np.zeros((count, *layout.size, 3), np.float32)
     for panel in range(layout.panels):
@@ -39,7 +39,7 @@ def draw(scenes: Scenes, layout: PanelLayout, generator: np.random.Generator) ->
 
 
 def _cells(scenes: Scenes, panel: int, layout: PanelLayout) -> np.ndarray:
-    """``(n, G, G, cell, cell, 3)`` of one panel."""
+    """Draws the cells of one panel, ``(n, G, G, cell, cell, 3)``."""
     classes, pointers = scenes.classes[:, panel], scenes.pointers[:, panel]
     cells = np.empty((*classes.shape, layout.cell, layout.cell, 3), np.float32)
     cells[:] = _spread(COLOURS[classes])
@@ -54,5 +54,5 @@ def _cells(scenes: Scenes, panel: int, layout: PanelLayout) -> np.ndarray:
 
 
 def _spread(of_cell: np.ndarray) -> np.ndarray:
-    """``(n, G, G, 3)`` as something that fills the pixels of cells."""
+    """Adds axes to ``(n, G, G, 3)``, so that it broadcasts over the pixels of cells."""
     return of_cell[..., None, None, :]

@@ -1,6 +1,6 @@
-"""What the pictures of `planted` show, as numbers: regions, dots, pointers and hints, drawn by chance.
+"""The random content of the pictures of `planted`: regions, dots, pointers and hints.
 
-Shapes: n pictures, N panels (one a task), G x G cells a panel, K classes.
+Shapes: n pictures, N panels (one per task), G x G cells per panel, K classes.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from scipy.ndimage import uniform_filter
 __all__ = ["CLASSES", "SHARES", "Scenes", "draw_scenes", "look_up"]
 
 CLASSES = 4
-"""K."""
+"""K, the number of classes."""
 
 SHARES = (0.4, 0.3, 0.2, 0.1)
-"""Shares of a panel that classes cover. If they were equal, the mean of the regions would be that of the panel."""
+"""Shares of a panel that classes cover. With equal shares, the mean over regions would equal that over the panel."""
 
 SMOOTH = 5
 """Side, in cells, of the window over which noise is averaged to make it smooth."""
 
 TEXTURE = 0.5
-"""How far the density of dots varies with place and class. At 0, windows and regions would differ by chance alone."""
+"""Variation of the density of dots with place and class. At 0, windows and regions would differ by chance only."""
 
 
 @dataclass(frozen=True)
 class Scenes:
-    """What n pictures show.
+    """The content of n pictures.
 
     Attributes:
         classes: ``(n, N, G, G)``, the class of every cell, 0..K-1.
         dots: ``(n, N, G, G)``, 1 where there is a dot, else 0.
-        pointers: ``(n, N, G, G)``, the class that a cell asks for, 0..K-1.
-        hints: ``(n, N, N, G, G)``: what a cell of panel i says about the class of the same cell in panel j, 0..K-1.
+        pointers: ``(n, N, G, G)``, the class that a cell points to, 0..K-1.
+        hints: ``(n, N, N, G, G)``: the class, 0..K-1, that a cell of panel i shows for the same cell in panel j.
     """
 
     classes: np.ndarray
@@ -43,18 +43,19 @@ class Scenes:
 
 
 def draw_scenes(generator: np.random.Generator, count: int, panels: int, grid: int, purity: float) -> Scenes:
-    """Scenes by chance.
+    """Draws random scenes.
 
-    Regions are level sets of smooth noise: scattered, each of its exact share of the panel; which class has which
-    share is drawn for every panel of every picture. The density of dots varies smoothly over a panel, and with the
-    class that the cell has in *each* panel, so that no context holds what another one does.
+    Regions are level sets of smooth noise. They are scattered, and each covers exactly its share of the panel. The
+    assignment of shares to classes is drawn for every panel of every picture. The density of dots varies smoothly
+    over a panel. It also varies with the classes of the cell in *all* panels, so that no two contexts hold the same
+    information.
 
     Args:
-        generator: Of all draws.
-        count: n.
-        panels: N.
-        grid: G.
-        purity: Share of the hints that tell the truth; the others are drawn from all classes.
+        generator: Generator of all draws.
+        count: n, the number of pictures.
+        panels: N, the number of panels.
+        grid: G, the number of cells along a side of a panel.
+        purity: Share of the hints that are true; the others are drawn from all classes.
     """
     shape = (count, panels, grid, grid)
     rank = _smooth(generator, shape).reshape(count, panels, -1).argsort(-1).argsort(-1).reshape(shape)
@@ -77,6 +78,6 @@ def _smooth(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarra
 
 
 def look_up(of_class: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """``(..., G, G)``: for every cell, what ``(..., K)`` says of its class ``(..., G, G)``."""
+    """Looks up ``(..., K)`` values by the class ``(..., G, G)`` of every cell; returns ``(..., G, G)``."""
     flat = classes.reshape(*classes.shape[:-2], -1)
     return np.take_along_axis(of_class, flat, -1).reshape(classes.shape)

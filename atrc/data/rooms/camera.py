@@ -26,14 +26,14 @@ class Camera:
     tangent: float
 
     def grid(self, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Where the rays through the middles of the pixels cross the plane at distance 1.
+        """Returns where the rays through the centres of the pixels cross the plane at distance 1.
 
         Args:
             size: ``(H, W)`` in pixels.
 
         Returns:
-            The columns' coordinates to the right ``(W,)``, ascending, and the rows' upwards ``(H,)``, descending,
-            float32.
+            Coordinates of the columns to the right, ``(W,)``, ascending, and of the rows upwards, ``(H,)``,
+            descending; float32.
         """
         height, width = size
         pixel = 2 * self.tangent / width
@@ -43,12 +43,12 @@ class Camera:
 
 
 def aim(position: ArrayLike, target: ArrayLike, roll: float, field_of_view: float) -> Camera:
-    """A camera that looks from ``position`` at ``target``.
+    """Returns a camera that looks from ``position`` at ``target``.
 
     Args:
         position, target: ``(3,)`` metres; one must not be straight above the other.
         roll: Turn about the line of sight, radians.
-        field_of_view: Horizontal, degrees.
+        field_of_view: Horizontal field of view, degrees.
     """
     start = np.array(position)
     forward = np.array(target) - start

@@ -33,7 +33,7 @@ _TASKS: Mapping[str, Mapping[str, Any]] = {
     "saliency": {},
 }
 
-# float16 keeps a normal within 0.03 degrees and halves the largest file; depth stays as it was rendered
+# float16 changes normals by less than 0.03 degrees and halves the largest file; depth stays as rendered
 _STORED: Mapping[str, tuple[tuple[int, ...], type[np.generic]]] = {
     "image": ((3,), np.uint8),
     "semseg": ((), np.uint8),
@@ -57,7 +57,7 @@ class _Options:
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> _Options:
-        """Checks what a config says."""
+        """Reads and checks the options of a config."""
         names = [field.name for field in fields(cls)]
         for name in given:
             if name not in names:
@@ -75,7 +75,7 @@ class _Options:
         return options
 
     def folder(self, split: str) -> Path:
-        """Where a split of these options is kept, with whatever is derived from it."""
+        """Returns the folder of a split with these options, and of everything derived from it."""
         count = {"train": self.train, "val": self.val}[split]
         height, width = self.size
         return cache_root() / "rooms" / f"{split}{count}-seed{self.seed}-{height}x{width}-v{VERSION}"
@@ -102,15 +102,15 @@ class Rooms(Dataset):
 
     The first use renders a split into the cache folder (a thousand images of the default size take half a minute
     on one core and 210 MB); later uses map the files. Images have exact labels for ``semseg``, ``depth``,
-    ``normals``, ``edge``, ``human_parts`` and ``saliency``, and any subset of these may be asked for.
+    ``normals``, ``edge``, ``human_parts`` and ``saliency``; any subset of these can be chosen.
 
     Args:
         split: ``"train"`` or ``"val"``.
-        tasks: The labels wanted.
+        tasks: Tasks whose labels are wanted.
         profile: ``"indoor"`` or ``"people"``: the tasks that `describe` names.
         size: ``(H, W)`` in pixels, each at least 16.
-        train, val: Images per split. A longer split starts with the images of a shorter one.
-        seed: Another seed gives other rooms.
+        train, val: Number of images per split. A longer split starts with the images of a shorter one.
+        seed: Seed of the rooms.
 
     Raises:
         UnknownNameError: An unknown split, task, profile or option.
@@ -128,7 +128,7 @@ class Rooms(Dataset):
         self.split = split
         self.info = self.describe(**options)
         self._length = checked.train if split == "train" else checked.val
-        # beside it, what others derive from the split may be written before the images are
+        # a subfolder, since other derived data may be written before the images
         self._folder = checked.folder(split) / "images"
         self._maps: dict[str, np.ndarray] = {}
         if not self._folder.is_dir():
@@ -136,7 +136,7 @@ class Rooms(Dataset):
 
     @classmethod
     def describe(cls, **options: Any) -> DatasetInfo:
-        """Name, tasks of the profile, size and cache folder; renders nothing."""
+        """Returns name, tasks of the profile, size and cache folder; renders nothing."""
         checked = _Options.read(options)
         tasks = {task: dict(_TASKS[task]) for task in PROFILES[checked.profile]}
         return DatasetInfo("Rooms", tasks, checked.size, checked.folder("train"))
@@ -145,7 +145,7 @@ class Rooms(Dataset):
         return self._length
 
     def __getitem__(self, index: int) -> Sample:
-        """Sample ``index`` of ``range(len(self))``; the arrays are the caller's own.
+        """Returns sample ``index``, 0 <= ``index`` < ``len(self)``; its arrays may be changed by the caller.
 
         Raises:
             IndexError: There is no such sample.
@@ -167,7 +167,7 @@ class Rooms(Dataset):
         return {**self.__dict__, "_maps": {}}
 
     def _map(self, name: str) -> np.ndarray:
-        """The memory-mapped array ``(count, H, W, ...)`` of a stored map."""
+        """Returns the memory-mapped array ``(count, H, W, ...)`` of a stored map."""
         if name not in self._maps:
             path = self._folder / f"{name}.npy"
             try:
@@ -180,7 +180,7 @@ class Rooms(Dataset):
 
 
 def _render_split(folder: Path, seed: int, split: str, count: int, size: tuple[int, int]) -> None:
-    """Renders a whole split into ``folder``, which appears when all of it is there."""
+    """Renders a whole split into ``folder``, which appears only when it is complete."""
     with atomic_folder(folder) as temporary:
         maps = {
             name: np.lib.format.open_memmap(temporary / f"{name}.npy", "w+", dtype, (count, *size, *channels))

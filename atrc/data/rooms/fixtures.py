@@ -1,6 +1,7 @@
-"""What hangs on walls and ceiling or lies on the floor, and what gives light: built like furniture.
+"""Things on walls, ceiling and floor, and lamps; they are built like furniture.
 
-Origins are in the plane of the wall or under the ceiling, at the piece's lowest point unless its docstring says more.
+Origins are in the plane of the wall or under the ceiling, at the piece's lowest point unless its docstring says
+otherwise.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ __all__ = ["ceiling_lamp", "door", "floor_lamp", "picture", "rug", "table_lamp",
 
 
 def television(dice: Dice, style: Style, stand: bool) -> Piece:
-    """A flat screen, off or on, for a wall or on a foot (``stand``)."""
+    """Builds a flat screen, off or on, for a wall or on a foot (``stand``)."""
     width = dice.between(0.85, 1.35)
     height = width * 0.58
     base = 0.07 if stand else 0.0
@@ -39,7 +40,7 @@ def _shade(dice: Dice, style: Style) -> Material:
 
 
 def floor_lamp(dice: Dice, style: Style) -> Piece:
-    """A lamp as tall as a person."""
+    """Builds a lamp as tall as a person."""
     top = dice.between(1.45, 1.75)
     radius, height = dice.between(0.16, 0.24), dice.between(0.22, 0.32)
     shade = _shade(dice, style)
@@ -54,7 +55,7 @@ def floor_lamp(dice: Dice, style: Style) -> Piece:
 
 
 def table_lamp(dice: Dice, style: Style) -> Piece:
-    """A lamp for a table or a sideboard."""
+    """Builds a lamp for a table or a sideboard."""
     top, radius = dice.between(0.4, 0.55), dice.between(0.12, 0.17)
     foot = style.plain(gloss=0.4)
     solids = [
@@ -66,7 +67,7 @@ def table_lamp(dice: Dice, style: Style) -> Piece:
 
 
 def ceiling_lamp(dice: Dice, style: Style) -> Piece:
-    """A lamp that hangs from its origin."""
+    """Builds a lamp that hangs from its origin."""
     drop = dice.between(0.06, 0.5)
     shade = _shade(dice, style)
     radius = dice.between(0.14, 0.24)
@@ -79,7 +80,7 @@ def ceiling_lamp(dice: Dice, style: Style) -> Piece:
 
 
 def door(dice: Dice, style: Style) -> Piece:
-    """A door in its frame."""
+    """Builds a door in its frame."""
     width, height = dice.between(0.85, 1.0), dice.between(1.98, 2.1)
     x = width / 2
     colour = dice.pick((style.wood.first, style.white.first, style.fabrics[0]))
@@ -93,7 +94,7 @@ def door(dice: Dice, style: Style) -> Piece:
 
 
 def window(dice: Dice, style: Style) -> Piece:
-    """A window with a view, a frame and a sill; its origin is the middle of its lower edge."""
+    """Builds a window with a view, a frame and a sill; its origin is the middle of its lower edge."""
     width, height = dice.between(0.9, 1.9), dice.between(1.0, 1.35)
     x, t = width / 2, 0.06
     sky = linear(dice.pick(("9cc4e8", "c4d8e8", "e8c8a0", "a8cdf0", "d8dde2")))
@@ -114,7 +115,7 @@ def window(dice: Dice, style: Style) -> Piece:
 
 
 def picture(dice: Dice, style: Style) -> Piece:
-    """A framed picture; its origin is the middle of its lower edge."""
+    """Builds a framed picture; its origin is the middle of its lower edge."""
     width, height = dice.between(0.4, 1.0), dice.between(0.4, 0.8)
     x = width / 2
     art = Material(
@@ -128,7 +129,7 @@ def picture(dice: Dice, style: Style) -> Piece:
 
 
 def rug(dice: Dice, style: Style) -> Piece:
-    """A rug, rectangular or round."""
+    """Builds a rug, rectangular or round."""
     width, depth = dice.between(1.3, 2.6), dice.between(1.0, 1.8)
     first, second = dice.pick(style.fabrics), dice.pick([*style.fabrics, (0.75, 0.7, 0.62)])
     pattern = dice.pick((Texture.ORIENTAL, Texture.ORIENTAL, Texture.STRIPES, Texture.FABRIC, Texture.CHECKER))

@@ -29,7 +29,7 @@ __all__ = [
 
 
 def block(x0: float, x1: float, y0: float, y1: float, z0: float, z1: float, material: Material) -> Solid:
-    """A box from its bounds."""
+    """Builds a box from its bounds."""
     return Solid(
         Shape.BOX,
         ((x0 + x1) / 2, (y0 + y1) / 2, (z0 + z1) / 2),
@@ -39,17 +39,17 @@ def block(x0: float, x1: float, y0: float, y1: float, z0: float, z1: float, mate
 
 
 def pole(x: float, y: float, z0: float, z1: float, radius: float, material: Material) -> Solid:
-    """An upright cylinder."""
+    """Builds an upright cylinder."""
     return Solid(Shape.CYLINDER, (x, y, (z0 + z1) / 2), (radius, radius, (z1 - z0) / 2), material)
 
 
 def blob(x: float, y: float, z: float, rx: float, ry: float, rz: float, material: Material) -> Solid:
-    """An ellipsoid."""
+    """Builds an ellipsoid."""
     return Solid(Shape.ROUND, (x, y, z), (rx, ry, rz), material)
 
 
 def _legs(width: float, depth: float, height: float, thick: float, material: Material) -> list[Solid]:
-    """Four square legs under the corners."""
+    """Builds four square legs under the corners."""
     x, y, t = width / 2, depth / 2, thick
     return [
         block(sx * x - (t if sx > 0 else 0), sx * x + (t if sx < 0 else 0),
@@ -59,7 +59,7 @@ def _legs(width: float, depth: float, height: float, thick: float, material: Mat
 
 
 def bed(dice: Dice, style: Style) -> Piece:
-    """A bed with headboard, blanket and pillows; sometimes for two."""
+    """Builds a bed with headboard, blanket and pillows; sometimes for two."""
     width = dice.pick((1.0, 1.4, 1.7)) * dice.between(0.95, 1.05)
     depth, top = dice.between(1.95, 2.15), dice.between(0.45, 0.55)
     x, y = width / 2, depth / 2
@@ -77,7 +77,7 @@ def bed(dice: Dice, style: Style) -> Piece:
 
 
 def sofa(dice: Dice, style: Style) -> Piece:
-    """A sofa or an armchair."""
+    """Builds a sofa or an armchair."""
     seats = dice.pick((1, 2, 2, 3))
     arm = dice.between(0.12, 0.2)
     width, depth = seats * dice.between(0.62, 0.72) + 2 * arm, dice.between(0.82, 0.95)
@@ -102,7 +102,7 @@ def sofa(dice: Dice, style: Style) -> Piece:
 
 
 def chair(dice: Dice, style: Style) -> Piece:
-    """A chair with four legs, or an office chair on a column."""
+    """Builds a chair with four legs, or an office chair on a column."""
     width, depth = dice.between(0.42, 0.5), dice.between(0.42, 0.5)
     x, y, top, back = width / 2, depth / 2, dice.between(0.43, 0.48), dice.between(0.82, 0.98)
     frame = dice.pick((style.wood, style.wood, style.metal, style.white))
@@ -130,7 +130,7 @@ def chair(dice: Dice, style: Style) -> Piece:
 
 
 def dining_table(dice: Dice, style: Style) -> Piece:
-    """A table at sitting height, rectangular or round."""
+    """Builds a table at sitting height, rectangular or round."""
     top = dice.between(0.71, 0.77)
     board = dice.pick((style.wood, style.wood, style.white))
     if dice.chance(0.3):
@@ -148,7 +148,7 @@ def dining_table(dice: Dice, style: Style) -> Piece:
 
 
 def coffee_table(dice: Dice, style: Style) -> Piece:
-    """A low table."""
+    """Builds a low table."""
     width, depth, top = dice.between(0.7, 1.1), dice.between(0.5, 0.65), dice.between(0.36, 0.45)
     if dice.chance(0.35):
         radius = depth * 0.7
@@ -162,7 +162,7 @@ def coffee_table(dice: Dice, style: Style) -> Piece:
 
 
 def cabinet(dice: Dice, style: Style, low: bool) -> Piece:
-    """A wardrobe, or a sideboard (``low``), with doors and drawers drawn on its front."""
+    """Builds a wardrobe, or a sideboard (``low``), with doors and drawers drawn on its front."""
     depth = dice.between(0.4, 0.6)
     width, top = (
         (dice.between(0.5, 1.6), dice.between(0.5, 0.95)) if low else (dice.between(0.8, 1.5), dice.between(1.7, 2.1))
@@ -179,7 +179,7 @@ def cabinet(dice: Dice, style: Style, low: bool) -> Piece:
 
 
 def counter(dice: Dice, style: Style) -> Piece:
-    """A kitchen counter, sometimes with wall cupboards above it."""
+    """Builds a kitchen counter, sometimes with wall cupboards above it."""
     width = dice.between(1.4, 2.4)
     x, y = width / 2, 0.3
     body = style.fronts._replace(scale=width / round(width / 0.5), seed=dice.between(0, 0.5))
@@ -198,7 +198,7 @@ def counter(dice: Dice, style: Style) -> Piece:
 
 
 def shelf(dice: Dice, style: Style) -> Piece:
-    """An open bookcase: a cabinet with books on its boards."""
+    """Builds an open bookcase: a cabinet with books on its boards."""
     width, depth, top = dice.between(0.7, 1.3), dice.between(0.28, 0.36), dice.between(1.2, 2.05)
     x, y, t = width / 2, depth / 2, 0.025
     books = Material(Texture.BOOKS, dice.pick(style.fabrics), dice.pick(style.fabrics), 0.045, 0.03, 0.0, dice.unit())
@@ -224,7 +224,7 @@ def shelf(dice: Dice, style: Style) -> Piece:
 
 
 def plant(dice: Dice, style: Style) -> Piece:
-    """A pot with leaves: a bush, or a little tree."""
+    """Builds a pot with leaves: a bush, or a little tree."""
     radius, pot = dice.between(0.13, 0.2), dice.between(0.22, 0.34)
     green = linear(dice.pick(("3f7a3c", "5a8f46", "2f5f3a", "6f9a3f")))
     leaves = Material(Texture.LEAVES, green, darker(green, 0.35), 0.06, 0.1, 0.0, dice.unit())
@@ -252,7 +252,7 @@ def plant(dice: Dice, style: Style) -> Piece:
 
 
 def box(dice: Dice, style: Style) -> Piece:
-    """A carton, a chest or a toy block; cartons come stacked at times."""
+    """Builds a carton, a chest or a toy block; cartons come stacked at times."""
     width, depth, height = dice.between(0.25, 0.55), dice.between(0.25, 0.5), dice.between(0.2, 0.45)
     card = linear(dice.pick(("b58a57", "a87b4a", "c29a68")))
     carton = Material(Texture.CARTON, card, darker(card, 0.7), 0.3, 0.02, 0.0, dice.unit())
@@ -269,7 +269,7 @@ def box(dice: Dice, style: Style) -> Piece:
 
 
 def ball(dice: Dice, style: Style) -> Piece:
-    """A ball, from a toy's size to a gymnast's."""
+    """Builds a ball, from a toy's size to a gymnast's."""
     radius = dice.pick((dice.between(0.11, 0.2), dice.between(0.24, 0.36)))
     bright = linear(dice.pick(("d8402f", "2f6fc0", "e8b52a", "3a9a5a", "e57fa0", "f0efe8")))
     pattern = dice.pick((Texture.STRIPES, Texture.STRIPES, Texture.PLAIN, Texture.CHECKER))

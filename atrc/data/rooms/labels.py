@@ -1,4 +1,4 @@
-"""The classes of the rooms, and the label maps that follow from the instance map."""
+"""The classes of the rooms, and the label maps that are computed from the instance map."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ PARTS = ("background", "head", "torso", "upper arms", "lower arms", "upper legs"
 FREE_STANDING = tuple(
     CLASS_INDEX[name] for name in ("bed", "sofa", "chair", "table", "cabinet", "tv", "lamp", "plant", "box", "ball")
 )
-"""Classes of the solids that may be salient where nobody is in view."""
+"""Classes of the solids that may be salient if no person is in view."""
 
 
 def instance_edges(instances: np.ndarray) -> np.ndarray:
-    """Instance boundaries, one pixel thin.
+    """Returns the instance boundaries, one pixel wide.
 
     A pixel is an edge if its instance differs from that of its right or of its lower neighbour (the upper left
     side of every boundary). The last column has no right neighbour, the last row no lower one.
@@ -63,15 +63,15 @@ def instance_edges(instances: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=4)
 def _centrality(size: tuple[int, int]) -> np.ndarray:
-    """``exp(-2 r^2)`` of every pixel, ``(H, W)``."""
+    """Returns ``exp(-2 r^2)`` of every pixel, ``(H, W)``."""
     rows, columns = (np.exp(-2 * np.linspace(-1, 1, side) ** 2) for side in size)
     return np.outer(rows, columns)
 
 
 def salient(semseg: np.ndarray, instances: np.ndarray) -> np.ndarray:
-    """What the eye goes to: all persons, or else the most prominent free-standing solid.
+    """Returns the saliency map: all persons, or, if there are none, the most prominent free-standing solid.
 
-    Prominence is the visible area, where a pixel counts ``exp(-2 r^2)``, r being its distance from the centre of
+    Prominence is the visible area, in which a pixel counts ``exp(-2 r^2)``. Here r is its distance from the centre of
     the image (1 = half the image's side, for each axis). Without persons and solids the map is empty.
 
     Args:

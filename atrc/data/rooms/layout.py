@@ -1,4 +1,4 @@
-"""A random room: its size, its openings, what stands in it and who is there."""
+"""A random room: its size, openings, furniture and persons."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _QUARTER = math.pi / 2
 
 @dataclass
 class _Wall:
-    """One wall: where it starts (seen from inside its left end is 0), where it runs to, what is taken of it."""
+    """A wall: its start (its left end, seen from inside), its direction, and the parts that are occupied."""
 
     origin: tuple[float, float]
     along: tuple[float, float]
@@ -27,11 +27,11 @@ class _Wall:
     taken: list[tuple[float, float, float, float]] = field(default_factory=list)
 
     def free(self, start: float, stop: float, low: float, high: float) -> bool:
-        """Whether nothing hangs or stands between ``start`` and ``stop`` from height ``low`` to ``high``."""
+        """Returns whether nothing hangs or stands between ``start`` and ``stop`` from height ``low`` to ``high``."""
         return all(stop <= a or start >= b or high <= c or low >= d for a, b, c, d in self.taken)
 
     def at(self, distance: float, out: float) -> tuple[float, float]:
-        """The point ``distance`` along the wall and ``out`` metres off it."""
+        """Returns the point ``distance`` metres along the wall and ``out`` metres off it."""
         return (
             self.origin[0] + self.along[0] * distance + self.inward[0] * out,
             self.origin[1] + self.along[1] * distance + self.inward[1] * out,
@@ -39,7 +39,7 @@ class _Wall:
 
 
 class Layout:
-    """The room as it fills up."""
+    """A room that is being filled."""
 
     def __init__(self, dice: Dice, style: Style) -> None:
         self.dice = dice
@@ -63,7 +63,7 @@ class Layout:
         return Room(self.width, self.depth, self.height, self.style.faces)
 
     def fits(self, x: float, y: float, hx: float, hy: float, gap: float = 0.03) -> bool:
-        """Whether the rectangle is inside the room and overlaps nothing."""
+        """Returns whether the rectangle is inside the room and overlaps nothing."""
         if x - hx < 0 or y - hy < 0 or x + hx > self.width or y + hy > self.depth:
             return False
         return all(
@@ -105,7 +105,7 @@ class Layout:
             reach = piece.width / 2 + 0.03
             if chosen.length < 2 * reach:
                 continue
-            # corners are where furniture goes first
+            # furniture is put into corners first
             s = self.dice.between(reach, chosen.length - reach)
             if self.dice.chance(0.3):
                 s = self.dice.pick((reach, chosen.length - reach))
@@ -144,7 +144,7 @@ class Layout:
 
 
 def furnish(dice: Dice, populated: bool) -> Layout:
-    """A room with furniture and, if ``populated``, one or two persons."""
+    """Returns a room with furniture and, if ``populated``, one or two persons."""
     style = make_style(dice)
     layout = Layout(dice, style)
     for _ in range(dice.pick((1, 1, 2))):
@@ -234,7 +234,7 @@ def _study(layout: Layout) -> None:
 
 
 def _sideboard(layout: Layout, television: float = 0.4) -> None:
-    """A low cabinet with something on it, and perhaps a television above it."""
+    """Adds a low cabinet with something on it, and perhaps a television above it."""
     dice, style = layout.dice, layout.style
     board = layout.lean(furniture.cabinet(dice, style, low=True))
     if not board:
@@ -247,7 +247,7 @@ def _sideboard(layout: Layout, television: float = 0.4) -> None:
 
 
 def _chairs(layout: Layout, table: Placed) -> None:
-    """Two to four chairs around a table, of one design."""
+    """Adds two to four chairs of one design around a table."""
     dice, style = layout.dice, layout.style
     chair = furniture.chair(dice, style)
     w, d = table.piece.width / 2, table.piece.depth / 2
@@ -262,7 +262,7 @@ def _chairs(layout: Layout, table: Placed) -> None:
 
 
 def _lay_rug(layout: Layout, base: Placed, ahead: float) -> None:
-    """A rug under or before a piece; it may run under furniture, not through a wall."""
+    """Adds a rug under or before a piece; it may run under furniture, but not through a wall."""
     rug = fixtures.rug(layout.dice, layout.style)
     c, s = math.cos(base.yaw), math.sin(base.yaw)
     item = Placed(rug, base.x - s * ahead, base.y + c * ahead, 0.0, base.yaw, shadow=False)
@@ -274,7 +274,7 @@ def _lay_rug(layout: Layout, base: Placed, ahead: float) -> None:
 
 
 def _extras(layout: Layout) -> None:
-    """What no room lacks: plants, lamps, boxes, balls."""
+    """Adds plants, lamps, boxes and balls."""
     dice, style = layout.dice, layout.style
     if not any(item.piece.name == "rug" for item in layout.placed) and dice.chance(0.6):
         middle = Placed(furniture.box(dice, style), layout.width / 2, layout.depth / 2)
@@ -298,7 +298,7 @@ def _extras(layout: Layout) -> None:
 
 
 def _people(layout: Layout) -> None:
-    """One or two persons: seated where there is a seat, or standing on the free floor."""
+    """Adds one or two persons: seated if there is a seat, or standing on the free floor."""
     dice = layout.dice
     seats = [item for item in layout.placed if item.piece.seat is not None]
     for _ in range(dice.pick((1, 1, 1, 2, 2))):
@@ -308,7 +308,7 @@ def _people(layout: Layout) -> None:
             y, height = base.piece.seat
             c, s = math.cos(base.yaw), math.sin(base.yaw)
             person = Placed(mannequin(dice, "seated", height), base.x - s * y, base.y + c * y, 0.0, base.yaw)
-            # the legs need the floor before the seat
+            # the floor before the seat must be free for the legs
             reach = base.piece.depth / 2 + 0.25
             if layout.fits(base.x - s * reach, base.y + c * reach, 0.2, 0.2, 0.0):
                 layout.persons.append(layout.put(person))

@@ -1,4 +1,4 @@
-"""The lights of a room: one that casts shadows under the ceiling, the windows, and the lamps."""
+"""The lights of a room: a light under the ceiling that casts shadows, the windows, and the lamps."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Lighting:
 
     Attributes:
         key: Position of the light that casts shadows.
-        key_colour: Its colour.
-        key_size: Its radius in metres, which makes the shadows soft.
+        key_colour: Colour of this light.
+        key_size: Radius of this light in metres, which makes the shadows soft.
         points: Positions and colours of lights without shadows.
         ambient: Light from everywhere.
     """
@@ -31,7 +31,7 @@ class Lighting:
 
 
 def lights(dice: Dice, room: Room, placed: Sequence[Placed]) -> Lighting:
-    """Random lights; the key light is where a ceiling lamp hangs, if one does."""
+    """Returns random lights; the key light is at the ceiling lamp, if there is one."""
     lamp = next((item for item in placed if item.z == room.height), None)
     x, y = (lamp.x, lamp.y) if lamp else (
         room.width * dice.between(0.3, 0.7), room.depth * dice.between(0.3, 0.7)
@@ -51,7 +51,7 @@ def lights(dice: Dice, room: Room, placed: Sequence[Placed]) -> Lighting:
             power = dice.between(0.4, 0.9)
             top = item.z + item.piece.height + 0.05
             points.append(((item.x, item.y, top), (power, power * 0.72, power * 0.42)))
-    # the brightest two: more would hardly be seen
+    # only the brightest two, since more would hardly be visible
     points = sorted(points, key=lambda light: -light[1][0])[:2]
     ambient = dice.between(0.45, 0.7)
     return Lighting(

@@ -28,7 +28,7 @@ _TROUSERS = ("2f3f5f", "3a3a40", "8a7a5f", "5f5040", "1f2530", "6a7a8a", "7f3a3a
 
 @dataclass
 class _Limb:
-    """One arm or leg: swing and spread of the upper part, and how far the joint below it is bent."""
+    """An arm or leg: swing and spread of the upper part, and the bend of the joint below it."""
 
     swing: float = 0.0
     spread: float = 0.0
@@ -37,12 +37,12 @@ class _Limb:
 
 
 def mannequin(dice: Dice, pose: str, seat: float = 0.0) -> Piece:
-    """A person in one of the `POSES`, looking along +y, at the origin.
+    """Returns a person at the origin that looks along +y, in one of the `POSES`.
 
     Args:
-        dice: Stature, clothes and the pose's details.
+        dice: Source of stature, clothes and the pose's details.
         pose: One of `POSES`.
-        seat: Height of what a ``"seated"`` person sits on, metres; the hips are above the origin.
+        seat: Height in metres of the seat of a ``"seated"`` person, whose hips are above the origin.
     """
     size = dice.between(1.55, 1.88) / 1.75
     girth = dice.between(0.92, 1.15) * size
@@ -102,7 +102,7 @@ def mannequin(dice: Dice, pose: str, seat: float = 0.0) -> Piece:
 
 
 def _pose(dice: Dice, pose: str) -> tuple[list[_Limb], list[_Limb], float]:
-    """Arms, legs and the lean of the trunk."""
+    """Returns arms, legs and the lean of the trunk."""
 
     def jitter(width: float = 0.12) -> float:
         return dice.between(-width, width)
@@ -131,7 +131,7 @@ def _pose(dice: Dice, pose: str) -> tuple[list[_Limb], list[_Limb], float]:
 
 
 def _hip_height(legs: list[_Limb], upper: float, lower: float, foot: float) -> float:
-    """Height of the hips at which the lower foot stands on the floor."""
+    """Returns the height of the hips at which the lower foot stands on the floor."""
     drops = [
         -_direction(1, limb.swing, limb.spread)[2] * upper
         - _direction(1, limb.swing - limb.bend, limb.spread)[2] * lower
@@ -141,7 +141,7 @@ def _hip_height(legs: list[_Limb], upper: float, lower: float, foot: float) -> f
 
 
 def _direction(side: int, swing: float, spread: float) -> Vector:
-    """Unit vector of a limb that hangs down at zero angles; ``side`` is -1 for the left, 1 for the right."""
+    """Returns the unit vector of a limb, which hangs down at zero angles; ``side`` is -1 (left) or 1 (right)."""
     return (
         side * math.sin(spread),
         math.sin(swing) * math.cos(spread),
@@ -160,11 +160,11 @@ def _along(start: Vector, direction: Vector, distance: float) -> Vector:
 def _capsule(
     start: Vector, end: Vector, rx: float, ry: float, material: Material, part: int, casts: bool = True
 ) -> Solid:
-    """A capsule whose straight part goes from ``start`` to ``end``; its section has half sizes rx and ry."""
+    """Returns a capsule whose straight part goes from ``start`` to ``end``; its section has half sizes rx and ry."""
     dx, dy, dz = end[0] - start[0], end[1] - start[1], end[2] - start[2]
     length = math.sqrt(dx * dx + dy * dy + dz * dz)
     zx, zy, zz = dx / length, dy / length, dz / length
-    # the section's x axis stays as near to the body's as the limb allows
+    # the section's x axis is as close to the body's as the limb allows
     if abs(zx) < 0.9:
         xx, xy, xz = 1 - zx * zx, -zx * zy, -zx * zz
     else:

@@ -1,4 +1,4 @@
-"""Colour schemes, so that what stands in one room goes together."""
+"""Colour schemes, so that the things in one room match."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ __all__ = ["Style", "darker", "linear", "make_style"]
 
 
 def linear(code: str) -> Colour:
-    """Linear RGB of a hexadecimal sRGB colour such as ``"c08040"``."""
+    """Converts a hexadecimal sRGB colour such as ``"c08040"`` to linear RGB."""
     red, green, blue = (int(code[i : i + 2], 16) / 255 for i in (0, 2, 4))
     return (_decode(red), _decode(green), _decode(blue))
 
 
 def _decode(value: float) -> float:
-    """sRGB transfer function, from display to light."""
+    """Applies the sRGB transfer function, from display values to light."""
     return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
 
 
 def darker(colour: Colour, factor: float) -> Colour:
-    """The colour times ``factor``, at most 1."""
+    """Returns the colour times ``factor``, at most 1."""
     return (min(1, colour[0] * factor), min(1, colour[1] * factor), min(1, colour[2] * factor))
 
 
@@ -46,7 +46,7 @@ _CLOTH = (Texture.FABRIC, Texture.FABRIC, Texture.STRIPES, Texture.CHECKER, Text
 
 @dataclass
 class Style:
-    """The look of one room: its faces and what its furniture is made of."""
+    """The look of one room: the materials of its faces and of its furniture."""
 
     faces: list[Material]
     wood: Material
@@ -57,20 +57,20 @@ class Style:
     dice: Dice
 
     def cloth(self, colour: Colour | None = None) -> Material:
-        """A fabric of the room's colours, sometimes patterned."""
+        """Returns a fabric in the room's colours, sometimes patterned."""
         first = colour or self.dice.pick(self.fabrics)
         second = self.dice.pick([*self.fabrics, (0.8, 0.78, 0.74)])
         texture = self.dice.pick(_CLOTH)
         return Material(texture, first, second, self.dice.between(0.06, 0.16), 0.02, 0.0, self.dice.unit())
 
     def plain(self, colour: Colour | None = None, gloss: float = 0.05) -> Material:
-        """A fabric of one colour."""
+        """Returns a fabric of one colour."""
         first = colour or self.dice.pick(self.fabrics)
         return Material(Texture.FABRIC, first, darker(first, 0.8), 0.05, gloss, 0.0, self.dice.unit())
 
 
 def make_style(dice: Dice) -> Style:
-    """A random scheme with random patterns on walls and floor."""
+    """Returns a random scheme with random patterns on walls and floor."""
     wall, accent, floor, wood, fabrics = dice.pick(_SCHEMES)
     wall_colour = _tint(dice, linear(wall))
     papered = dice.pick(_WALLS)
@@ -110,7 +110,7 @@ def make_style(dice: Dice) -> Style:
 
 
 def _tint(dice: Dice, colour: Colour) -> Colour:
-    """A slightly different colour."""
+    """Returns a slightly different colour."""
     level = dice.between(0.85, 1.1)
     red, green, blue = (min(0.95, c * level * dice.between(0.93, 1.07)) for c in colour)
     return (red, green, blue)

@@ -1,9 +1,9 @@
-"""Which solid every ray of a camera meets first, where, and under which normal.
+"""Finds the solid that every ray of a camera meets first, with the point and the normal.
 
 A ray is ``position + t * (forward + u * right + v * up)``, so that t is the z-depth. In a solid's local frame its
-half sizes are 1, and a ray's direction there, like every product of it with a constant, is linear in u and v: a sum
-of one value per column and one per row. Arrays over rays are float32; what is computed once per solid is float64.
-A solid is tested against the rays in its window only, all solids of one shape at once: there are many small ones.
+half sizes are 1. There a ray's direction is linear in u and v, and so are its products with constants: each is the
+sum of one value per column and one per row. Arrays over rays are float32; values per solid are float64. Most solids
+are small, so a solid is tested only against the rays in its window. All solids of one shape are tested together.
 
 Legend: N solids, S of them in view, P = H x W rays in raster order.
 """
@@ -24,16 +24,16 @@ _CORNERS = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1
 
 @dataclass
 class Surface:
-    """What the rays of a grid meet.
+    """The surfaces that the rays of a grid meet.
 
     Attributes:
         size: ``(H, W)``.
-        solid: ``(P,)`` index into the scene.
+        solid: ``(P,)`` index of the solid in the scene.
         depth: ``(P,)`` z-depth, metres.
         point: ``(3, P)`` in the world.
-        normal: ``(3, P)`` unit, in the world, towards the camera.
+        normal: ``(3, P)`` unit vectors in the world, towards the camera.
         local: ``(3, P)`` in the solid's own axes, metres from its centre.
-        axis: ``(P,)`` the axis of the box's face that was met; for other shapes 2 for an end and 0 for the side.
+        axis: ``(P,)`` axis of the face of a box that was met; for other shapes, 2 for an end and 0 for the side.
         toward: ``(3, P)`` unit vector to the camera.
     """
 
@@ -48,12 +48,12 @@ class Surface:
 
 
 def pick(table: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """``table[..., index]`` for indices known to be valid; not checking them saves half of the time."""
+    """Returns ``table[..., index]`` for valid indices; without the check it takes half of the time."""
     return table.take(index, axis=-1, mode="clip")
 
 
 def dot(a: np.ndarray | list[np.ndarray], b: np.ndarray | list[np.ndarray]) -> np.ndarray:
-    """Scalar product over the first axis, of length 3."""
+    """Returns the scalar product over the first axis, of length 3."""
     result: np.ndarray = a[0] * b[0]
     result += a[1] * b[1]
     result += a[2] * b[2]
@@ -61,7 +61,7 @@ def dot(a: np.ndarray | list[np.ndarray], b: np.ndarray | list[np.ndarray]) -> n
 
 
 def first_hits(scene: Scene, camera: Camera, columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """z-depth ``(H, W)`` float32 and index ``(H, W)`` int16 of the first solid on every ray of `Camera.grid`."""
+    """Returns z-depth (float32) and index (int16) of the first solid on every ray of `Camera.grid`, ``(H, W)``."""
     seen, windows = _windows(scene, camera, columns, rows)
     of = np.concatenate([np.zeros(1, np.intp), seen])
     origin = np.einsum("nij,nj->in", scene.to_local[of], camera.position - scene.centre[of])
@@ -102,10 +102,10 @@ def first_hits(scene: Scene, camera: Camera, columns: np.ndarray, rows: np.ndarr
 
 
 def _keep_nearest(depth: np.ndarray, solid: np.ndarray, pixel: np.ndarray, t: np.ndarray, number: np.ndarray) -> None:
-    """Enters into depth and solid ``(P,)`` the nearest of the hits of every pixel; of equal ones the first solid."""
+    """Writes the nearest hit of every pixel into depth and solid ``(P,)``; of equal ones, that of the first solid."""
     np.minimum.at(depth, pixel, t)
     nearest = np.flatnonzero(t == pick(depth, pixel))
-    # of several values that are assigned to one place the last one stays
+    # if several values are assigned to one place, the last one stays
     nearest = nearest[np.argsort(-number[nearest], kind="stable")]
     solid[pixel[nearest]] = number[nearest]
 
@@ -115,11 +115,11 @@ class _Rays:
 
     Args:
         windows: ``(4, G)``, see `_windows`.
-        across, upward: ``(8, G, W)`` and ``(8, G, H)``: what a column and a row add to the linear functions.
+        across, upward: ``(8, G, W)`` and ``(8, G, H)``: terms of the linear functions per column and per row.
 
     Attributes:
         pixel: ``(R,)`` numbers of the rays in raster order.
-        own: ``(R,)`` which of the G solids a ray is tested against.
+        own: ``(R,)`` index of the solid, 0..G-1, against which a ray is tested.
     """
 
     def __init__(self, windows: np.ndarray, across: np.ndarray, upward: np.ndarray) -> None:
@@ -136,17 +136,17 @@ class _Rays:
         self._column, self._row = own * across.shape[2] + column, own * upward.shape[2] + row
 
     def linear(self, *which: int) -> np.ndarray:
-        """``(len(which), R)`` of the linear functions."""
+        """Returns ``(len(which), R)`` values of the linear functions."""
         across, upward = self._across[list(which)], self._upward[list(which)]
         return pick(across, self._column) + pick(upward, self._row)
 
     def of(self, values: np.ndarray) -> np.ndarray:
-        """``(..., G)`` -> ``(..., R)`` float32: every ray's own solid's."""
+        """Expands values per solid ``(..., G)`` to values per ray ``(..., R)``, float32."""
         return pick(values.astype(np.float32), self.own)
 
 
 def _windows(scene: Scene, camera: Camera, columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Solids that may be in view ``(S,)``, and (top, bottom, left, right) ``(4, S)`` of what they may cover."""
+    """Returns the solids that may be in view ``(S,)``, and their bounds ``(4, S)``: top, bottom, left, right."""
     reach = scene.half[ROOM_FACES:].copy()
     reach[:, 2] *= 1 + scene.stretch[ROOM_FACES:]
     to_camera = np.einsum("ki,nij->nkj", camera.axes, scene.axes[ROOM_FACES:]) * reach[:, None, :]
@@ -163,10 +163,11 @@ def _windows(scene: Scene, camera: Camera, columns: np.ndarray, rows: np.ndarray
 
 
 def _extent(place: np.ndarray, front: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of what hulls cover on the plane at distance 1, one hull a row.
+    """Returns bounds of the areas that hulls cover on the plane at distance 1, one hull per row.
 
-    A corner at ``place = x / z`` demands ``x >= low * z`` of a lower bound: at most its place in front of the camera,
-    and at least its place behind it. Where the two demands contradict each other, the hull has no such bound.
+    For a corner at ``place = x / z``, a lower bound must satisfy ``x >= low * z``. So it is at most the place of a
+    corner in front of the camera, and at least that of a corner behind it. If these conditions contradict each other,
+    the hull has no such bound.
     """
     lowest, highest = np.where(front, place, np.inf).min(axis=1), np.where(front, place, -np.inf).max(axis=1)
     behind_low, behind_high = np.where(front, np.inf, place).min(axis=1), np.where(front, -np.inf, place).max(axis=1)
@@ -174,9 +175,10 @@ def _extent(place: np.ndarray, front: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _enter_boxes(rays: _Rays, origin: np.ndarray, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """t at which rays enter and leave the cube [-1, 1]^3; a ray that misses it leaves before it enters.
+    """Returns t at which rays enter and leave the cube [-1, 1]^3. For a ray that misses it, the second is smaller.
 
-    The only ways in are the faces that an origin looks at, one per axis on which it is beyond 1.
+    Rays can enter only through the faces that are visible from the origin: one per axis on which the origin is beyond
+    1.
     """
     side = np.copysign(1, origin)
     beyond = np.abs(origin) > 1
@@ -191,7 +193,7 @@ def _enter_boxes(rays: _Rays, origin: np.ndarray, _: np.ndarray) -> tuple[np.nda
 
 
 def _enter_ellipsoids(rays: _Rays, *_: np.ndarray) -> tuple[np.ndarray, float]:
-    """t at which rays enter the unit sphere; nan where they miss."""
+    """Returns t at which rays enter the unit sphere; nan where they miss it."""
     # |o|^2 |d|^2 - (o . d)^2 would cancel for a small distant sphere; |o x d|^2 does not
     both = rays.linear(0, 1, 2, 3, 4, 5)
     both *= both
@@ -201,12 +203,12 @@ def _enter_ellipsoids(rays: _Rays, *_: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _enter_capsules(rays: _Rays, origin: np.ndarray, stretch: np.ndarray) -> tuple[np.ndarray, float]:
-    """t at which rays enter the capsule of radius 1 about the z axis; nan where they miss."""
+    """Returns t at which rays enter the capsule of radius 1 about the z axis; nan where they miss it."""
     x, y, z, aside, middle = rays.linear(0, 1, 2, 5, 7)
     flat = np.maximum(x * x + y * y, 1e-12)
     inward = np.sqrt(flat - aside * aside)
     t = (middle - inward) / flat
-    # beyond the straight part the ray goes on from the cylinder's wall to the half sphere at that end
+    # a ray that meets the cylinder beyond the straight part goes on to the half sphere at that end
     height = t * z + rays.of(origin[2])
     straight = rays.of(stretch)
     beyond = height - np.minimum(np.maximum(height, -straight), straight)
@@ -218,7 +220,7 @@ def _enter_capsules(rays: _Rays, origin: np.ndarray, stretch: np.ndarray) -> tup
 
 
 def _enter_cylinders(rays: _Rays, origin: np.ndarray, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """t at which rays enter and leave the unit cylinder about z, -1 <= z <= 1."""
+    """Returns t at which rays enter and leave the unit cylinder about z, -1 <= z <= 1."""
     x, y, z, aside, middle = rays.linear(0, 1, 2, 5, 7)
     flat = np.maximum(x * x + y * y, 1e-12)
     root = np.sqrt(flat - aside * aside)
@@ -229,7 +231,7 @@ def _enter_cylinders(rays: _Rays, origin: np.ndarray, _: np.ndarray) -> tuple[np
 
 
 def cast(scene: Scene, camera: Camera, columns: np.ndarray, rows: np.ndarray) -> Surface:
-    """The surfaces that the rays of `Camera.grid` meet first."""
+    """Returns the surfaces that the rays of `Camera.grid` meet first."""
     depth, hit = first_hits(scene, camera, columns, rows)
     solid, t = hit.ravel().astype(np.intp), depth.ravel()
     direction = _directions(camera, columns, rows)
@@ -238,7 +240,7 @@ def cast(scene: Scene, camera: Camera, columns: np.ndarray, rows: np.ndarray) ->
     toward = direction * (-1 / np.sqrt(dot(direction, direction)))
     local, heading = _turned(scene, camera, solid, t, direction)
 
-    # the face is the one through which the ray comes in, so that its normal always looks at the camera
+    # the ray enters through this face, so its normal always points to the camera
     side = np.copysign(pick(_columns(scene.half), solid), heading)
     depth_in = local / side
     best = np.minimum(depth_in[0], depth_in[1])
@@ -260,7 +262,7 @@ def cast(scene: Scene, camera: Camera, columns: np.ndarray, rows: np.ndarray) ->
 
 
 def _directions(camera: Camera, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """``(3, P)`` directions of the rays, of length 1 along the line of sight."""
+    """Returns ``(3, P)`` directions of the rays, of length 1 along the line of sight."""
     right, up, forward = camera.axes.astype(np.float32)
     across = forward[:, None] + right[:, None] * columns
     grid = across[:, None, :] + (up[:, None] * rows)[:, :, None]
@@ -270,7 +272,7 @@ def _directions(camera: Camera, columns: np.ndarray, rows: np.ndarray) -> np.nda
 def _turned(
     scene: Scene, camera: Camera, solid: np.ndarray, t: np.ndarray, direction: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points and directions ``(3, P)`` in the axes of upright solids, the points from the solids' centres."""
+    """Returns points, relative to the solids' centres, and directions ``(3, P)`` in the axes of upright solids."""
     start = np.einsum("nji,nj->in", scene.axes, camera.position - scene.centre)
     cosine, sine = pick(np.stack([scene.axes[:, 0, 0], scene.axes[:, 1, 0]]).astype(np.float32), solid)
     heading = np.empty_like(direction)
@@ -285,12 +287,12 @@ def _turned(
 
 
 def _columns(table: np.ndarray) -> np.ndarray:
-    """``(N, k)`` as contiguous float32 ``(k, N)``."""
+    """Returns ``(N, k)`` as contiguous float32 ``(k, N)``."""
     return table.T.astype(np.float32, order="C")
 
 
 def _face_normals(scene: Scene) -> np.ndarray:
-    """``(3, 6 N)``: the world normal by which a ray enters, for each axis against and along it."""
+    """Returns ``(3, 6 N)``: world normals of the faces by which rays enter, against and along each axis."""
     normals = np.repeat(scene.axes.transpose(0, 2, 1), 2, axis=1)
     normals[:, 1::2] *= -1
     for face in range(ROOM_FACES):
@@ -302,7 +304,7 @@ def _face_normals(scene: Scene) -> np.ndarray:
 def _curved(
     scene: Scene, solid: np.ndarray, point: np.ndarray, toward: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Local points, axes and world normals on ellipsoids, capsules and cylinders."""
+    """Returns local points, axes and world normals on ellipsoids, capsules and cylinders."""
     own = pick(_columns(scene.axes.reshape(-1, 9)), solid)
     rows = [own[i::3] for i in range(3)]
     offset = point - pick(_columns(scene.centre), solid)
@@ -320,7 +322,7 @@ def _curved(
     unit *= inverse
     normal = np.stack([dot(own[3 * j : 3 * j + 3], unit) for j in range(3)])
     normal /= np.sqrt(dot(normal, normal))
-    # at the very silhouette rounding may turn a normal away from the camera by a hair
+    # at the silhouette, rounding may turn a normal slightly away from the camera
     facing = dot(normal, toward)
     away = np.flatnonzero(facing < 1e-4)
     if len(away):

@@ -1,4 +1,4 @@
-"""One image of a random room with its label maps, from (seed, split, index) alone."""
+"""Renders an image of a random room with its label maps, which depend on (seed, split, index) only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from searchspace.errors import UnknownNameError
 __all__ = ["SPLITS", "VERSION", "Rendering", "compose", "render"]
 
 VERSION = 1
-"""Counts up with every change of a pixel or a label; caches of other versions are not read."""
+"""Version of the renderer. It is increased with every change of a pixel or a label; caches of other versions are not
+read."""
 
 SPLITS = {"train": 0, "val": 1}
 
@@ -53,15 +54,15 @@ class Rendering:
 
 
 def render(seed: int, split: str, index: int, size: tuple[int, int] = (96, 128), oversample: int = 1) -> Rendering:
-    """Image ``index`` of a split. The same arguments give the same bits, whatever was rendered before.
+    """Renders image ``index`` of a split. The same arguments always give the same bits.
 
     Args:
         seed: The dataset's seed, >= 0.
         split: ``"train"`` or ``"val"``; their images have no random number in common.
         index: Number of the image, >= 0.
         size: ``(H, W)`` in pixels.
-        oversample: The image averages this many rays per pixel and axis; labels are not touched. The dataset uses
-            1, pictures for print look better with 3.
+        oversample: Number of rays per pixel and axis that the image averages; labels do not change. The dataset uses
+            1; pictures for print look better with 3.
 
     Raises:
         UnknownNameError: There is no such split.
@@ -83,7 +84,7 @@ def compose(
     rng: np.random.Generator,
     oversample: int = 1,
 ) -> Rendering:
-    """Image and labels of a given scene; see `render`. Labels are those of the ray through each pixel's middle."""
+    """Renders image and labels of a scene, see `render`. Labels come from the ray through each pixel's centre."""
     pixel = 2 * camera.tangent / size[1]
     surface = cast(scene, camera, *camera.grid(size))
     if oversample == 1:
@@ -96,7 +97,7 @@ def compose(
 
 
 def _label(scene: Scene, surface: Surface, camera: Camera, image: np.ndarray) -> Rendering:
-    """The label maps of the surfaces that a grid of rays met."""
+    """Returns the label maps of the surfaces that a grid of rays met."""
     solid = surface.solid.reshape(surface.size)
     semseg, instances = scene.semseg[solid], scene.instance[solid]
     right, up, forward = camera.axes.astype(np.float32)

@@ -1,4 +1,4 @@
-"""What a scene is made of: solids with materials, grouped into pieces (one piece, one instance) inside a room.
+"""The parts of a scene: solids with materials, grouped into pieces (each one instance) inside a room.
 
 World coordinates are metres, x and y along the room's walls and z up; the room is ``[0, width] x [0, depth] x
 [0, height]``. A piece is built about its own origin on the floor, its back towards -y, and then turned about the
@@ -40,7 +40,7 @@ ROOM_FACES = 6
 
 
 class Shape(IntEnum):
-    """How a solid fills its local frame, in which its half sizes are 1."""
+    """The shape of a solid in its local frame, in which its half sizes are 1."""
 
     BOX = 0
     ROUND = 1  # an ellipsoid, drawn out along z into a capsule by `Solid.stretch`
@@ -48,7 +48,7 @@ class Shape(IntEnum):
 
 
 class Texture(IntEnum):
-    """How a material mixes its two colours; see `textures`."""
+    """The pattern by which a material mixes its two colours; see `textures`."""
 
     PLAIN = 0
     FABRIC = 1
@@ -76,7 +76,7 @@ class Material(NamedTuple):
 
     Attributes:
         texture: The pattern.
-        first, second: Its two colours.
+        first, second: The two colours.
         scale: Period of the pattern in metres.
         gloss: Strength of the highlight, 0..1.
         glow: Light given off, as a multiple of the colour.
@@ -96,15 +96,15 @@ class Solid(NamedTuple):
     """One convex solid of a piece.
 
     Attributes:
-        shape: Its shape.
-        centre: In the piece's frame, metres.
+        shape: Shape of the solid.
+        centre: Centre in the piece's frame, metres.
         half: Half sizes along its own axes, metres.
-        material: Its look.
-        axes: Its own axes as columns in the piece's frame, row by row; None = the piece's axes. Boxes and cylinders
-            stay upright.
-        stretch: For `Shape.ROUND`: half the length of the straight part, as a multiple of ``half[2]``.
-        part: The human part, 0 = none.
-        casts: Whether it casts a shadow; what is small or inside of something else need not.
+        material: Look of the surface.
+        axes: Axes of the solid as columns in the piece's frame, row by row; None = the piece's axes. Boxes and
+            cylinders stay upright.
+        stretch: Half the length of the straight part of a `Shape.ROUND`, as a multiple of ``half[2]``.
+        part: Human part, 0 = none.
+        casts: Whether it casts a shadow. Small solids, and solids inside of others, need not.
     """
 
     shape: Shape
@@ -127,7 +127,7 @@ class Piece:
     height: float
     solids: list[Solid]
     seat: tuple[float, float] | None = None
-    """Where somebody can sit: (y of the hips, z of the seat)."""
+    """Place where a person can sit, (y of the hips, z of the seat), or None."""
 
 
 @dataclass
@@ -143,7 +143,7 @@ class Placed:
 
     @property
     def extent(self) -> tuple[float, float]:
-        """Half sizes along x and y of the rectangle that holds the turned footprint."""
+        """Returns the half sizes along x and y of the rectangle around the turned footprint."""
         c, s = abs(math.cos(self.yaw)), abs(math.sin(self.yaw))
         w, d = self.piece.width / 2, self.piece.depth / 2
         return c * w + s * d, s * w + c * d
@@ -172,10 +172,10 @@ class Scene:
         semseg, part, instance: ``(N,)`` labels.
         casts: ``(N,)`` bool: casts a shadow.
         pieces: First solid and one past the last of every piece that casts shadows.
-        texture, scale, gloss, glow, seed: ``(N,)`` of the solids' materials.
-        first, second: ``(3, N)`` their colours.
+        texture, scale, gloss, glow, seed: ``(N,)`` properties of the solids' materials.
+        first, second: ``(3, N)`` colours of the materials.
         room: ``(width, depth, height)``.
-        footprints: ``(K, 5)``: centre x, y, half sizes, top of what stands on the floor.
+        footprints: ``(K, 5)``: centre x and y, half sizes and top of the things on the floor.
     """
 
     shape: np.ndarray
@@ -201,7 +201,7 @@ class Scene:
 
 
 def pack(room: Room, placed: Sequence[Placed]) -> Scene:
-    """The arrays of a room with its pieces; instance ids count up from the room's faces."""
+    """Returns the arrays of a room with its pieces; instance ids count up from the room's faces."""
     half_room = (room.width / 2, room.depth / 2, room.height / 2)
     names = ("wall", "wall", "wall", "wall", "floor", "ceiling")
     solids = [Solid(Shape.BOX, half_room, half_room, face) for face in room.faces]
@@ -219,7 +219,7 @@ def pack(room: Room, placed: Sequence[Placed]) -> Scene:
         if item.shadow:
             pieces.append((start, start + count))
 
-    # one conversion of one table: NumPy takes as long to look at a list as to read it
+    # one table is converted at once, since NumPy takes as long to inspect a list as to read it
     table = np.array(
         [
             (*s.centre, *s.half, s.stretch, s.part, s.casts, int(s.shape), *place, *_numbers(s.material))
@@ -264,7 +264,7 @@ def pack(room: Room, placed: Sequence[Placed]) -> Scene:
 
 
 def _numbers(material: Material) -> tuple[float, ...]:
-    """A material as one row of numbers."""
+    """Returns a material as one row of numbers."""
     texture, first, second, *rest = material
     return (int(texture), *first, *second, *rest)
 
@@ -280,13 +280,13 @@ class Dice:
     _block: list[float] = field(default_factory=list)
 
     def unit(self) -> float:
-        """Uniform in [0, 1)."""
+        """Draws a number uniformly from [0, 1)."""
         if not self._block:
             self._block = self.rng.random(1024).tolist()
         return self._block.pop()
 
     def units(self, count: int) -> np.ndarray:
-        """``(count,)`` such numbers, the ones that as many calls of `unit` would give."""
+        """Draws ``(count,)`` numbers, the same that ``count`` calls of `unit` would return."""
         while len(self._block) < count:
             self._block = self.rng.random(1024).tolist() + self._block
         taken = self._block[-count:]
@@ -294,17 +294,17 @@ class Dice:
         return np.array(taken[::-1])
 
     def between(self, low: float, high: float) -> float:
-        """Uniform in [low, high)."""
+        """Draws a number uniformly from [low, high)."""
         return low + (high - low) * self.unit()
 
     def chance(self, probability: float) -> bool:
-        """True with this probability."""
+        """Returns True with this probability."""
         return self.unit() < probability
 
     def pick(self, options: Sequence[T]) -> T:
-        """One of the options, each equally likely."""
+        """Draws one of the options, each equally likely."""
         return options[int(self.unit() * len(options))]
 
     def shuffled(self, options: Sequence[T]) -> list[T]:
-        """The options in random order."""
+        """Returns the options in random order."""
         return sorted(options, key=lambda _: self.unit())

@@ -1,4 +1,4 @@
-"""Light, shadow and the camera's sensor: from surfaces to an 8-bit picture."""
+"""Light, shadow and the camera's sensor, which turn surfaces into an 8-bit picture."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from atrc.data.rooms.textures import albedo
 __all__ = ["develop", "shade"]
 
 _PLAN = 64
-"""Cells per side of the floor plan from which the ambient occlusion is read."""
+"""Number of cells per side of the floor plan from which the ambient occlusion is read."""
 
-# three points of a round light; a triangle is the least that softens shadows of every direction
+# three points of a round light: the smallest number that softens shadows in every direction
 _DISC = np.array([(0.0, 1.0), (0.87, -0.5), (-0.87, -0.5)])
 
 
 def shade(scene: Scene, surface: Surface, lighting: Lighting, pixel: float) -> np.ndarray:
-    """Linear light ``(3, H, W)`` float32 that reaches the camera.
+    """Computes the linear light ``(3, H, W)`` float32 that reaches the camera.
 
     Args:
         scene: The solids.
@@ -37,7 +37,7 @@ def shade(scene: Scene, surface: Surface, lighting: Lighting, pixel: float) -> n
     ambient = np.array(lighting.ambient, np.float32)[:, None]
     ground = scene.first[:, 4, None] * np.float32(0.75)
     upward = normal[2] * 0.5 + 0.5
-    # what comes from below has been on the floor and has its colour
+    # light from below was reflected by the floor and has its colour
     light = (ground + (1 - ground) * upward) * (ambient * open_air)
 
     gloss = pick(scene.gloss, solid)
@@ -60,7 +60,7 @@ def shade(scene: Scene, surface: Surface, lighting: Lighting, pixel: float) -> n
 
 
 def _towards(point: np.ndarray, normal: np.ndarray, light: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cosine of incidence and falloff ``(P,)`` of a light, and the direction to it ``(3, P)``."""
+    """Returns cosine of incidence and falloff ``(P,)`` of a light, and the direction to it ``(3, P)``."""
     beam = light[:, None] - point
     square = dot(beam, beam)
     beam *= 1 / np.sqrt(square)
@@ -69,7 +69,7 @@ def _towards(point: np.ndarray, normal: np.ndarray, light: np.ndarray) -> tuple[
 
 
 def _shine(normal: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """Blinn's highlight ``(P,)`` with exponent 32; ``half`` is the sum of the directions to light and camera."""
+    """Returns Blinn's highlight ``(P,)``, exponent 32; ``half`` is the sum of the directions to light and camera."""
     shine = np.maximum(dot(half, normal), 0)
     shine *= shine / dot(half, half)
     for _ in range(4):
@@ -78,10 +78,10 @@ def _shine(normal: np.ndarray, half: np.ndarray) -> np.ndarray:
 
 
 def _soft_shadow(scene: Scene, surface: Surface, lighting: Lighting, candidates: np.ndarray) -> np.ndarray:
-    """Share ``(P,)`` of the key light that is seen.
+    """Returns the share ``(P,)`` of the key light that is visible.
 
-    One pixel in three, along diagonals, asks for one of three points of the light, so that every 3 x 3 block has
-    asked for all; the mean over those neighbours that lie on the same face is the soft shadow.
+    One pixel in three, along diagonals, tests one of three points of the light, so that every 3 x 3 block tests all
+    three. The soft shadow is the mean over the neighbours on the same face.
     """
     height, width = surface.size
     lights = np.array(lighting.key)[None, :] + np.pad(_DISC * lighting.key_size, ((0, 0), (0, 1)))
@@ -98,10 +98,10 @@ def _soft_shadow(scene: Scene, surface: Surface, lighting: Lighting, candidates:
 
 @functools.lru_cache(maxsize=4)
 def _raster(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which pixels ask ``(P,)``, which point of the light ``(P,)``, and how much their answers count ``(H, W)``."""
+    """Returns a mask of the pixels that test ``(P,)``, their points of the light ``(P,)``, and weights ``(H, W)``."""
     row, column = np.indices(size)
     asked = (row + column) % 3 == 0
-    # an unasked pixel counts a little, so that one without neighbours on its face has a value
+    # pixels that do not test count a little, so that one without neighbours on its face has a value
     weight = np.where(asked, np.float32(1), np.float32(0.01))
     return asked.ravel(), (row % 3).ravel(), weight
 
@@ -120,7 +120,7 @@ def _spread(
 
 
 def _openness(scene: Scene, surface: Surface) -> np.ndarray:
-    """Ambient occlusion ``(P,)``, 0.25..1: corners of the room, and what stands taller than its neighbourhood."""
+    """Returns the ambient occlusion ``(P,)``, 0.25..1, by corners of the room and by taller things nearby."""
     width, depth, height = scene.room
     x, y, z = surface.point
     corner = np.ones_like(x)
@@ -150,7 +150,7 @@ def _openness(scene: Scene, surface: Surface) -> np.ndarray:
 
 
 def _floor_plan(scene: Scene) -> np.ndarray:
-    """Height of the furniture over the floor ``(64, 64)``, metres, blurred over about 0.3 m."""
+    """Returns the height of the furniture over the floor ``(64, 64)``, metres, blurred over about 0.3 m."""
     width, depth, _ = scene.room
     margin = 4
     padded = np.zeros((_PLAN + 2 * margin, _PLAN + 2 * margin), np.float32)
@@ -167,13 +167,14 @@ def _floor_plan(scene: Scene) -> np.ndarray:
 
 
 def develop(light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """An 8-bit picture of linear light, as a hand-held camera would take it.
+    """Turns linear light into an 8-bit picture like that of a hand-held camera.
 
-    Exposure for the scene with a random error, a colour cast, a film curve, a vignette and sensor noise.
+    It applies the exposure for the scene with a random error, a colour cast, a film curve, a vignette and sensor
+    noise.
 
     Args:
         light: ``(3, H, W)`` linear.
-        rng: Draws the camera's errors.
+        rng: Generator of the camera's errors.
 
     Returns:
         ``(H, W, 3)`` uint8 sRGB.
@@ -196,7 +197,7 @@ def develop(light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     above *= x
     above /= below
     x = _blurred(np.sqrt(above))
-    # the sum of two bytes is near enough to a normal deviate, and ten times as fast
+    # the sum of two bytes is close enough to a normal distribution, and ten times as fast
     grain = np.frombuffer(rng.bytes(2 * x.size), np.uint8).astype(np.float32).reshape(2, *x.shape)
     strength = np.float32(rng.uniform(0.004, 0.014) / 104)
     grain *= strength
@@ -213,7 +214,7 @@ def develop(light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _blurred(x: np.ndarray) -> np.ndarray:
-    """The blur of a lens: a cross of five pixels, the middle one weighing as much as the others together."""
+    """Applies the blur of a lens: a cross of five pixels, whose centre weighs as much as the others together."""
     result = x * np.float32(0.5)
     side = x * np.float32(0.125)
     result[:, 1:] += side[:, :-1]

@@ -1,7 +1,7 @@
-"""Which points a light does not reach.
+"""Finds the points that a light does not reach.
 
-The light hangs above all that casts shadows, so that points and solids have their places on a plane below it, as
-seen from the light; only points within the rectangle of a piece's shadow are tested against its solids.
+The light hangs above everything that casts shadows. So points and solids can be projected from the light onto a plane
+below it. Only points within the rectangle of a piece's shadow are tested against its solids.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ __all__ = ["lit"]
 
 
 def lit(scene: Scene, surface: Surface, candidates: np.ndarray, lights: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Which points see their light. Capsules shade as the ellipsoids inside them.
+    """Returns which points see their light. Capsules cast the shadow of the ellipsoids inside them.
 
     Args:
         scene: The solids; only its `pieces` cast shadows.
         surface: P points.
-        candidates: ``(P,)`` bool: points that are asked for; the others count as lit.
-        lights: ``(K, 3)`` positions near each other, all of one height.
-        which: ``(P,)`` the light of every point.
+        candidates: ``(P,)`` bool: points to test; the others count as lit.
+        lights: ``(K, 3)`` positions near each other, all at one height.
+        which: ``(P,)`` index of the light of every point.
 
     Returns:
         ``(P,)`` float32, 0 or 1.
@@ -32,7 +32,7 @@ def lit(scene: Scene, surface: Surface, candidates: np.ndarray, lights: np.ndarr
     asked = np.flatnonzero(candidates & (surface.point[2] < z - 0.05))
     if not len(asked) or not scene.pieces:
         return result
-    # a little off the surface, which would else shade itself
+    # a little off the surface, which would otherwise shade itself
     start = pick(surface.point, asked) + pick(surface.normal, asked) * np.float32(0.004)
     lamp = pick(which, asked)
     beam = pick(lights.T.astype(np.float32, order="C"), lamp) - start
@@ -55,7 +55,9 @@ def lit(scene: Scene, surface: Surface, candidates: np.ndarray, lights: np.ndarr
 
 
 def _bounds(scene: Scene, lights: np.ndarray) -> list[list[float]]:
-    """Per piece: its shadow's rectangle on the plane 1 m below the light (x from, to, y from, to), and its top."""
+    """Returns for every piece the rectangle of its shadow (x from, to, y from, to), and its top.
+
+    The rectangle is on the plane 1 m below the light."""
     middle = lights.mean(axis=0)
     slack = np.abs(lights - middle).max()
     reach = scene.half.copy()
@@ -76,7 +78,7 @@ def _bounds(scene: Scene, lights: np.ndarray) -> list[list[float]]:
 
 
 def _blocked(scene: Scene, piece: tuple[int, int], start: np.ndarray, beam: np.ndarray) -> np.ndarray:
-    """``(P,)`` bool: a solid of the piece lies between the point and its light."""
+    """Returns ``(P,)`` bool: whether a solid of the piece lies between the point and its light."""
     blocked = np.zeros(start.shape[1], bool)
     shapes = scene.shape[piece[0] : piece[1]].tolist()
     casts = scene.casts[piece[0] : piece[1]].tolist()
@@ -88,7 +90,7 @@ def _blocked(scene: Scene, piece: tuple[int, int], start: np.ndarray, beam: np.n
 
 
 def _boxes(scene: Scene, of: np.ndarray, start: np.ndarray, beam: np.ndarray) -> np.ndarray:
-    # the boxes of a piece are parallel, so that one turn serves all
+    # the boxes of a piece are parallel, so all have the same axes
     axes = scene.axes[of[0]]
     centre = (scene.centre[of] @ axes).T.astype(np.float32)[:, :, None]
     half = scene.half[of].T.astype(np.float32)[:, :, None]
@@ -106,12 +108,12 @@ def _boxes(scene: Scene, of: np.ndarray, start: np.ndarray, beam: np.ndarray) ->
 
 
 def _local(scene: Scene, of: np.ndarray, start: np.ndarray, beam: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points and beams ``(3, n, P)`` in the frames in which the solids' half sizes are 1."""
+    """Returns points and beams ``(3, n, P)`` in the frames in which the solids' half sizes are 1."""
     matrix = scene.to_local[of]
     matrix[:, 2] /= 1 + scene.stretch[of, None]
     shift = (matrix @ scene.centre[of, :, None]).transpose(1, 0, 2).astype(np.float32)
     small = matrix.astype(np.float32)
-    # einsum sums in one fixed order; a matrix product might share its work out differently on other threads
+    # einsum sums in a fixed order; the order of a matrix product may depend on the number of threads
     points = np.einsum("nij,jp->inp", small, start)
     points -= shift
     return points, np.einsum("nij,jp->inp", small, beam)

@@ -1,4 +1,4 @@
-"""Procedural textures: how a solid's two colours mix from point to point.
+"""Procedural textures, which mix a solid's two colours at every point.
 
 Every pattern is a function of metric surface coordinates, so that it has the same size on a chair and on a wall.
 Patterns finer than a pixel fade to their mean.
@@ -25,13 +25,13 @@ _SKIRTING = 0.09
 
 @dataclass
 class _Patch:
-    """The points of one texture: coordinates across and up the surface and what their solids are made of.
+    """The points of one texture: their coordinates on the surface, and the materials of their solids.
 
     Attributes:
         u, v: ``(P,)`` metres from the middle of the face.
         half_u, half_v: ``(P,)`` half sizes of the face.
-        scale, seed: ``(P,)`` of the material.
-        first, second: ``(3, P)`` its colours.
+        scale, seed: ``(P,)`` properties of the material.
+        first, second: ``(3, P)`` colours of the material.
         footprint: ``(P,)`` size of a pixel on the surface, metres.
         front: ``(P,)`` whether the face looks ahead or back along the solid's y axis.
         local: ``(3, P)`` in the solid's axes.
@@ -52,17 +52,17 @@ class _Patch:
     reach: np.ndarray
 
     def mix(self, amount: np.ndarray) -> np.ndarray:
-        """Between the two colours; ``amount`` 0 is the first."""
+        """Mixes the two colours; ``amount`` 0 is the first."""
         return self.first + (self.second - self.first) * amount
 
     def fade(self, period: np.ndarray | float) -> np.ndarray:
-        """1 where a pattern of this period is resolved, 0 where it is finer than two pixels."""
+        """Returns 1 where a pattern of this period is resolved, 0 where it is finer than two pixels."""
         return _between(2 - 3 * self.footprint / period, 0, 1)
 
 
 @functools.cache
 def _grain() -> np.ndarray:
-    """A tileable fractal noise 0..1, the rows of 256 x 256, the same in every process."""
+    """Returns a tileable fractal noise 0..1, the rows of 256 x 256, the same in every process."""
     rng = np.random.default_rng(20211011)
     total = np.zeros((_GRAIN, _GRAIN))
     for octave, cells in enumerate((8, 16, 32, 64, 128)):
@@ -79,12 +79,12 @@ def _grain() -> np.ndarray:
 
 
 def _between(x: np.ndarray, low: float, high: float) -> np.ndarray:
-    """``np.clip`` without its overhead, which is that of ten small operations."""
+    """Computes ``np.clip`` without its overhead, which is that of ten small operations."""
     return np.minimum(np.maximum(x, low), high)
 
 
 def _noise(u: np.ndarray, v: np.ndarray, size: float) -> np.ndarray:
-    """Fractal noise 0..1 whose coarsest blobs are ``size`` metres wide."""
+    """Returns fractal noise 0..1 whose coarsest blobs are ``size`` metres wide."""
     step = _GRAIN / 8 / size
     column = (u * step).astype(np.intp) & (_GRAIN - 1)
     row = (v * step).astype(np.intp) & (_GRAIN - 1)
@@ -92,13 +92,13 @@ def _noise(u: np.ndarray, v: np.ndarray, size: float) -> np.ndarray:
 
 
 def _hash(cell: np.ndarray, salt: np.ndarray | float = 0.0) -> np.ndarray:
-    """A random-looking number 0..1 for every integer cell."""
+    """Returns a pseudo-random number 0..1 for every integer cell."""
     value = np.sin(cell * 12.9898 + salt * 78.233 + 0.5) * 437.5853
     return value - np.floor(value)
 
 
 def _line(position: np.ndarray, width: np.ndarray | float) -> np.ndarray:
-    """1 within ``width`` of zero, fading out over another ``width``."""
+    """Returns 1 within ``width`` of zero, fading out over another ``width``."""
     return _between(2 - np.abs(position) / width, 0, 1)
 
 
@@ -227,7 +227,7 @@ def _painting(p: _Patch) -> np.ndarray:
     colour = np.where((kind == 0) & sun, np.float32(0.9), colour)
     rim = np.minimum(p.half_u - np.abs(p.u), p.half_v - np.abs(p.v))
     colour = np.where((rim < 0.1) & (p.seed * 7 % 1 < 0.5), np.float32(0.75), colour)
-    # the frame: white or black, as the material's scale says
+    # the frame is white or black, depending on the material's scale
     return np.where(rim < 0.035, 0.02 + p.scale * np.float32(0.6), colour)
 
 
@@ -315,7 +315,7 @@ _PAINT: dict[Texture, Callable[[_Patch], np.ndarray]] = {
 
 
 def albedo(scene: Scene, surface: Surface, pixel: float) -> np.ndarray:
-    """Linear colours ``(3, P)`` of the surfaces.
+    """Returns the linear colours ``(3, P)`` of the surfaces.
 
     Args:
         scene: The solids.
@@ -323,7 +323,7 @@ def albedo(scene: Scene, surface: Surface, pixel: float) -> np.ndarray:
         pixel: Width of a pixel at distance 1.
     """
     kind = pick(scene.texture, surface.solid)
-    # in the order of their textures, every texture's points are one slice of each array
+    # sorted by texture, the points of each texture are one slice of each array
     order = np.argsort(kind, kind="stable")
     solid, axis = pick(surface.solid, order), pick(surface.axis, order)
     x, y, z = local = pick(surface.local, order)

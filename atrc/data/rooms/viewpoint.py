@@ -1,4 +1,4 @@
-"""Where the camera stands: inside the room, clear of everything, with something to look at."""
+"""Chooses the place of the camera: inside the room, away from all things, with something to look at."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from atrc.data.rooms.layout import Layout, Placed
 __all__ = ["view"]
 
 _NEAREST = 0.7
-"""z-depth in metres that walls keep at least, at the image's left and right ends."""
+"""Smallest z-depth of walls at the image's left and right ends, metres."""
 
 _WIDEST = 74.0
 """Largest horizontal field of view, degrees."""
 
 
 def view(layout: Layout) -> Camera:
-    """A camera inside the room, clear of every solid, that has the most to show of several random ones."""
+    """Returns the most interesting of several random cameras inside the room, away from every solid."""
     things = _things(layout)
-    # a crowded room may be clear nowhere; then a little nearer will do
+    # a crowded room may have no such place; then smaller distances are allowed
     for clearance, tries in ((0.9, 16), (0.75, 40), (0.5, 160)):
         places, targets = _candidates(layout, tries)
         step = (targets - places)[:2]
@@ -44,7 +44,7 @@ def view(layout: Layout) -> Camera:
 
 
 def _candidates(layout: Layout, tries: int) -> tuple[np.ndarray, np.ndarray]:
-    """``(3, tries)`` random places at the height of the eyes, and points near something to look at."""
+    """Returns ``(3, tries)`` random places at the height of the eyes, and points near something to look at."""
     dice, placed, persons = layout.dice, layout.placed, layout.persons
     draws = dice.units(tries * (8 if persons else 7)).reshape(tries, -1).T
     low = np.array([[0.45], [0.45], [1.1]])
@@ -61,13 +61,13 @@ def _candidates(layout: Layout, tries: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sight(layout: Layout, item: Placed) -> tuple[float, float, float]:
-    """The point that a camera aims at to see an item: drawn a little to the room's middle."""
+    """Returns the point at which a camera aims to see an item: slightly shifted to the room's centre."""
     height = item.z + 0.5 * min(item.piece.height, 1.7)
     return 0.75 * item.x + 0.125 * layout.width, 0.75 * item.y + 0.125 * layout.depth, 0.6 * min(height, 1.4) + 0.36
 
 
 def _wall_depth(layout: Layout, places: np.ndarray, ahead: np.ndarray) -> np.ndarray:
-    """``(N,)`` z-depth of the nearest wall at the left and right ends of a level image.
+    """Returns the ``(N,)`` z-depth of the nearest wall at the left and right ends of a level image.
 
     ``ahead`` are the ``(2, N)`` unit vectors on the floor along which the cameras look.
     """
@@ -84,9 +84,9 @@ def _wall_depth(layout: Layout, places: np.ndarray, ahead: np.ndarray) -> np.nda
 
 
 def _things(layout: Layout) -> np.ndarray:
-    """What a camera may see or run into, ``(8, things, 1)``.
+    """Returns the things that a camera may see or collide with, ``(8, things, 1)``.
 
-    Place (x, y), half extent (x, y), where it begins and ends in height, 1 for a person, and what it is worth to see.
+    The eight numbers are place (x, y), half extent (x, y), lowest and highest point, 1 for a person, and interest.
     """
     rows = [
         (
@@ -100,7 +100,7 @@ def _things(layout: Layout) -> np.ndarray:
 
 
 def _interest(things: np.ndarray, places: np.ndarray, ahead: np.ndarray, clearance: float) -> np.ndarray:
-    """``(N,)`` how much of interest a camera would see; -inf where something is nearer than ``clearance`` metres."""
+    """Returns the ``(N,)`` interest of cameras' views; -inf if a thing is nearer than ``clearance`` metres."""
     place_x, place_y, half_x, half_y, bottom, top, person, worth = things
     x, y, z = places
     ahead_x, ahead_y = ahead
@@ -108,7 +108,7 @@ def _interest(things: np.ndarray, places: np.ndarray, ahead: np.ndarray, clearan
     outside = np.hypot(np.maximum(np.abs(dx) - half_x, 0), np.maximum(np.abs(dy) - half_y, 0))
     front = dx * ahead_x + dy * ahead_y
     side = np.abs(dx * ahead_y - dy * ahead_x)
-    # whole bodies are seen from two to four metres
+    # at two to four metres, whole bodies are visible
     worth = np.where(person, 2.5 - np.abs(front - 2.8) * 0.6, worth)
     worth = worth - 2.0 * ((outside < 1.4) & (top > z - 0.4 * outside))
     seen = (front >= 0.8) & (side <= 0.62 * front)

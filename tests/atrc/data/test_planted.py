@@ -56,7 +56,7 @@ def test_an_answer_may_be_a_file(tmp_path: Path) -> None:
         ({"a": {"b": "global"}}, "unknown task 'b'"),
         ({"a": {"a": 3}}, "answer.a.a: expected a context"),
         ({"a": {"a": {"context": "local", "strenght": 1}}}, "did you mean 'strength'"),
-        ({"a": {"a": {"context": "local", "noise": -1}}}, "answer.a.a.noise must be a number from 0 on"),
+        ({"a": {"a": {"context": "local", "noise": -1}}}, "answer.a.a.noise must be a number >= 0"),
         ({"a": {"a": {"context": "local", "strength": float("nan")}}}, "answer.a.a.strength must be"),
         ("nowhere.yaml", "nowhere.yaml: no such file"),
         ({"a": {"a": "globel"}}, "did you mean 'global'"),
