@@ -1,9 +1,12 @@
 """What can be chosen: spaces, genotypes and selections. The package imports no network, no data and no strategy."""
 
+import warnings
+from typing import Any
+
 from searchspace.bmtas import BMTASSpace
 from searchspace.consensus import Consensus, Vote, find_consensus
 from searchspace.costs import CostModel, Costs
-from searchspace.cp import CONTEXTS, NONE, CPSpace, block
+from searchspace.cp import CANDIDATES, NONE, CPSpace, block
 from searchspace.errors import InputError, UnknownNameError
 from searchspace.genotype import Genotype
 from searchspace.registry import Registry
@@ -15,7 +18,7 @@ from searchspace.toy import ToySpace
 from searchspace.yaml_form import build_space, dump_space, load_space
 
 __all__ = [
-    "CONTEXTS",
+    "CANDIDATES",
     "NONE",
     "RELEASED",
     "SPACES",
@@ -44,3 +47,10 @@ __all__ = [
     "load_space",
     "parse_released",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "CONTEXTS":  # the former name, which is that of a registry in atrc
+        warnings.warn("searchspace.CONTEXTS is now searchspace.CANDIDATES", DeprecationWarning, stacklevel=2)
+        return CANDIDATES
+    raise AttributeError(f"module 'searchspace' has no attribute {name!r}")

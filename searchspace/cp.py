@@ -11,12 +11,12 @@ from searchspace.errors import InputError, UnknownNameError
 from searchspace.genotype import Genotype
 from searchspace.space import SPACES, SearchSpace
 
-__all__ = ["CONTEXTS", "NONE", "CPSpace", "block", "context_space"]
+__all__ = ["CANDIDATES", "NONE", "CPSpace", "block", "context_space"]
 
 NONE = "none"
 """The option that cuts the information flow from source to target."""
 
-CONTEXTS = (NONE, "global", "local", "t_label", "s_label")
+CANDIDATES = (NONE, "global", "local", "t_label", "s_label")
 """The paper's five candidates, in the order of the released integer codes 0..4."""
 
 
@@ -41,7 +41,7 @@ class CPSpace(SearchSpace):
         400
     """
 
-    def __init__(self, tasks: Sequence[str], contexts: Sequence[str] = CONTEXTS) -> None:
+    def __init__(self, tasks: Sequence[str], contexts: Sequence[str] = CANDIDATES) -> None:
         for argument, names in (("tasks", tasks), ("contexts", contexts)):
             if isinstance(names, str) or not all(isinstance(name, str) for name in names):
                 raise InputError(f"{argument} of the cp space must be a list of names, got {names!r}")
@@ -56,7 +56,7 @@ class CPSpace(SearchSpace):
             for target, source in self.pairs()
         }
         parameters = {"tasks": list(self.tasks)}
-        if self.contexts != CONTEXTS:
+        if self.contexts != CANDIDATES:
             parameters["contexts"] = list(self.contexts)
         super().__init__("cp", choices, parameters)
 

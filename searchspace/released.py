@@ -1,7 +1,7 @@
 """Reads the genotype files that the paper's authors released.
 
 Their JSON is ``{"data": {target: {source: code}}, "step": n}`` with integer codes 0..4 in the order of
-`searchspace.cp.CONTEXTS`.
+`searchspace.cp.CANDIDATES`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from searchspace.cp import CONTEXTS, CPSpace
+from searchspace.cp import CANDIDATES, CPSpace
 from searchspace.errors import InputError
 from searchspace.genotype import Genotype
 from searchspace.text import read_text
@@ -56,9 +56,9 @@ def parse_released(data: Any, where: str = "released genotype") -> Genotype:
     for target, row in rows.items():
         for source, code in row.items():
             t, s = ALIASES.get(str(target), str(target)), ALIASES.get(str(source), str(source))
-            if str(code) not in {str(c) for c in range(len(CONTEXTS))}:
-                raise InputError(f"{where}: code of {t}<-{s} must be in 0..{len(CONTEXTS) - 1}, got {code!r}")
-            context = CONTEXTS[int(code)]
+            if str(code) not in {str(c) for c in range(len(CANDIDATES))}:
+                raise InputError(f"{where}: code of {t}<-{s} must be in 0..{len(CANDIDATES) - 1}, got {code!r}")
+            context = CANDIDATES[int(code)]
             matrix.setdefault(t, {})[s] = "t_label" if t == s and context == "s_label" else context
     return CPSpace(list(matrix)).from_matrix(matrix)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from analysis.figures.style import context_colours, context_titles, short_labels
-from searchspace import CONTEXTS
+from searchspace import CANDIDATES
 
 __all__ = ["BLOCKS", "CHOICES", "Words"]
 
@@ -32,7 +32,7 @@ class Words:
     option: str
     title: Callable[[str], str] = _arrow
     colours: Callable[[Iterable[str]], dict[str, str]] = context_colours
-    known: Sequence[str] = CONTEXTS
+    known: Sequence[str] = CANDIDATES
     legend: str | None = None
 
     def in_order(self, options: Iterable[str]) -> list[str]:

@@ -30,10 +30,10 @@ def preview(
     out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write, a PNG.")] = Path("preview.png"),
 ) -> None:
     """Draw a contact sheet: images with every label map."""
+    settings = read_config(config, override, data=folder, skip_bad=skip_bad)
     from atrc.data.preview import contact_sheet
     from atrc.setup import Setup
 
-    settings = read_config(config, override, data=folder, skip_bad=skip_bad)
     setup = Setup.of(settings)
     dataset = setup.split(split)
     count = min(count, len(dataset))
@@ -49,10 +49,10 @@ def check(
     config: ConfigArgument, override: OverrideOption = None, folder: DataFolder = None, json_: Json = False
 ) -> None:
     """Go through every sample of every split; name each bad file; show what the labels hold."""
+    settings = read_config(config, override, data=folder)
     from atrc.data.check import inspect_dataset
     from atrc.setup import Setup
 
-    settings = read_config(config, override, data=folder)
     info = Setup.of(settings).info
     report = inspect_dataset(settings.dataset.name, **settings.dataset.options)
     errors = [problem for problem in report.problems if problem.severity == "error"]

@@ -68,10 +68,10 @@ def experiment(
 
     Stopped or killed, the same command goes on where it was.
     """
+    settings = read_config(config, override, seeds, data, skip_bad)
     from atrc.experiments import default_jobs, execute_experiment
     from atrc.runs import find_runs
 
-    settings = read_config(config, override, seeds, data, skip_bad)
     folder = experiment_folder(settings, out)
     execute_experiment(settings, folder, model or ["baselines"], jobs=jobs or default_jobs(settings), quiet=quiet)
     show_analysis([folder], folder / "analysis", quiet=quiet)
@@ -97,11 +97,11 @@ def compare(
     Searches, trains what each search would have named along the way, and shows curves, table and tests. Stopped or
     killed, the same command goes on where it was.
     """
+    settings = read_config(config, override, seeds, data, skip_bad)
     from atrc.experiments import Checks, default_jobs, execute_all
     from atrc.experiments.comparison import baselines, networks, searches
     from atrc.runs import find_runs
 
-    settings = read_config(config, override, seeds, data, skip_bad)
     folder = experiment_folder(settings, out)
     at_once = jobs or default_jobs(settings)
     checks = Checks()
@@ -124,9 +124,9 @@ def search(
     quiet: Quiet = False,
 ) -> None:
     """Search a genotype, once per seed; the supernet is evaluated at what it found."""
+    settings = read_config(config, override, seeds, data, skip_bad)
     from atrc.experiments import create_search
 
-    settings = read_config(config, override, seeds, data, skip_bad)
     runs = create_search(settings, experiment_folder(settings, out))
     _execute(runs, jobs, quiet)
     console.print(f"Train what was found:  atrc retrain {' '.join(str(run.path) for run in runs)}")
@@ -145,9 +145,9 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train stand-alone networks: baselines, one context everywhere, a genotype file, what searches agree on."""
+    settings = read_config(config, override, seeds, data, skip_bad)
     from atrc.experiments import create_train
 
-    settings = read_config(config, override, seeds, data, skip_bad)
     _execute(create_train(settings, model or ["baselines"], experiment_folder(settings, out)), jobs, quiet)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torchmetrics import Metric
 from tqdm import tqdm
 
 from atrc.config import Config
@@ -16,6 +16,9 @@ from atrc.inference._predictor import Predictor
 from atrc.machine.stopping import Interrupted, Stop
 from atrc.networks import Predictions
 from atrc.tasks import Task
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
 
 __all__ = ["as_label", "decode_predictions", "evaluate", "evaluate_split", "update_metrics"]
 

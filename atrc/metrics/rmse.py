@@ -8,7 +8,7 @@ from torchmetrics import Metric
 
 from searchspace.errors import InputError
 
-__all__ = ["RootMeanSquareError"]
+__all__ = ["FirstChannelError", "RootMeanSquareError"]
 
 
 class RootMeanSquareError(Metric):
@@ -52,3 +52,11 @@ class RootMeanSquareError(Metric):
     def compute(self) -> Tensor:
         """Returns the RMSE, a scalar."""
         return (self.squared_error / self.pixels).sqrt()
+
+
+class FirstChannelError(RootMeanSquareError):
+    """RMSE of the first channel, over positive and negative numbers; a pixel is valid if its label is finite."""
+
+    def update(self, prediction: Tensor, label: Tensor) -> None:
+        """Adds one batch of maps ``(B, C, H, W)``."""
+        self.add(prediction[:, 0], label[:, 0], label[:, 0].isfinite())

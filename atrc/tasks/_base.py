@@ -12,17 +12,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
-from torchmetrics import Metric
 
 from atrc.tasks._pictures import index_picture
 from searchspace.errors import InputError
 from searchspace.paths import PathOptions
 from searchspace.registry import Registry
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
 
 __all__ = ["IGNORE", "TASKS", "Task", "load_task_states", "task_states"]
 

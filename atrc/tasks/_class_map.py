@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from atrc.metrics import MeanIoU
-from atrc.metrics.mean_iou import AbsentClasses
+from atrc import metrics
 from atrc.tasks._base import IGNORE, Task
 from atrc.tasks._labels import check_class_map, check_weight
 from atrc.tasks._losses import cross_entropy
 from atrc.tasks._palette import paint_classes
 from atrc.tasks._pictures import index_picture
 from searchspace.errors import InputError
+
+if TYPE_CHECKING:
+    from atrc.metrics.mean_iou import AbsentClasses
 
 __all__ = ["ClassMapTask"]
 
@@ -55,8 +58,8 @@ class ClassMapTask(Task):
     def aux_loss(self, regions: Tensor, label: Tensor) -> Tensor:
         return cross_entropy(regions, label)
 
-    def metric(self) -> MeanIoU:
-        return MeanIoU(len(self.classes), absent=self.absent, ignore=IGNORE)
+    def metric(self) -> metrics.MeanIoU:
+        return metrics.MeanIoU(len(self.classes), absent=self.absent, ignore=IGNORE)
 
     def decode(self, prediction: Tensor) -> Tensor:
         """Turns ``(B, C, H, W)`` logits into ``(B, H, W)`` class indices, int64."""

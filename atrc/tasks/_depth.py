@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atrc.metrics import RootMeanSquareError
+from atrc import metrics
 from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_weight, first_bad_pixel
 from atrc.tasks._losses import cross_entropy, expect_shape, full_precision, mean_over
@@ -79,8 +79,8 @@ class Depth(Task):
         bins = log_bins(torch.where(valid, label, self.minimum), self.regions, self.minimum, self.maximum)
         return cross_entropy(regions, torch.where(valid, bins, IGNORE))
 
-    def metric(self) -> RootMeanSquareError:
-        return RootMeanSquareError()
+    def metric(self) -> metrics.RootMeanSquareError:
+        return metrics.RootMeanSquareError()
 
     def decode(self, prediction: Tensor) -> Tensor:
         """Turns ``(B, 1, H, W)`` output into ``(B, H, W)`` metres; negative output becomes 0."""

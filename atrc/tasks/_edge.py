@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from atrc.metrics import BoundaryF
+from atrc import metrics
 from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_class_map, check_weight
 from atrc.tasks._losses import expect_shape, full_precision, mean_over, two_class_cross_entropy
@@ -75,8 +75,8 @@ class Edge(Task):
     def aux_loss(self, regions: Tensor, label: Tensor) -> Tensor:
         return two_class_cross_entropy(regions, label, self.positive_weight)
 
-    def metric(self) -> BoundaryF:
-        return BoundaryF(self.max_distance, self.thresholds, ignore=IGNORE)
+    def metric(self) -> metrics.BoundaryF:
+        return metrics.BoundaryF(self.max_distance, self.thresholds, ignore=IGNORE)
 
     def decode(self, prediction: Tensor) -> Tensor:
         """Turns ``(B, 1, H, W)`` logits into the ``(B, H, W)`` probability of an edge."""

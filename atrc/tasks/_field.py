@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atrc.metrics import RootMeanSquareError
+from atrc import metrics
 from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_class_map, check_weight
 from atrc.tasks._losses import cross_entropy, expect_shape, full_precision, mean_over
@@ -59,8 +59,8 @@ class Field(Task):
         classes = label[:, 1].nan_to_num(IGNORE)
         return self.region_weight * cross_entropy(regions, classes)
 
-    def metric(self) -> RootMeanSquareError:
-        return _ErrorOfNumbers()
+    def metric(self) -> metrics.RootMeanSquareError:
+        return metrics.FirstChannelError()
 
     def decode(self, prediction: Tensor) -> Tensor:
         """Turns ``(B, 1, H, W)`` output into ``(B, 2, H, W)``: the number, and 255, since no class is predicted."""
@@ -84,13 +84,6 @@ class Field(Task):
         if label.ndim != 3 or label.shape[2] != 2 or not np.issubdtype(label.dtype, np.floating):
             return f"it is {label.dtype} of shape {label.shape}, expected floating-point numbers (H, W, 2)"
         return check_class_map(np.nan_to_num(label[..., 1], nan=IGNORE), self.regions)
-
-
-class _ErrorOfNumbers(RootMeanSquareError):
-    """RMSE of the first channel, over positive and negative numbers."""
-
-    def update(self, prediction: Tensor, label: Tensor) -> None:
-        self.add(prediction[:, 0], label[:, 0], label[:, 0].isfinite())
 
 
 for _letter in ascii_lowercase:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atrc.metrics.mean_iou import AbsentClasses
 from atrc.tasks._base import IGNORE, TASKS
 from atrc.tasks._class_map import ClassMapTask
+
+if TYPE_CHECKING:
+    from atrc.metrics.mean_iou import AbsentClasses
 
 __all__ = ["HumanParts"]
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from atrc import metrics
 from atrc.machine.files import writing
-from atrc.metrics import MeanAngle
-from atrc.metrics.mean_angle import unit_vectors
+from atrc.metrics.vectors import unit_vectors
 from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_weight, first_bad_pixel
 from atrc.tasks._losses import cross_entropy, expect_shape, full_precision, mean_over
@@ -85,8 +85,8 @@ class Normals(Task):
         cosine = torch.einsum("kc,bchw->bkhw", self.centroids.to(label), label)
         return torch.where(_valid(label), cosine.max(1).indices, IGNORE)
 
-    def metric(self) -> MeanAngle:
-        return MeanAngle()
+    def metric(self) -> metrics.MeanAngle:
+        return metrics.MeanAngle()
 
     def decode(self, prediction: Tensor) -> Tensor:
         """Normalises ``(B, 3, H, W)`` output to unit vectors."""

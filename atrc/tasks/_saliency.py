@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from atrc.metrics import MaxF
+from atrc import metrics
 from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_class_map, check_weight
 from atrc.tasks._losses import full_precision, two_class_cross_entropy
@@ -51,8 +51,8 @@ class Saliency(Task):
     def aux_loss(self, regions: Tensor, label: Tensor) -> Tensor:
         return self.loss(regions, label)
 
-    def metric(self) -> MaxF:
-        return MaxF(self.beta_squared, ignore=IGNORE)
+    def metric(self) -> metrics.MaxF:
+        return metrics.MaxF(self.beta_squared, ignore=IGNORE)
 
     def decode(self, prediction: Tensor) -> Tensor:
         """Turns ``(B, 2, H, W)`` logits into the ``(B, H, W)`` probability of being salient."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from atrc.metrics.mean_iou import AbsentClasses
 from atrc.tasks._base import TASKS
 from atrc.tasks._class_map import ClassMapTask
+
+if TYPE_CHECKING:
+    from atrc.metrics.mean_iou import AbsentClasses
 
 __all__ = ["SemSeg"]
 

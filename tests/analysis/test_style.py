@@ -8,22 +8,22 @@ import pytest
 
 from analysis.figures import context_colours, save, save_figure, short_labels
 from analysis.figures.style import legend_columns, model_colours, new_figure
-from searchspace import CONTEXTS
+from searchspace import CANDIDATES
 
 
 def test_known_contexts_keep_their_colour_beside_others() -> None:
-    alone, beside = context_colours(CONTEXTS), context_colours(["strip", *CONTEXTS])
-    assert {name: beside[name] for name in CONTEXTS} == alone
-    assert len(set(beside.values())) == len(CONTEXTS) + 1
+    alone, beside = context_colours(CANDIDATES), context_colours(["strip", *CANDIDATES])
+    assert {name: beside[name] for name in CANDIDATES} == alone
+    assert len(set(beside.values())) == len(CANDIDATES) + 1
 
 
 def test_many_contexts_have_many_colours() -> None:
-    names = [*CONTEXTS, *(f"own{i}" for i in range(12))]
+    names = [*CANDIDATES, *(f"own{i}" for i in range(12))]
     assert len(set(context_colours(names).values())) == len(names)
 
 
 def test_short_labels_differ() -> None:
-    labels = short_labels([*CONTEXTS, "global_pool", "strip", "stripes", "l"])
+    labels = short_labels([*CANDIDATES, "global_pool", "strip", "stripes", "l"])
     assert labels["global"] == "G"
     assert len(set(labels.values())) == len(labels)
 

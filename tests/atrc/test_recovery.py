@@ -6,7 +6,7 @@ from pathlib import Path
 
 from atrc.data import Planted
 from atrc.experiments.recovery import SEARCHED, code_hash, matrix_runs, searched_runs
-from searchspace import CONTEXTS
+from searchspace import CANDIDATES
 
 
 def test_every_context_is_used_where_every_other_was_planted(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_every_context_is_used_where_every_other_was_planted(tmp_path: Path) -> 
         used = genotype["b<-a"]
         assert genotype["a<-a"] == ("t_label" if used == "s_label" else used)
         seen.add((*planted, used, run.spec.seed))
-    assert seen == {(p, u, s) for p in CONTEXTS[1:] for u in CONTEXTS for s in (0, 3)}
+    assert seen == {(p, u, s) for p in CANDIDATES[1:] for u in CANDIDATES for s in (0, 3)}
 
 
 def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from searchspace import CONTEXTS, SPACES, CPSpace, InputError, UnknownNameError, block
+import searchspace
+from searchspace import CANDIDATES, SPACES, CPSpace, InputError, UnknownNameError, block
 
 TASKS = ("semseg", "depth", "normals", "edge")
 
@@ -31,9 +32,9 @@ def test_blocks_are_ordered_row_by_row() -> None:
 
 def test_options() -> None:
     space = CPSpace(TASKS)
-    assert CONTEXTS == ("none", "global", "local", "t_label", "s_label")
+    assert CANDIDATES == ("none", "global", "local", "t_label", "s_label")
     for target, source in space.pairs():
-        expected = CONTEXTS[:4] if target == source else CONTEXTS
+        expected = CANDIDATES[:4] if target == source else CANDIDATES
         assert space[block(target, source)] == expected
     assert sum(len(options) for options in space.values()) == 76
 
@@ -41,12 +42,12 @@ def test_options() -> None:
 def test_samples_never_have_s_label_on_the_diagonal() -> None:
     space, rng = CPSpace(TASKS), random.Random(0)
     seen = {g[block(t, t)] for g in (space.sample(rng) for _ in range(300)) for t in TASKS}
-    assert seen == set(CONTEXTS) - {"s_label"}
+    assert seen == set(CANDIDATES) - {"s_label"}
     with pytest.raises(UnknownNameError, match="choice 'depth<-depth'"):
         space.genotype({**space.uniform("local"), "depth<-depth": "s_label"})
 
 
-@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("context", CANDIDATES)
 def test_uniform(context: str) -> None:
     matrix = CPSpace(TASKS).matrix(CPSpace(TASKS).uniform(context))
     for target, row in matrix.items():
@@ -91,3 +92,10 @@ def test_other_candidates_travel_in_the_parameters() -> None:
 def test_arguments_that_cannot_be_used(arguments: dict[str, list[str]], message: str) -> None:
     with pytest.raises(InputError, match=message):
         CPSpace(**arguments)
+
+
+def test_the_former_name_of_the_candidates() -> None:
+    with pytest.warns(DeprecationWarning, match="is now searchspace.CANDIDATES"):
+        assert searchspace.CONTEXTS is CANDIDATES
+    with pytest.raises(AttributeError, match="no attribute 'CANDIDATE'"):
+        _ = searchspace.CANDIDATE

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atrc.metrics import MaxF, MeanAngle, RootMeanSquareError
-from atrc.metrics.mean_angle import angle_between
+from atrc.metrics.vectors import angle_between
 from searchspace.errors import InputError
 
 SEEDS = st.integers(0, 10**6)
