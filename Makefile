@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup demo demo-rooms recovery test test-slow lint docs notebooks clean lock
+.PHONY: setup demo demo-rooms recovery test test-lowest test-slow lint docs notebooks clean lock
 
 setup: .venv/.ready
 
@@ -30,6 +30,17 @@ recovery: setup
 test: setup lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
+# The lowest versions that pyproject.toml allows, in an environment of its own; torch is that of the lock, or TORCH=2.6.0.
+LOWEST := .venv-lowest/bin
+test-lowest: setup
+	test -x $(LOWEST)/python || $(PYTHON) -m venv .venv-lowest
+	$(LOWEST)/pip install --quiet --disable-pip-version-check torch==$(or $(TORCH),$(shell sed -n 's/^torch==//p' requirements.lock))
+	$(BIN)/python tests/support/lowest.py torch > .venv-lowest/lowest.txt
+	$(LOWEST)/pip install --quiet --disable-pip-version-check --requirement .venv-lowest/lowest.txt
+	$(LOWEST)/pip install --quiet --disable-pip-version-check $(shell grep -E '^(pytest|pytest-xdist|hypothesis)==' requirements.lock)
+	$(LOWEST)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(LOWEST)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
 
@@ -55,4 +66,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache site *.egg-info
+	rm -rf .venv .venv-lowest .mypy_cache .pytest_cache .ruff_cache site *.egg-info

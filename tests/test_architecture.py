@@ -347,3 +347,9 @@ def test_every_module_says_what_it_is() -> None:
     # An empty __init__.py has nothing to say.
     silent = [str(p.relative_to(ROOT)) for p in MODULES if tree_of(p).body and not ast.get_docstring(tree_of(p))]
     assert silent == []
+
+
+def test_the_page_on_architecture_names_every_room() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w.]+)`", page)
+    assert [room for room in ROOMS["atrc"] if room not in named and room != "__main__"] == []

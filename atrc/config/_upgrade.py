@@ -1,4 +1,9 @@
-"""Upgrades configs of runs from earlier versions, without changing what the run computes."""
+"""Upgrades configs of runs from earlier versions, without changing what the run computes.
+
+The rule: a key that the schema gains, and whose default is not what runs did before, is filled in here with what they
+did. It is recognised by a key that came with the same version, never by a version number, so that a config that was
+written by hand is upgraded as well. A test in ``tests/atrc/test_upgrade.py`` keeps a run of every such version.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Checkpoints of searches that were made before there was one driver, brought into its form."""
+"""Checkpoints in earlier forms, brought into the form of today.
+
+The rule: a form is recognised by its keys. It is upgraded when it is read and never written again, and the search goes
+on with the same bits. A checkpoint whose format has another number is refused.
+
+Searches that were made before there was one driver kept a learner in place of a search.
+"""
 
 from __future__ import annotations
 
