@@ -138,6 +138,11 @@ def test_imports_point_up_the_list_only(package: str) -> None:
     assert broken == []
 
 
+def test_the_analysis_trains_nothing() -> None:
+    training = {module: to for module, to in arrows().items() if any(one.startswith("atrc.training") for one in to)}
+    assert [module for module in training if module.startswith("analysis")] == []
+
+
 def test_a_search_space_does_not_need_torch() -> None:
     heavy = {"torch", "torchmetrics", "lightning", "nni", "optuna"}
     broken = [

@@ -1,7 +1,7 @@
 """Checkpoints in earlier forms, brought into the form of today.
 
-The rule: a form is recognised by its keys. It is upgraded when it is read and never written again, and the search goes
-on with the same bits. A checkpoint whose format has another number is refused.
+The rule: a form is recognised by its keys. It is upgraded when it is read and never written again, and the search
+goes on with the same bits. A checkpoint whose format has another number is refused.
 
 Searches that were made before there was one driver kept a learner in place of a search.
 """
