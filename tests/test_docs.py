@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 import re
 import shlex
@@ -19,11 +20,17 @@ import torch
 import typer
 import yaml
 
+from analysis.views import VIEWS
 from atrc.cli import app
 from atrc.config import load_config, preset_names
 from atrc.contexts import CONTEXTS
 from atrc.data import DATASETS
+from atrc.data.planted import CONTENTS
+from atrc.distillation import DISTILLATIONS
+from atrc.setup import Setup
+from atrc.supernets import SUPERNETS
 from atrc.tasks import TASKS
+from atrc.training.scoring import SCORERS
 from searchspace import SPACES
 from strategies import STRATEGIES
 
@@ -154,7 +161,8 @@ def run(code: str, monkeypatch: pytest.MonkeyPatch, name: str = "page") -> dict[
 @pytest.fixture
 def registries(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a page registers is gone after the test."""
-    for registry in (STRATEGIES, SPACES, CONTEXTS, TASKS, DATASETS):
+    of_networks = (CONTEXTS, DISTILLATIONS, SUPERNETS)
+    for registry in (STRATEGIES, SPACES, TASKS, DATASETS, CONTENTS, SCORERS, VIEWS, *of_networks):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
 
 
@@ -195,6 +203,43 @@ def test_the_tutorial_tests_its_own_parts(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert len(found) == 5
     for test in found:
         test()
+
+
+def named_blocks(page: str) -> dict[str, str]:
+    """Name of the module, as the first line of a block of Python says -> the block."""
+    return {code.splitlines()[0].removeprefix("# ").removesuffix(".py"): code for code in python_blocks(page)}
+
+
+@pytest.mark.parametrize("file", ["kernels.py", "windows.py", "kernels.yaml"])
+def test_the_page_on_spaces_shows_the_files_of_the_example(file: str) -> None:
+    page = (ROOT / "docs/tutorials/own-space.md").read_text()
+    shown = re.findall(r"^```(?:python|yaml)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert (ROOT / "docs/examples/kernels" / file).read_text() in shown
+
+
+@pytest.mark.usefixtures("registries")
+def test_the_page_on_spaces_tests_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels, windows, crossed, few_rows, tests = python_blocks("tutorials/own-space.md")
+    run(windows, monkeypatch, "windows")
+    made = run("\n".join((kernels, crossed, few_rows)), monkeypatch, "kernels")
+    checks = run(tests, monkeypatch)
+    checks["test_kernels"]()
+    checks["test_few_rows"]()
+    setup = Setup(load_config("planted2", ["space={name: crossed}"]))
+    assert dict(setup.genotype("crossed") or {}) == {"a": "row", "b": "column"}
+    assert isinstance(setup.supernet(), made["KernelNetwork"])
+
+
+@pytest.mark.usefixtures("registries")
+@pytest.mark.parametrize(("page", "tests"), [("own-distillation", 1), ("own-scorer", 2)])
+def test_a_tutorial_tests_its_own_part(
+    page: str, tests: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = [run(code, monkeypatch, name) for name, code in named_blocks(f"tutorials/{page}.md").items()]
+    found = [test for name, test in made[-1].items() if name.startswith("test_")]
+    assert len(found) == tests
+    for test in found:
+        test(*[tmp_path for _ in inspect.signature(test).parameters])
 
 
 def test_own_network_examples_run(monkeypatch: pytest.MonkeyPatch) -> None:
