@@ -73,10 +73,12 @@ def test_the_space_goes_the_whole_way(small: Config, tmp_path: Path) -> None:
     shared = RunDirectory.open(tmp_path / "kernels/multi/seed0").result().parameters
     for model in ("retrain/seed0", "all-square/seed1"):
         run = RunDirectory.open(tmp_path / "kernels" / model)
-        network = open_run(run.path).network
+        opened = open_run(run.path)
+        network = opened.network
         assert isinstance(network, FixedSelection)
         counted = run.result().parameters
         assert counted == sum(p.numel() for p in network.parameters()) == shared + parameters(run.genotype())
+        assert set(opened.predict(opened.split("val")[0].image)) == {"a", "b", "c"}
 
     made = analyze([tmp_path], tmp_path / "figures", quiet=True)
     expected = {"genotypes", "agreement", "proportions", "recovery", "recovery_confusion", "trajectory"}
