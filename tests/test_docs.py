@@ -27,12 +27,13 @@ from atrc.contexts import CONTEXTS
 from atrc.data import DATASETS
 from atrc.data.planted import CONTENTS
 from atrc.distillation import DISTILLATIONS
+from atrc.machine.stopping import Stop
 from atrc.setup import Setup
 from atrc.supernets import SUPERNETS
 from atrc.tasks import TASKS
-from atrc.training.scoring import SCORERS
+from atrc.training.scoring import SCORERS, Scoring, build_scorer
 from searchspace import SPACES
-from strategies import STRATEGIES
+from strategies import STRATEGIES, Trial
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -240,6 +241,29 @@ def test_a_tutorial_tests_its_own_part(
     assert len(found) == tests
     for test in found:
         test(*[tmp_path for _ in inspect.signature(test).parameters])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("registries")
+@pytest.mark.parametrize(
+    ("answer", "rank"), [({}, 20), ({"dataset.answer": "{a: {a: column}, b: {b: square}, c: {c: row}}"}, None)]
+)
+def test_the_proxy_ranks_kernels_as_the_page_says(
+    answer: dict[str, str], rank: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernels, windows, *_ = python_blocks("tutorials/own-space.md")
+    scorer, _ = python_blocks("tutorials/own-scorer.md")
+    for name, code in (("kernels", kernels), ("windows", windows), ("my_scorer", scorer)):
+        run(code, monkeypatch, name)
+    options = ["plugins=[]", "trials.scorer={name: gradient_norm, images: 64}"]
+    given = [f"{key}={value}" for key, value in answer.items()]
+    setup = Setup(load_config(str(ROOT / "docs/examples/kernels/kernels.yaml"), options + given))
+    scoring = Scoring.of(setup, setup.train(), seed=0, device=torch.device("cpu"), stop=Stop())
+    score = build_scorer(scoring)
+    ranked = sorted(setup.space.enumerate(), key=lambda genotype: score(Trial(0, genotype)).value, reverse=True)
+    assert list(ranked[0].values()) == ["point", "point", "point"]
+    if rank is not None:
+        assert list(ranked[rank - 1].values()) == ["row", "column", "point"]
 
 
 def test_own_network_examples_run(monkeypatch: pytest.MonkeyPatch) -> None:
