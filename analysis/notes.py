@@ -9,6 +9,7 @@ from analysis.genotypes import search_groups
 from analysis.load import SINGLE, Runs
 from analysis.multitask import missing_baselines, missing_seeds
 from analysis.recipes import SHOWN, differing, listed, of_any_model
+from analysis.recovery import Found
 from analysis.spaces import common_space
 from analysis.views import view_of
 from atrc.networks import RANDOM_WEIGHTS, lacks_weights
@@ -140,6 +141,19 @@ def _searches(runs: Runs, experiment: str) -> list[str]:
     return remarks
 
 
+def _answer(runs: Runs, experiment: str) -> list[str]:
+    """A note on a known answer that says nothing about the choices of the space."""
+    paths = runs.searches(experiment)["path"]
+    known = [one for path in paths if (one := Found.by(runs.directories[path])) is not None and one.answer]
+    if not known or any(one.planted for one in known):
+        return []
+    pair = "<-".join(next(iter(known[0].answer)))
+    return [
+        f"{experiment}: what was found of the planted answer is not counted, since no choice of the space "
+        f"{known[0].genotype.space!r} has the name of a pair of it, such as {pair}, or of a task that needs itself"
+    ]
+
+
 def _question(runs: Runs, experiment: str) -> list[str]:
     """Notes on what is missing to answer whether the retrained network beats the multi-task baseline."""
     name = runs.configs[experiment]
@@ -165,6 +179,7 @@ _OF_EXPERIMENTS = (
     _missing_seeds,
     _seeds,
     _searches,
+    _answer,
     _question,
 )
 """Notes on one experiment, most serious first."""

@@ -2,12 +2,15 @@
 
 A pair that needs a context counts: its block is found where a search gave it that context. A pair that needs nothing
 has no wrong answer, since an idle block does no harm; how often it was left empty is told apart.
+
+The need of a pair is that of its block. A space without blocks may have a choice with the name of a task: it meets
+what this task needs from itself.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,7 +78,8 @@ class Found:
     @property
     def planted(self) -> dict[str, str]:
         """Choice -> the planted option, for the pairs that need one and that the space has."""
-        return {choice: option for choice, option in _planted(self.answer).items() if choice in self.genotype}
+        needs = ((_choice(*pair, self.genotype), need.context) for pair, need in self.answer.items())
+        return {choice: option for choice, option in needs if choice is not None}
 
     @property
     def idle(self) -> list[str]:
@@ -84,8 +88,14 @@ class Found:
             choice
             for target in self.answer.tasks
             for source in self.answer.tasks
-            if (target, source) not in self.answer and (choice := block(target, source)) in self.genotype
+            if (target, source) not in self.answer and (choice := _choice(target, source, self.genotype)) is not None
         ]
+
+    @property
+    def may_be_empty(self) -> list[str]:
+        """The choices of `idle` that have an option for nothing, ``none``."""
+        space = common_space([self.genotype])
+        return [choice for choice in self.idle if NONE in space[choice]]
 
     @property
     def hits(self) -> int:
@@ -93,9 +103,10 @@ class Found:
         return sum(self.genotype[choice] == option for choice, option in self.planted.items())
 
 
-def _planted(answer: Answer) -> dict[str, str]:
-    """Choice -> the option that was planted in it."""
-    return {block(target, source): need.context for (target, source), need in answer.items()}
+def _choice(target: str, source: str, choices: Container[str]) -> str | None:
+    """The choice that decides what a target gets from a source; None where there is none among ``choices``."""
+    names = [block(target, source), target] if target == source else [block(target, source)]
+    return next((name for name in names if name in choices), None)
 
 
 def answer_of(config: Config) -> Answer | None:
@@ -112,7 +123,7 @@ def found_by_searches(
 ) -> dict[str, list[Found]]:
     """Condition (see `analysis.genotypes.conditions`) -> results of its searches.
 
-    A search is left out if its dataset names no answer, or if its space has no block for any planted pair.
+    A search is left out if its dataset names no answer, or if its space has no choice for any planted pair.
     """
     found = {
         condition: [one for path in paths if (one := Found.by(runs.directories[path])) is not None and one.planted]
@@ -130,22 +141,23 @@ def with_planted(runs: Runs, experiment: str, found: Mapping[str, Genotype]) -> 
     answer = answer_of(runs.directories[searches.iloc[0]].config) if len(searches) else None
     if answer is None or not found:
         return dict(found)
-    space, planted = common_space(list(found.values())), _planted(answer)
+    space = common_space(list(found.values()))
+    planted = {_choice(*pair, space): need.context for pair, need in answer.items()}
     choices = {choice: planted.get(choice, NONE) for choice in space}
     if any(option not in space[choice] for choice, option in choices.items()):
         return dict(found)
     return {"planted": space.genotype(choices), **found}
 
 
-def recovery_sentences(table: pd.DataFrame) -> list[str]:
-    """Sentences on the rows of `recovery`."""
+def recovery_sentences(table: pd.DataFrame, choice: str = "block") -> list[str]:
+    """Sentences on the rows of `recovery`; ``choice`` is what the space calls its choices."""
     return [
-        f"{row['condition']}: {row['found']} of {row['of']} planted blocks were found in {row['runs']} searches "
+        f"{row['condition']}: {row['found']} of {row['of']} planted {choice}s were found in {row['runs']} searches "
         f"({100 * row['share']:.0f} %"
         + (f", 95 % interval {100 * row['low']:.0f} to {100 * row['high']:.0f} %" if row["runs"] > 1 else "")
         + f"; by chance {100 * row['chance']:.0f} %)"
         + (
-            f"; of {row['idle']} blocks that nothing needs, {row['left_empty']} were left empty"
+            f"; of {row['idle']} {choice}s that nothing needs, {row['left_empty']} were left empty"
             if row["idle"]
             else ""
         )
@@ -172,8 +184,8 @@ def recovery(conditions: Mapping[str, Sequence[Found]]) -> pd.DataFrame:
         One row a condition: ``condition``, ``runs``, ``found`` and ``of`` (planted blocks over all runs), ``share``
         (0..1), ``low`` and ``high`` (its 95 % bootstrap interval over runs, since the blocks of one run depend on one
         another; missing for one run), ``chance`` (share that genotypes drawn uniformly from the space reach),
-        ``left_empty`` and ``idle`` (pairs that need nothing: how many blocks were left empty, of how many),
-        ``strategy`` (of several: their names), ``samples`` (images of a search), ``strength`` and ``noise`` (of
+        ``left_empty`` and ``idle`` (pairs that need nothing: how many blocks were left empty, of how many that may
+        be), ``strategy`` (of several: their names), ``samples`` (images of a search), ``strength`` and ``noise`` (of
         planted pairs; means).
     """
     rows = [
@@ -181,8 +193,8 @@ def recovery(conditions: Mapping[str, Sequence[Found]]) -> pd.DataFrame:
             condition,
             *_counted([one.hits for one in of], [len(one.planted) for one in of]),
             _weighted((_chance(one), len(one.planted)) for one in of),
-            sum(one.genotype[choice] == NONE for one in of for choice in one.idle),
-            sum(len(one.idle) for one in of),
+            sum(one.genotype[choice] == NONE for one in of for choice in one.may_be_empty),
+            sum(len(one.may_be_empty) for one in of),
             ", ".join(dict.fromkeys(one.strategy for one in of)),
             float(np.mean([one.samples for one in of])),
             float(np.mean([need.strength for one in of for need in one.answer.values()])),

@@ -11,6 +11,7 @@ import torch
 from analysis.views import view_of
 from atrc.config import Config
 from atrc.costs import Counter, Resources
+from atrc.distillation import DISTILLATIONS
 from atrc.networks import build_backbone
 from atrc.runs import RunDirectory
 from atrc.setup import Setup
@@ -97,11 +98,28 @@ def _sum(costs: Iterable[Resources]) -> Resources:
     return sum(costs, start=Resources(0, 0))
 
 
+def _further_modules(rows: _Rows, config: Config) -> list[ResourceRow]:
+    """Rows of all other distillation modules, for instance of plugins, but for those that need options and have none.
+
+    Raises:
+        InputError: A module refuses the options that the config gives it.
+    """
+    found = []
+    for module in sorted(set(DISTILLATIONS) - {*MODULES, NONE}):
+        try:
+            found.append(rows.row(module, module))
+        except InputError:
+            if module in config.model.distillations:
+                raise
+    return found
+
+
 def resource_rows(config: Config, size: tuple[int, int]) -> list[ResourceRow]:
     """A row for every network of the config, in the order of Table 1, for one image of ``size`` (H, W)."""
     rows = _Rows(config, size)
     found = [rows.row("single-task, sum", SINGLE), rows.row("multi-task", MULTI)]
     found += [rows.row(module, module) for module in MODULES]
+    found += _further_modules(rows, config)
     named = {name: genotype for name, genotype in rows.space.named().items() if name != EMPTY}
     found += [rows.row(name, name, genotype) for name, genotype in named.items()]
     released = rows.view.released(rows.space)

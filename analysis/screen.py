@@ -61,7 +61,8 @@ def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
         space = space_found(runs, experiment)
         if space is not None:
             if known := found_by_searches(runs, experiments=[experiment]):
-                said = recovery_sentences(recovery(known)) + importance_sentences(important_blocks(runs, experiment))
+                counted = recovery_sentences(recovery(known), view_of(space).words.choice)
+                said = counted + importance_sentences(important_blocks(runs, experiment))
                 parts.append(_section("What was found of what was planted?", said))
             parts += view_of(space).on_screen(runs, experiment)
     remarks = notes(runs, paired=paired)

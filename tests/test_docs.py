@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 import re
 import shlex
@@ -19,13 +20,20 @@ import torch
 import typer
 import yaml
 
+from analysis.views import VIEWS
 from atrc.cli import app
 from atrc.config import load_config, preset_names
 from atrc.contexts import CONTEXTS
 from atrc.data import DATASETS
+from atrc.data.planted import CONTENTS
+from atrc.distillation import DISTILLATIONS
+from atrc.machine.stopping import Stop
+from atrc.setup import Setup
+from atrc.supernets import SUPERNETS
 from atrc.tasks import TASKS
+from atrc.training.scoring import SCORERS, Scoring, build_scorer
 from searchspace import SPACES
-from strategies import STRATEGIES
+from strategies import STRATEGIES, Trial
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -154,7 +162,8 @@ def run(code: str, monkeypatch: pytest.MonkeyPatch, name: str = "page") -> dict[
 @pytest.fixture
 def registries(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a page registers is gone after the test."""
-    for registry in (STRATEGIES, SPACES, CONTEXTS, TASKS, DATASETS):
+    of_networks = (CONTEXTS, DISTILLATIONS, SUPERNETS)
+    for registry in (STRATEGIES, SPACES, TASKS, DATASETS, CONTENTS, SCORERS, VIEWS, *of_networks):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
 
 
@@ -195,6 +204,66 @@ def test_the_tutorial_tests_its_own_parts(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert len(found) == 5
     for test in found:
         test()
+
+
+def named_blocks(page: str) -> dict[str, str]:
+    """Name of the module, as the first line of a block of Python says -> the block."""
+    return {code.splitlines()[0].removeprefix("# ").removesuffix(".py"): code for code in python_blocks(page)}
+
+
+@pytest.mark.parametrize("file", ["kernels.py", "windows.py", "kernels.yaml"])
+def test_the_page_on_spaces_shows_the_files_of_the_example(file: str) -> None:
+    page = (ROOT / "docs/tutorials/own-space.md").read_text()
+    shown = re.findall(r"^```(?:python|yaml)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert (ROOT / "docs/examples/kernels" / file).read_text() in shown
+
+
+@pytest.mark.usefixtures("registries")
+def test_the_page_on_spaces_tests_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels, windows, crossed, few_rows, tests = python_blocks("tutorials/own-space.md")
+    run(windows, monkeypatch, "windows")
+    made = run("\n".join((kernels, crossed, few_rows)), monkeypatch, "kernels")
+    checks = run(tests, monkeypatch)
+    checks["test_kernels"]()
+    checks["test_few_rows"]()
+    setup = Setup(load_config("planted2", ["space={name: crossed}"]))
+    assert dict(setup.genotype("crossed") or {}) == {"a": "row", "b": "column"}
+    assert isinstance(setup.supernet(), made["KernelNetwork"])
+
+
+@pytest.mark.usefixtures("registries")
+@pytest.mark.parametrize(("page", "tests"), [("own-distillation", 1), ("own-scorer", 2)])
+def test_a_tutorial_tests_its_own_part(
+    page: str, tests: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = [run(code, monkeypatch, name) for name, code in named_blocks(f"tutorials/{page}.md").items()]
+    found = [test for name, test in made[-1].items() if name.startswith("test_")]
+    assert len(found) == tests
+    for test in found:
+        test(*[tmp_path for _ in inspect.signature(test).parameters])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("registries")
+@pytest.mark.parametrize(
+    ("answer", "rank"), [({}, 20), ({"dataset.answer": "{a: {a: column}, b: {b: square}, c: {c: row}}"}, None)]
+)
+def test_the_proxy_ranks_kernels_as_the_page_says(
+    answer: dict[str, str], rank: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernels, windows, *_ = python_blocks("tutorials/own-space.md")
+    scorer, _ = python_blocks("tutorials/own-scorer.md")
+    for name, code in (("kernels", kernels), ("windows", windows), ("my_scorer", scorer)):
+        run(code, monkeypatch, name)
+    options = ["plugins=[]", "trials.scorer={name: gradient_norm, images: 64}"]
+    given = [f"{key}={value}" for key, value in answer.items()]
+    setup = Setup(load_config(str(ROOT / "docs/examples/kernels/kernels.yaml"), options + given))
+    scoring = Scoring.of(setup, setup.train(), seed=0, device=torch.device("cpu"), stop=Stop())
+    score = build_scorer(scoring)
+    ranked = sorted(setup.space.enumerate(), key=lambda genotype: score(Trial(0, genotype)).value, reverse=True)
+    assert list(ranked[0].values()) == ["point", "point", "point"]
+    if rank is not None:
+        assert list(ranked[rank - 1].values()) == ["row", "column", "point"]
 
 
 def test_own_network_examples_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,9 @@ def importance(
     }
     if not given:
         searched = ", ".join(map(str, runs))
-        raise InputError(f"no run with context-pooling blocks in {searched}: baselines have none, nor have trees")
+        raise InputError(
+            f"no run with context-pooling blocks in {searched}: baselines have none, nor have other spaces"
+        )
     of_block = {"context": "first", "before": "first", "drop": "mean"}
     tables = {
         path: table.groupby(["target", "source"], sort=False).agg(of_block).reset_index().to_dict("records")

@@ -73,7 +73,7 @@ def _differences(searches: Sequence[RunDirectory]) -> list[str]:
 
 def _table(agreed: SearchConsensus) -> Table:
     grid = Table(box=None, pad_edge=False)
-    for head in ("block", "option", "found by", "margin", "tie broken by"):
+    for head in ("choice", "option", "found by", "margin", "tie broken by"):
         grid.add_column(
             head, justify="right" if head in ("found by", "margin") else "left", no_wrap=head != "tie broken by"
         )

@@ -121,7 +121,6 @@ def registry(config: OptionalConfig = None, override: OverrideOption = None, jso
 def _registries() -> list[Registry[Any]]:
     """All registries, in the order of a config."""
     from analysis.views import VIEWS
-
     from atrc.backbones import BACKBONES
     from atrc.bench import BENCHMARKS
     from atrc.contexts import CONTEXTS

@@ -15,8 +15,17 @@ from hypothesis import strategies as st
 
 from analysis import analyze
 from analysis.load import load_runs
+from analysis.notes import notes
 from analysis.planted_matrix import ahead, planted_errors, planted_matrix
-from analysis.recovery import Found, answer_of, confusion, found_by_searches, important_blocks, recovery
+from analysis.recovery import (
+    Found,
+    answer_of,
+    confusion,
+    found_by_searches,
+    important_blocks,
+    recovery,
+    recovery_sentences,
+)
 from analysis.recovery_report import recovery_report
 from analysis.significance import holm
 from analysis.strategy_recovery import found_along_the_way, recovery_along_the_way, recovery_tests
@@ -25,7 +34,7 @@ from atrc.data import Answer
 from atrc.experiments import execute_all, execute_experiment
 from atrc.experiments.comparison import searches
 from atrc.runs import Result, RunDirectory, RunSpec
-from searchspace import CPSpace, Genotype, SearchSpace
+from searchspace import SPACES, CPSpace, Genotype, SearchSpace
 
 SPACE = CPSpace(["a", "b"])
 ANSWER = {"a": {"a": "global", "b": "local"}, "b": {"a": {"context": "s_label", "strength": 2, "noise": 1}}}
@@ -77,6 +86,55 @@ def test_planted_blocks_are_counted_and_idle_ones_are_not() -> None:
     assert (row["left_empty"], row["idle"]) == (1, 3)
     assert (row["strategy"], row["samples"]) == ("darts", 640)
     assert (row["strength"], row["noise"]) == (pytest.approx(4 / 3), pytest.approx(1 / 3))
+
+
+@pytest.fixture
+def of_tasks(monkeypatch: pytest.MonkeyPatch) -> SearchSpace:
+    """A space whose choices have the names of tasks, not of pairs."""
+
+    class Kinds(SearchSpace):
+        def __init__(self, tasks: list[str]) -> None:
+            super().__init__("kinds", {task: ["none", "global", "local"] for task in tasks}, {"tasks": tasks})
+
+    monkeypatch.setitem(SPACES._entries, "kinds", Kinds)
+    return Kinds(["a", "b", "c"])
+
+
+def test_a_choice_with_the_name_of_a_task_is_what_it_needs_from_itself(of_tasks: SearchSpace) -> None:
+    answer = Answer.read({"a": {"a": "global", "b": "local"}, "b": {"b": "local"}, "c": {}})
+    one = Found(of_tasks.genotype({"a": "global", "b": "global", "c": "none"}), answer, "darts", 640)
+    assert one.planted == {"a": "global", "b": "local"}
+    row = recovery({"one": [one]}).iloc[0]
+    assert (row["found"], row["of"], row["chance"]) == (1, 2, pytest.approx(1 / 3))
+    assert (row["left_empty"], row["idle"]) == (1, 1)
+    assert recovery_sentences(recovery({"one": [one]}), "task")[0].startswith("one: 1 of 2 planted tasks were found")
+
+
+def test_what_can_not_be_empty_was_not_left_empty(of_tasks: SearchSpace, monkeypatch: pytest.MonkeyPatch) -> None:
+    fewer = SearchSpace("kinds", {task: ["global", "local"] for task in of_tasks})
+    monkeypatch.setitem(SPACES._entries, "kinds", lambda: fewer)
+    answer = Answer.read({"a": {"a": "global"}, "b": {}, "c": {}})
+    one = Found(fewer.genotype(dict.fromkeys(fewer, "local")), answer, "darts", 640)
+    assert one.idle == ["b", "c"]
+    assert recovery({"one": [one]}).iloc[0]["idle"] == 0
+    assert "left empty" not in recovery_sentences(recovery({"one": [one]}))[0]
+
+
+def test_a_known_answer_that_no_choice_is_named_after_is_a_note(of_tasks: SearchSpace, tmp_path: Path) -> None:
+    for seed, answer in enumerate([{"a": {"b": "global"}, "b": {}, "c": {}}, {"a": {}, "b": {}}]):
+        text = f"name: test{seed}\ndataset: {{name: planted, answer: {answer}}}\ntasks: [a, b]".replace("'", "")
+        run = RunDirectory.create(
+            tmp_path / f"test{seed}", RunSpec("search", "search", 0), parse_config(text, "test")
+        )
+        run.write_genotype(of_tasks.genotype(dict.fromkeys(of_tasks, "local")))
+        run.write_result(Result({"a": 1.0, "b": 1.0}, 40, 640, 2.0, 1000, 1000))
+    runs = load_runs([tmp_path])
+    assert found_by_searches(runs) == {}
+    said = [note for note in notes(runs) if "planted answer" in note]
+    assert said == [
+        "test0: what was found of the planted answer is not counted, since no choice of the space 'kinds' has the "
+        "name of a pair of it, such as a<-b, or of a task that needs itself"
+    ]
 
 
 def test_chance_is_what_all_genotypes_of_the_space_find() -> None:

@@ -198,6 +198,46 @@ class Twice(MultiTaskNetwork):
         return super().encode(self.scaling(image))
 
 
+MODULE = """
+from torch import nn
+
+from atrc.distillation import DISTILLATIONS, Distillation
+from searchspace import InputError
+
+
+@DISTILLATIONS.register("own_scale")
+class OwnScale(Distillation):
+    def __init__(self, channels, *, width=None):
+        super().__init__()
+        if width is None:
+            raise InputError("own_scale needs a width")
+        self.layers = nn.ModuleDict({task: nn.Conv2d(c, c, width, padding="same") for task, c in channels.items()})
+
+    def forward(self, features, regions, valid=None):
+        return {task: layer(features[task]) for task, layer in self.layers.items()}
+"""
+
+
+@pytest.mark.usefixtures("no_plugin_left")
+def test_a_module_of_ones_own_has_a_row_where_it_can_be_built(config: Config, tmp_path: Path) -> None:
+    file = tmp_path / "plugin_scale.py"
+    file.write_text(MODULE)
+
+    def rows(options: dict[str, Any]) -> dict[str, int]:
+        model = config.model.model_copy(update={"distillations": options})
+        own = config.model_copy(update={"plugins": [str(file)], "model": model})
+        return {row.network: row.total.parameters for row in resource_rows(own, (32, 48))}
+
+    import_plugins(config.model_copy(update={"plugins": [str(file)]}))
+    without = rows({})
+    assert "own_scale" not in without
+    counted = rows({"own_scale": {"width": 1}})
+    channels = Setup.of(config).parts().network(NoDistillation).channels
+    assert counted["own_scale"] == without["multi-task"] + sum(c * c + c for c in channels.values())
+    with pytest.raises(InputError, match="unknown option 'wide'"):
+        rows({"own_scale": {"wide": 1}})
+
+
 def test_parts_that_share_and_call_what_they_like_add_up_too() -> None:
     network, counter = Twice(), Counter((64, 96))
     plain = counter.parts(MultiTaskNetwork(network.backbone, network.tasks, NoDistillation({})))

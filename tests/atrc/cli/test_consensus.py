@@ -33,7 +33,7 @@ def test_a_table_and_what_comes_next(atrc: Command, config: Config) -> None:
     said = atrc("consensus", "runs/tiny-test")
     assert said.status == 0
     lines = said.out.splitlines()
-    assert lines[0].split() == ["block", "option", "found", "by", "margin", "tie", "broken", "by"]
+    assert lines[0].split() == ["choice", "option", "found", "by", "margin", "tie", "broken", "by"]
     assert lines[1].split() == ["semseg<-semseg", "global", "2", "of", "3", "0.33"]
     assert len(lines) == 1 + 16 + 2
     assert lines[-2] == "Keep it:   atrc consensus runs/tiny-test -o tiny-test_consensus.json"
