@@ -1,4 +1,4 @@
-"""Checkpoints of searches that were made before there was one driver, brought into its form."""
+"""Upgrades checkpoints of searches by earlier versions to the form of `strategies.Search`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _NO_TRIALS = {"ended": "", "flights": [], "known": [], "counts": [0, None]}
 
 
 def upgraded_search(saved: Mapping[str, Any], strategy: OneShotStrategy, batch_size: int) -> Mapping[str, Any]:
-    """The checkpoint of a one-shot search; one that is up to date is given back.
+    """Returns the checkpoint of a one-shot search in the current form. A current one is returned as it is.
 
     Args:
-        saved: Its content. An earlier version had a learner in place of a search.
-        strategy: Says how many batches a step passed through the supernet.
-        batch_size: Images of a batch.
+        saved: Content of the checkpoint. An earlier version saved a learner instead of a search.
+        strategy: The strategy, which knows the number of batches per step.
+        batch_size: Number of images in a batch.
     """
     if "learner" not in saved:
         return saved
@@ -46,7 +46,7 @@ def upgraded_search(saved: Mapping[str, Any], strategy: OneShotStrategy, batch_s
 
 
 def upgraded_trials(saved: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The checkpoint of a search by trials; one that is up to date is given back."""
+    """Returns the checkpoint of a search by trials in the current form. A current one is returned as it is."""
     if "search" in saved:
         return saved
     return {
