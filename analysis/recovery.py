@@ -144,11 +144,7 @@ def recovery_sentences(table: pd.DataFrame) -> list[str]:
         f"({100 * row['share']:.0f} %"
         + (f", 95 % interval {100 * row['low']:.0f} to {100 * row['high']:.0f} %" if row["runs"] > 1 else "")
         + f"; by chance {100 * row['chance']:.0f} %)"
-        + (
-            f"; of {row['idle']} blocks that nothing needs, {row['left_empty']} were left empty"
-            if row["idle"]
-            else ""
-        )
+        + (f"; {row['left_empty']} of {row['idle']} blocks that no task needs were left empty" if row["idle"] else "")
         for row in table.to_dict("records")
     ]
 

@@ -53,7 +53,7 @@ def test_a_single_unsupported_run_still_gives_tables(write: Write, tmp_path: Pat
     told = "\n".join(made.notes)
     assert "atrc train demo --model single" in told
     assert "atrc search demo" in told
-    assert "one run only" in told
+    assert "only one run" in told
 
 
 def test_one_search_has_a_genotype_but_no_agreement(
@@ -63,7 +63,7 @@ def test_one_search_has_a_genotype_but_no_agreement(
     write("search", 0, of(ATRC), genotype=CPSpace(TASKS).uniform("local"))
     made = analyze([tmp_path], tmp_path / "out")
     assert set(made.figures) == {"genotypes", "proportions"}
-    assert any("one search only" in note for note in made.notes)
+    assert any("only one search" in note for note in made.notes)
 
 
 def shown(paths: list[Path], width: int = 110) -> str:
