@@ -157,8 +157,8 @@ class SpaceView:
         """Notes on analyses that are left out for searches of this space, one line each."""
         name = next(iter(runs.found(experiment).values())).space
         return [
-            f"{experiment}: importance and attention need the context-pooling blocks of the space 'cp', but its "
-            f"searches found genotypes of {name!r}, so they are left out"
+            f"{experiment}: importance and attention are left out: they need the context-pooling blocks of the space "
+            f"'cp', but its searches found genotypes of {name!r}"
         ]
 
     def released(self, space: SearchSpace) -> Mapping[str, Genotype]:

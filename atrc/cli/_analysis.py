@@ -51,7 +51,7 @@ def report(
     networks: Networks = True,
     quiet: Quiet = False,
 ) -> None:
-    """Write one HTML page with everything that analyze makes, and with the origin of each number."""
+    """Write one HTML page, readable offline, with everything that analyze makes and the origin of each number."""
     from analysis import analyze as make
     from analysis.report import write_report
 

@@ -126,7 +126,7 @@ def test_genotypes_of_different_spaces_are_noted_and_left_out(
     assert not [note for note in apart.notes if "no shares" in note]
     together = analyze([tmp_path], tmp_path / "together", by="dataset.name")
     assert "proportions" not in together.figures
-    assert any("dataset.name=rooms: no shares" in note and "different spaces" in note for note in together.notes)
+    assert any("dataset.name=rooms: the shares" in note and "different spaces" in note for note in together.notes)
     assert "genotypes-demo" in together.figures
 
 
