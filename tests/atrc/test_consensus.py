@@ -90,7 +90,7 @@ class TestOfSearches:
             ({"tasks": {"depth": {}}}, "different tasks .* runs/search/seed0 has depth, edge; other has depth$"),
             (
                 {"space": {"name": "cp", "contexts": ["none", "global"]}},
-                "different spaces .* runs/search/seed0 has the space cp .*; other has cp .*'contexts':  ",
+                "different spaces .* runs/search/seed0 has the space cp .*; other has cp .*'contexts': ",
             ),
             ({"space": {"name": "bmtas"}}, "different spaces .*; other has bmtas "),
         ],
