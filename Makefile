@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup demo demo-rooms recovery test test-lowest test-slow lint docs notebooks clean lock
+.PHONY: setup demo demo-rooms recovery test test-lowest test-slow lint messages docs notebooks clean lock
 
 setup: .venv/.ready
 
@@ -48,6 +48,10 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Prints every line that users can see (errors, help, notes, captions, summaries), with file and line, to be read.
+messages: setup
+	$(BIN)/python tests/support/printed_lines.py
 
 # Executes the notebooks from top to bottom and saves their output. Runs that exist in runs/ are not made again.
 notebooks: setup

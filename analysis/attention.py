@@ -76,8 +76,7 @@ def attention_maps(
 
 
 def attention_table(maps: Iterable[AttentionMap]) -> pd.DataFrame:
-    """The maps in one long table: ``target``, ``source``, ``context``, ``row``, ``column`` (of that grid),
-    ``weight``."""
+    """Returns the maps as a table of ``target``, ``source``, ``context``, grid ``row`` and ``column``, ``weight``."""
     parts = []
     for one in maps:
         row, column = (index.ravel() for index in np.indices(one.weights.shape))

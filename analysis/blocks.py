@@ -144,7 +144,7 @@ class Blocks:
             raise InputError(f"the block {block(target, source)} has {names}; {name!r} is not among them")
         context = there[name]
         if type(context).forward is not Context.forward:
-            raise InputError(f"the context type {name!r} overrides forward, so its attention cannot be taken apart")
+            raise InputError(f"the context type {name!r} overrides forward, so its attention maps cannot be read")
         return context
 
     def _contexts(self, target: str, source: str) -> dict[str, Context]:

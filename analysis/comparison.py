@@ -154,7 +154,7 @@ def _missing(found: pd.DataFrame) -> list[str]:
     if len(lacking) == len(found):
         raise InputError("no network of any search has a metric of every task, so there is nothing to compare")
     listed = "; ".join(f"{label} seed {', '.join(map(str, of['seed']))}" for label, of in lacking.groupby("strategy"))
-    return [f"A metric is missing of the networks of {listed}: pairs are of the other seeds."]
+    return [f"The networks of {listed} lack a metric; only the other seeds are paired."]
 
 
 def _unlike(folder: Path) -> list[str]:
@@ -163,7 +163,7 @@ def _unlike(folder: Path) -> list[str]:
     paths = [path for model in models for path in sorted(folder.glob(f"{model}/seed*"))]
     seen = [(run.spec.model, seen_data(run)) for run in map(RunDirectory.open, paths) if run.finished]
     phrases = differing(seen)
-    return [f"Runs that are compared saw other data: {listed(phrases)}"] if phrases else []
+    return [f"The compared runs used different data: {listed(phrases)}"] if phrases else []
 
 
 def _signed_ranks(tests: pd.DataFrame) -> list[str]:
@@ -306,9 +306,9 @@ def _budget_notes(found: pd.DataFrame, unequal: bool) -> list[str]:
     least, most = min(samples, key=samples.__getitem__), max(samples, key=samples.__getitem__)
     if samples[least] >= (1 - TOLERANCE) * samples[most]:
         return []
-    text = f"nequal budgets: {least} learnt from {samples[least]:.0f} images, {most} from {samples[most]:.0f}"
+    text = f"nequal budgets: {least} used {samples[least]:.0f} images, {most} used {samples[most]:.0f}"
     if not unequal:
-        raise InputError(f"u{text}; rank them all the same with --unequal")
+        raise InputError(f"u{text}; add --unequal to rank them anyway")
     return [f"U{text}."]
 
 

@@ -100,7 +100,7 @@ def answers(comparisons: Sequence[Comparison], experiment: str) -> list[str]:
         remarks.append(f"With fewer than {FEW} runs on a side, these intervals are too narrow.")
     if len(intervals) > 1:
         remarks.append(
-            f"The {len(intervals)} intervals are not corrected for their number: if nothing differed, one in 20 "
+            f"The {len(intervals)} intervals are not corrected for their number: without any difference, one in 20 "
             "would still leave out 0."
         )
     return [one.sentence for one in of] + remarks
@@ -139,7 +139,7 @@ def _sentence(
     if difference == 0:
         verdict = f"{model} and {other} have the same mean"
     if math.isnan(low):
-        return f"{title}: {verdict} ({counted}); with one run on a side, chance cannot be told from effect."
+        return f"{title}: {verdict} ({counted}); with one run on a side, an effect cannot be told from chance."
     # the ends change places where lower is better, so that the interval is that of the gain
     ends = (low, high) if higher_is_better else (-high, -low)
     stated = f"95 % interval of the gain {_number(ends[0], sign=True)} to {_number(ends[1], sign=True)}, {counted}"

@@ -182,7 +182,7 @@ class _Recorded:
             self._parts.append(part)
             done += len(batch)
         if done != images:
-            raise InputError(f"the held-out set was said to hold {images} images, and gave {done}")
+            raise InputError(f"the held-out set must give {images} images, but gave {done}")
 
     def metric(self, target: str, permuted: str | None = None, order: Tensor | None = None) -> float:
         """The target's metric; with the block of one source permuted, if there is one."""

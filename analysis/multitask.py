@@ -37,7 +37,7 @@ __all__ = [
     "with_delta_m",
 ]
 
-MARKED = "*: seeds are missing, or runs differ in more than the seed; the notes say in what."
+MARKED = "*: seeds are missing, or runs differ in more than the seed; see the notes."
 """Explains what `marked` shows."""
 
 Reference = Mapping[tuple[str, str, int], float]

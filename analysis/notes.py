@@ -70,13 +70,13 @@ def _unlike(runs: Runs, experiment: str) -> list[str]:
     for model, of in frame.groupby("model", sort=False):
         seeds = [(f"seed {row['seed']}", runs.recipes[row["path"]]) for row in of.to_dict("records")]
         if phrases := differing(seeds):
-            found.append(f"{experiment}: one mean holds runs of {model} that are not alike: {listed(phrases)}")
+            found.append(f"{experiment}: the mean of {model} is over runs that differ: {listed(phrases)}")
     rows = frame.to_dict("records")
     trained = [(row["model"], runs.recipes[row["path"]]) for row in rows if row["kind"] != "search"]
     problems = [(row["model"], of_any_model(runs.recipes[row["path"]])) for row in rows]
     phrases = list(dict.fromkeys([*differing(trained), *differing(problems)]))
     if phrases and frame["model"].nunique() > 1:
-        found.append(f"{experiment}: models that are compared were not made alike: {listed(phrases)}")
+        found.append(f"{experiment}: the compared models differ in more than the model: {listed(phrases)}")
     return found
 
 
@@ -86,7 +86,7 @@ def unlike_conditions(runs: Runs, by: str) -> list[str]:
     names = dict(zip(runs.frame["path"], runs.frame["experiment"], strict=True))
     for condition, paths in search_groups(runs, by).items():
         if phrases := differing([(names[path], runs.recipes[path]) for path in paths]):
-            found.append(f"{condition}: it puts searches together that are not alike: {listed(phrases)}")
+            found.append(f"{condition}: this group has searches that differ: {listed(phrases)}")
     return found
 
 
@@ -97,7 +97,7 @@ def _missing_seeds(runs: Runs, experiment: str) -> list[str]:
     parts = [f"{model} lacks {_numbered('seed', seeds)}" for model, seeds in lacking.items() if seeds]
     if not parts:
         return []
-    return [f"{experiment}: means, and what is subtracted from them, are not of the same seeds: {listed(parts)}"]
+    return [f"{experiment}: the compared means are over different seeds: {listed(parts)}"]
 
 
 def _numbered(noun: str, numbers: Sequence[int]) -> str:
@@ -112,7 +112,7 @@ def _budgets(runs: Runs, experiment: str) -> list[str]:
         return []
     ranges = {str(model): sorted(set(group["samples"])) for model, group in rows.groupby("model", sort=False)}
     listed = "; ".join(f"{model} {' / '.join(map(str, seen))}" for model, seen in ranges.items())
-    return [f"{experiment}: models were trained for different numbers of samples, so they do not compare: {listed}"]
+    return [f"{experiment}: models were trained on different numbers of samples, so a comparison is unfair: {listed}"]
 
 
 def _seeds(runs: Runs, experiment: str) -> list[str]:
@@ -120,7 +120,7 @@ def _seeds(runs: Runs, experiment: str) -> list[str]:
     alone = [str(model) for model, size in sizes.items() if size == 1]
     if not alone:
         return []
-    return [f"{experiment}: one run only, so no standard deviation, of: {', '.join(alone)}"]
+    return [f"{experiment}: models with only one run have no standard deviation: {', '.join(alone)}"]
 
 
 def _searches(runs: Runs, experiment: str) -> list[str]:
@@ -131,11 +131,11 @@ def _searches(runs: Runs, experiment: str) -> list[str]:
     try:
         space = common_space(list(found.values()))
     except InputError as error:
-        return [f"{experiment}: what its searches found is not analysed: {error}"]
+        return [f"{experiment}: the genotypes of its searches are not analysed: {error}"]
     remarks = view_of(space).notes(runs, experiment)
     if len(found) == 1:
         remarks.append(
-            f"{experiment}: one search only, so agreement between searches is missing; "
+            f"{experiment}: only one search, so agreement between searches is missing; "
             f"give the config more seeds and make the others with: atrc search {name}"
         )
     return remarks

@@ -137,7 +137,7 @@ def _proportions(analysis: Analysis, found: Mapping[str, Sequence[Genotype]], wo
         try:
             shares = proportions(genotypes)
         except InputError as error:
-            analysis.notes.append(f"{condition}: no shares of what was chosen, since {error}")
+            analysis.notes.append(f"{condition}: the shares of chosen options are missing: {error}")
         else:
             parts.append(shares.assign(condition=condition, runs=len(genotypes)))
     if not parts:

@@ -14,8 +14,10 @@ Point = tuple[float, float]
 
 
 def pareto_front(points: Iterable[Point]) -> list[Point]:
-    """The (score, cost) pairs that no other one beats: none has a higher score at no more cost, or less cost at no
-    lower score. Cheapest first; equal points count once."""
+    """Returns the (score, cost) pairs that no other pair beats, cheapest first; equal pairs count once.
+
+    A pair beats another one if it has a higher score at no more cost, or less cost at no lower score.
+    """
     front: list[Point] = []
     for score, cost in sorted(set(points), key=lambda point: (point[1], -point[0])):
         if not front or score > front[-1][0]:
@@ -37,8 +39,10 @@ def hypervolume(points: Iterable[Point], reference: Point) -> float:
 
 
 def trial_outcomes(runs: Sequence[RunDirectory]) -> pd.DataFrame:
-    """``strategy`` (the run's model), ``seed``, ``samples``, ``score`` (without the penalty of cost) and ``cost`` of
-    every trial of full budget that has a score."""
+    """Returns a table with a row for every trial of full budget that has a score.
+
+    Columns: ``strategy`` (the run's model), ``seed``, ``samples``, ``score`` (without the penalty of cost), ``cost``.
+    """
     rows = [
         {
             "strategy": run.spec.model,

@@ -157,7 +157,7 @@ def recovery_sentences(table: pd.DataFrame, choice: str = "block") -> list[str]:
         + (f", 95 % interval {100 * row['low']:.0f} to {100 * row['high']:.0f} %" if row["runs"] > 1 else "")
         + f"; by chance {100 * row['chance']:.0f} %)"
         + (
-            f"; of {row['idle']} {choice}s that nothing needs, {row['left_empty']} were left empty"
+            f"; {row['left_empty']} of {row['idle']} {choice}s that no task needs were left empty"
             if row["idle"]
             else ""
         )

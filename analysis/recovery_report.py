@@ -49,7 +49,7 @@ def recovery_report(
     now = {name: _read(out, name) for name in KEYS}  # rounded as those that were kept are
     before = None if kept is None else {name: _kept(kept, name, table) for name, table in now.items()}
     if before is not None and before["errors"].empty:
-        return [*_tables(now, None, out), Text(f"Nothing was kept of these seeds in {kept}.")]
+        return [*_tables(now, None, out), Text(f"{kept} has no results of these seeds.")]
     seconds = Text(f"Seconds of a training: {_median(networks):.1f}; of a search: {_median(searches):.1f} (medians)")
     changes = _changes(now, before) if before is not None else []
     return [*_tables(now, before, out), seconds, *map(Text, changes)]
@@ -65,7 +65,7 @@ def _tables(
     write_table(matrix, out, "matrix")
     write_table(leads, out, "ahead")
     lost = [
-        f"{row['pair']} {row['planted']}: the planted context was the best in {row['best']} of {row['n']} seeds only"
+        f"{row['pair']} {row['planted']}: the planted context was the best in only {row['best']} of {row['n']} seeds"
         for row in leads.to_dict("records")
         if row["best"] < 0.9 * row["n"]
     ]
@@ -78,8 +78,11 @@ def _tables(
 
 
 def found_blocks(searches: Iterable[RunDirectory]) -> pd.DataFrame:
-    """One row for each search: ``search`` (its config's name), ``seed``, ``found`` and ``of`` (planted blocks),
-    ``genotype`` (its choices, in the space's order)."""
+    """Returns a table with a row for each search.
+
+    Columns: ``search`` (its config's name), ``seed``, ``found`` and ``of`` (planted blocks),
+    ``genotype`` (its choices, in the space's order).
+    """
     rows = []
     for run in searches:
         one = Found.by(run)
@@ -117,7 +120,7 @@ def _errors(matrix: pd.DataFrame, before: pd.DataFrame | None) -> Table:
 
 
 def _title(what: str, before: pd.DataFrame | None) -> str:
-    return what if before is None else f"{what}; below: kept"
+    return what if before is None else f"{what}; below: earlier results"
 
 
 def _cells(matrix: pd.DataFrame, planted: str, pair: str, used: Sequence[str]) -> list[str]:
@@ -161,8 +164,8 @@ def _changes(now: Mapping[str, pd.DataFrame], before: Mapping[str, pd.DataFrame]
     same = int((errors["error"] == errors["error_kept"]).sum())
     named = int((found["genotype"] == found["genotype_kept"]).sum())
     said = [
-        f"Of {len(errors)} errors, {same} are those that were kept, to the tenth digit; of {len(found)} searches, "
-        f"{named} named the same genotype."
+        f"{same} of {len(errors)} errors equal the earlier ones to ten digits; {named} of {len(found)} searches "
+        "named the same genotype as before."
     ]
     if same == len(errors):
         return said
@@ -175,7 +178,7 @@ def _changes(now: Mapping[str, pd.DataFrame], before: Mapping[str, pd.DataFrame]
         if abs(row["mean"] - row["mean_kept"]) > APART * max(chance, 1e-3):
             what = f"{row['pair']} {row['planted']}, {row['used']} used"
             larger.append(f"{what}: the error was {row['mean_kept']:.3f}, and is {row['mean']:.3f}")
-    return [*said, *(larger or ["No mean differs by more than chance may do."])]
+    return [*said, *(larger or ["No mean differs by more than chance explains."])]
 
 
 def _median(runs: Sequence[RunDirectory]) -> float:

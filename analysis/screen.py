@@ -57,13 +57,14 @@ def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
         if sentences:
             parts.append(_section("Does the retrained network beat the multi-task baseline?", sentences))
         if told := power_sentences(power_of_runs(runs, experiment, paired=paired), POWER_OF):
-            parts.append(_section("What could these seeds tell?", told))
+            parts.append(_section("Which differences could these seeds show?", told))
         space = space_found(runs, experiment)
         if space is not None:
             if known := found_by_searches(runs, experiments=[experiment]):
-                counted = recovery_sentences(recovery(known), view_of(space).words.choice)
+                choice = view_of(space).words.choice
+                counted = recovery_sentences(recovery(known), choice)
                 said = counted + importance_sentences(important_blocks(runs, experiment))
-                parts.append(_section("What was found of what was planted?", said))
+                parts.append(_section(f"Which planted {choice}s were found?", said))
             parts += view_of(space).on_screen(runs, experiment)
     remarks = notes(runs, paired=paired)
     if remarks:
@@ -139,7 +140,7 @@ def comparison_screen(made: StrategyComparison) -> list[RenderableType]:
         for row in differ.to_dict("records")
     ] or [f"No two of the {len(made.table)} strategies differ at p < 0.05 (signed-rank test, Holm's correction)."]
     tests = int(made.tests["p"].notna().sum())
-    corrected = f", at the level that {tests} pairs leave" if tests > 1 else ""
+    corrected = f", at the level that Holm's correction for {tests} pairs leaves" if tests > 1 else ""
     lines += power_sentences(made.power, "Differences of two strategies on one seed vary by", corrected)
     return [table, *map(Text, lines), *_recovery_screen(made.recovery), *map(Text, made.notes)]
 
@@ -159,8 +160,8 @@ def _recovery_screen(found: Recovery | None) -> list[RenderableType]:
         )
     differ = found.tests[found.tests["p_holm"] < LEVEL]
     lines = [
-        f"{row['one']} and {row['other']} differ by {100 * row['difference']:+.0f} points of what they find "
-        f"(p = {row['p_holm']:.2g}, permutation test, Holm)"
+        f"{row['one']} and {row['other']} differ by {100 * row['difference']:+.0f} points of planted blocks "
+        f"found (p = {row['p_holm']:.2g}, permutation test, Holm)"
         for row in differ.to_dict("records")
-    ] or ["No two strategies differ in what they find at p < 0.05 (permutation test, Holm's correction)."]
+    ] or ["No two strategies differ in planted blocks found at p < 0.05 (permutation test, Holm's correction)."]
     return [table, *map(Text, lines)]

@@ -76,5 +76,5 @@ def hopeless(test: str, smallest: Sequence[float], enough: int) -> list[str]:
     count = f", which Holm's correction for {len(smallest)} pairs makes {corrected:.2g}" if len(smallest) > 1 else ""
     return [
         f"The {test} cannot call any pair different at p < {LEVEL}, whatever the results: with these seeds its "
-        f"smallest p is {min(smallest):.2g}{count}. {enough} seeds would do."
+        f"smallest p is {min(smallest):.2g}{count}. {enough} seeds would be enough."
     ]

@@ -87,7 +87,7 @@ def measure_importance(
 
 
 def has_blocks(run: RunDirectory) -> bool:
-    """Whether a run found, or trained, a genotype of context-pooling blocks."""
+    """Returns whether a run found or trained a genotype of context-pooling blocks."""
     genotype = run.genotype()
     if genotype is None:
         return False

@@ -1,6 +1,6 @@
-"""What is chosen for: contexts, the ATRC module, networks, tasks, data, training, runs, and the command line.
+"""Multi-task networks with searched contexts: tasks, datasets, networks, training, runs, and the command line.
 
-Modules are loaded when they are first asked for: ``import atrc.config`` does not wait for torch.
+A module is loaded when one of its names is first used: ``import atrc.config`` does not import torch.
 """
 
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from atrc.runs import RunDirectory, find_runs
     from atrc.setup import Setup
 else:
-    # No name here may be that of a module: it would hide the module.
+    # A name here must not be that of a module, since it would hide the module.
     __getattr__, __dir__, _ = lazy_loader.attach(
         __name__,
         submod_attrs={

@@ -1,4 +1,4 @@
-"""``python -m atrc``."""
+"""Runs the command line: ``python -m atrc``."""
 
 from atrc.cli import main
 

@@ -1,7 +1,7 @@
-"""Modules that have moved can be imported by their former names, with a warning that says where they are now.
+"""Former names of modules: they can still be imported, with a warning that gives the new names.
 
-The rule for what moves: a former name stays for the versions up to the next whole number, and the changelog names it.
-A name of a module that is gone altogether is an error that names the new places of the rest.
+A former name works until the next major version, and the changelog lists it. A name that a moved module has no longer
+raises an AttributeError, which gives the new modules of the other names.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MOVED: dict[str, tuple[str, ...]] = {
 
 
 class _Former(ModuleType):
-    """A module by its former name."""
+    """A stand-in for a module at its former name."""
 
     def __getattr__(self, name: str) -> Any:
         if name == "__all__":
@@ -51,8 +51,8 @@ class _Former(ModuleType):
             if hasattr(place, name):
                 return getattr(place, name)
         raise AttributeError(
-            f"{self.__name__} has moved to {' and '.join(MOVED[self.__name__])}, and {name!r} is gone; "
-            "the changelog says where to"
+            f"{self.__name__} has moved to {' and '.join(MOVED[self.__name__])}, which have no {name!r}; "
+            "the changelog says what replaces it"
         )
 
 
@@ -61,7 +61,7 @@ def _places(module: ModuleType) -> list[Any]:
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Comes last of all finders, so it is asked for what is not there any more."""
+    """A finder of former names. It is the last finder, so it is asked only for modules that no other one finds."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None

@@ -1,4 +1,4 @@
-"""The version that is installed."""
+"""The installed version of the package."""
 
 from importlib.metadata import PackageNotFoundError, version
 
@@ -6,5 +6,5 @@ __all__ = ["__version__"]
 
 try:
     __version__ = version("atrc")
-except PackageNotFoundError:  # a checkout on the path, which was never installed
+except PackageNotFoundError:  # a checkout that was never installed
     __version__ = "0+unknown"

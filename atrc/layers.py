@@ -29,7 +29,7 @@ def conv_bn_relu(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, di
 
 
 def pointwise_bn_relu(inputs: int, outputs: int, *, affine: bool = True) -> nn.Sequential:
-    """1x1 conv without bias - BN - ReLU."""
+    """Returns a 1x1 convolution without bias, a batch norm and a ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs, affine=affine), nn.ReLU(inplace=True)
     )
@@ -58,8 +58,9 @@ class _DropFirst(nn.Conv2d):
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions with a shortcut (He et al., CVPR 2016): ``(B, inputs, H, W)`` to
-    ``(B, outputs, ceil(H / stride), ceil(W / stride))``.
+    """Two 3x3 convolutions with a shortcut (He et al., CVPR 2016).
+
+    Turns ``(B, inputs, H, W)`` into ``(B, outputs, ceil(H / stride), ceil(W / stride))``.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
@@ -76,8 +77,10 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions with a shortcut (He et al., CVPR 2016): ``(B, inputs, H, W)`` to
-    ``(B, 4 * width, ceil(H / stride), ceil(W / stride))``. Stride and dilation are those of the 3x3 convolution.
+    """1x1, 3x3 and 1x1 convolutions with a shortcut (He et al., CVPR 2016).
+
+    Turns ``(B, inputs, H, W)`` into ``(B, 4 * width, ceil(H / stride), ceil(W / stride))``. Stride and dilation are
+    those of the 3x3 convolution.
     """
 
     expansion = 4
@@ -101,7 +104,7 @@ class Bottleneck(nn.Module):
 def init_from_scratch(network: nn.Module) -> None:
     """Initialises convolutions Kaiming-normal (fan out, ReLU), and batch norms with weight 1 and bias 0.
 
-    It draws from torch's global generator.
+    Weights are drawn from torch's global generator.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

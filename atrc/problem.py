@@ -1,4 +1,4 @@
-"""What a search is about, apart from its strategy: a network and data of one's own, without config and files."""
+"""A search problem in code: your own network and data, without a config and without files."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def _adam(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
 
 @dataclass(frozen=True)
 class Problem:
-    """One's own supernet and loaders, on which any one-shot strategy can be tried by its name.
+    """Your own supernet and loaders, on which any one-shot strategy can be run by its name.
 
-    Every search begins with a new supernet, initialised by the search's seed, so that strategies and seeds can be
-    compared.
+    Every search begins with a new supernet, whose weights follow from the search's seed. So strategies and seeds can
+    be compared.
 
     Attributes:
-        supernet: Makes a new supernet: a torch module with ``space``, ``loss(batch, selection)`` and
+        supernet: Function that returns a new supernet: a torch module with ``space``, ``loss(batch, selection)`` and
             ``derive(genotype)``.
         train: Training batches: a ``DataLoader``, or anything that `strategies.Search` takes.
         held_out: Batches that the weights never learn from, for strategies that need them.
-        optimizer: Makes the optimiser of the supernet's weights; by default Adam with a learning rate of 0.001.
+        optimizer: Function that returns the optimiser of given weights; default: Adam with a learning rate of 0.001.
 
     Example::
 
@@ -49,16 +49,16 @@ class Problem:
     def search(
         self, strategy: str, *, seed: int = 0, knobs: Mapping[str, Any] | None = None, **options: Any
     ) -> Search:
-        """A new search.
+        """Returns a new search.
 
         Args:
             strategy: Name of a registered one-shot strategy.
-            seed: Seeds the strategy, the order of data, and the initial weights.
+            seed: Seed of the strategy, of the order of data, and of the initial weights.
             knobs: Knobs of the strategy.
             options: Arguments of `strategies.Search`: ``steps`` or ``budget``, ``clip_norm``, ``costs``, ...
 
         Raises:
-            InputError: No such strategy, a strategy by trials, or arguments that do not go together.
+            InputError: The strategy does not exist or is multi-trial, or the arguments do not go together.
         """
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -66,7 +66,7 @@ class Problem:
         made = build_strategy(strategy, supernet.space, seed=seed, knobs=knobs)
         if not isinstance(made, OneShotStrategy):
             raise InputError(
-                f"strategy {strategy!r} is multi-trial: it has no supernet; give it a score with strategies.Search"
+                f"strategy {strategy!r} is multi-trial and uses no supernet; give it a score with strategies.Search"
             )
         optimizer = self.optimizer(supernet.parameters())
         return Search(made, supernet, optimizer, train=self.train, held_out=self.held_out, **options)

@@ -1,7 +1,7 @@
-"""From a config to everything that it stands for: the one place where its names are looked up.
+"""Builds everything that a config names: dataset, tasks, space, networks, costs and strategy.
 
-A `Setup` is made once for a run, a check or a look at a run, and handed on: whoever needs a part of it asks for it
-here, and gets the same part as everybody else.
+Names of a config are looked up in this module alone. A run makes one `Setup` and passes it on, so all its parts use
+the same tasks and the same space.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = ["Setup"]
 
 
 class Setup:
-    """A config's dataset, tasks, space and networks, each built when it is first asked for.
+    """The dataset, tasks, space and networks of a config, each built when it is first used.
 
     Example::
 
@@ -59,7 +59,7 @@ class Setup:
 
     @classmethod
     def of(cls, config: Config) -> Setup:
-        """The setup of a config, whose plugins are imported.
+        """Imports the plugins of a config and returns its setup.
 
         Raises:
             InputError: A plugin cannot be imported.
@@ -71,7 +71,7 @@ class Setup:
 
     @cached_property
     def info(self) -> DatasetInfo:
-        """The dataset's facts, without opening it."""
+        """The description of the dataset. No file is opened."""
         named = self.config.dataset
         return call_with_options(f"dataset {named.name!r}", DATASETS[named.name].describe, named.options)
 
@@ -80,35 +80,35 @@ class Setup:
         """Task name -> task, with the dataset's facts and the config's options.
 
         Raises:
-            UnknownNameError: A task is not registered, or the dataset lacks it.
+            UnknownNameError: A task is not registered, or the dataset has no labels for it.
         """
         tasks: dict[str, Task] = {}
         for name, options in self.config.tasks.items():
-            TASKS[name]  # reports an unregistered task before a missing one
+            TASKS[name]  # raises for a task that is not registered, before the dataset is asked
             if name not in self.info.tasks:
                 raise UnknownNameError("task", name, self.info.tasks, f"of dataset {self.info.name}")
             tasks[name] = TASKS.create(name, {**self.info.tasks[name], **options})
         return tasks
 
     def split(self, name: str, tasks: Iterable[str] | None = None) -> Dataset:
-        """A split of the dataset.
+        """Returns a split of the dataset.
 
         Args:
-            name: ``"train"``, ``"val"``, or what else the dataset has.
-            tasks: The tasks whose labels it gives; by default all of the config's.
+            name: ``"train"``, ``"val"``, or another split of the dataset.
+            tasks: The tasks whose labels are loaded; by default all tasks of the config.
         """
         named, wanted = self.config.dataset, list(self.config.tasks if tasks is None else tasks)
         dataset: Dataset = DATASETS.create(named.name, named.options, name, wanted)
         return dataset
 
     def train(self, tasks: Mapping[str, Task] | None = None) -> Dataset:
-        """The training split, with the labels of tasks and with those that only crops are drawn by.
+        """Returns the training split with the labels of tasks, and with labels that only guide crops.
 
         Args:
             tasks: The tasks of a network; by default all.
 
         Raises:
-            InputError: It cannot be read, or has no valid pixel of a task.
+            InputError: The split cannot be read, or has no valid pixel of a task.
         """
         learnt = tasks or self.tasks
         ruling = [name for name in self._drawn_by() if name not in learnt]
@@ -118,12 +118,12 @@ class Setup:
             if not ruling or ruling[0] in self.config.tasks:
                 raise
             train = self.split("train", learnt)
-            print(f"crops are not drawn by {ruling[0]}, which cannot be read: {error}", file=sys.stderr)
+            print(f"crops are not guided by {ruling[0]}, whose labels cannot be read: {error}", file=sys.stderr)
         refuse_unlabelled(train, learnt, "train")
         return train
 
     def _drawn_by(self) -> list[str]:
-        """The class map that crops are drawn by, where the dataset has one and there are crops."""
+        """Returns the name of the class map that guides crops, in a list, or an empty list if there is none."""
         augmentation, label = self.config.augmentation, RandomCrop.label
         cropped = augmentation.scale is not None and augmentation.crop_dominance < 1
         if not cropped or augmentation.crop_by == "tasks" or label not in self.info.tasks:
@@ -131,7 +131,7 @@ class Setup:
         return [label]
 
     def splits(self, tasks: Mapping[str, Task] | None = None) -> tuple[Dataset, Dataset]:
-        """The training and the validation split: one that cannot be used shows before the training.
+        """Returns the training and the validation split, after a check that both can be used.
 
         Args:
             tasks: The tasks of a network; by default all.
@@ -145,7 +145,7 @@ class Setup:
         return train, validation
 
     def held_out(self, train: Dataset) -> tuple[Dataset, Dataset]:
-        """The training images that weights learn from, and the others.
+        """Splits the training images into those that weights learn from and those that are held out.
 
         Raises:
             InputError: One of the two has no valid pixel of a task.
@@ -156,20 +156,20 @@ class Setup:
         return rest, held_out
 
     def fit(self, train: Dataset, tasks: Mapping[str, Task] | None = None) -> None:
-        """Fits tasks, by default all, to the training labels (normals: centroids)."""
+        """Fits tasks, by default all, to the training labels; normals learn their centroids."""
         for name, task in (tasks or self.tasks).items():
             task.fit(LabelMaps(train, name), train.info.cache)
 
     def augmentation(self) -> Compose:
-        """The transform of training samples.
+        """Returns the transform of training samples.
 
         Raises:
-            InputError: It would move images whose labels cannot follow.
+            InputError: The config scales or mirrors images, but the labels lie on a grid of their own.
         """
         config, info = self.config.augmentation, self.info
         if info.grid is not None and (config.scale is not None or config.flip):
             raise InputError(
-                f"labels of the dataset {info.name} lie on a grid of their own: its images cannot be scaled or "
+                f"labels of the dataset {info.name} have a grid of their own, so its images cannot be scaled or "
                 "mirrored; set augmentation.scale=null and augmentation.flip=0"
             )
         return train_transform(
@@ -190,14 +190,14 @@ class Setup:
         device: torch.device,
         tasks: Mapping[str, Task] | None = None,
     ) -> BatchLoader:
-        """Augmented training batches, in an order that follows from the seed.
+        """Returns a loader of augmented training batches, in an order that follows from the seed.
 
         Args:
             dataset: The images.
-            training: The section of the config that gives the batch size.
-            seed: Seeds order and augmentation.
-            device: Where the batches will go.
-            tasks: The tasks whose labels they have; by default all.
+            training: The section of the config with the batch size.
+            seed: Seed of the order and of the augmentation.
+            device: The device that the batches are for.
+            tasks: The tasks whose labels the batches have; by default all.
         """
         return BatchLoader(
             dataset,
@@ -213,7 +213,7 @@ class Setup:
 
     @cached_property
     def space(self) -> Any:
-        """The space (a `searchspace.SearchSpace`); one that is made of tasks takes the config's."""
+        """The space, a `searchspace.SearchSpace`. A space with the parameter ``tasks`` gets the config's tasks."""
         named = self.config.space
         options = named.options
         if "tasks" in inspect.signature(SPACES[named.name]).parameters:
@@ -226,24 +226,25 @@ class Setup:
         return space
 
     def parts(self, *, pretrained: bool = True) -> Parts:
-        """The parts that networks are built from; see `Parts.of`."""
+        """Returns the parts that networks are built from; see `Parts.of`."""
         return Parts.of(self.config, self.tasks, pretrained=pretrained)
 
     def supernet(self, *, pretrained: bool = True) -> MultiTaskSupernet:
-        """A new supernet; see `parts`."""
+        """Returns a new supernet; see `parts`."""
         kind: Any = supernet_of(self.space)
         network: MultiTaskSupernet = kind(self.parts(pretrained=pretrained), self.space)
         return network
 
     def genotype(self, model: str) -> Genotype | None:
-        """The genotype that a model's name stands for, or None for a network that is no genotype's.
+        """Returns the genotype of a model's name, or None for a network that has no genotype.
 
         Args:
-            model: ``single-TASK``, ``multi``, the registered name of a distillation module, a name that the space
-                gives (``all-global``), or the path of a genotype file.
+            model: ``single-TASK``, ``multi``, the registered name of a distillation module, a named genotype of the
+                space (``all-global``), or the path of a genotype file.
 
         Raises:
-            InputError: None of these, an unknown task, a genotype for other tasks, or a module that cannot be built.
+            InputError: The model is none of these, names an unknown task, has a genotype for other tasks, or is a
+                module that cannot be built.
         """
         if model.startswith("single-"):
             name = model.removeprefix("single-")
@@ -265,15 +266,15 @@ class Setup:
     def network(
         self, model: str, genotype: Genotype | None, *, pretrained: bool = True
     ) -> MultiTaskNetwork | FixedSelection:
-        """A new stand-alone network.
+        """Returns a new stand-alone network.
 
         Args:
-            model: See `genotype`; read where there is no genotype.
+            model: See `genotype`; used only if there is no genotype.
             genotype: The genotype, or None.
             pretrained: See `Parts.of`.
 
         Raises:
-            InputError: A genotype of another space, or no such model.
+            InputError: The genotype is of another space, or the model does not exist.
         """
         parts = self.parts(pretrained=pretrained)
         if genotype is None:
@@ -282,14 +283,14 @@ class Setup:
         return supernet_of(self.space).network(parts, genotype)
 
     def costs(self, device: torch.device, size: tuple[int, int] | None = None) -> CostModel | None:
-        """A model of what genotypes cost, by the config's ``cost.measure``; None where no cost counts.
+        """Returns the cost model of the config's ``cost.measure``, or None if the config sets no cost.
 
         Args:
-            device: Where a measure that computes modules does so.
+            device: The device for measures that run modules, such as latency.
             size: (H, W) of an image; by default the dataset's.
 
         Raises:
-            UnknownNameError: No such measure.
+            UnknownNameError: The measure does not exist.
         """
         if self.config.cost is None:
             return None
@@ -298,11 +299,11 @@ class Setup:
         return supernet_of(self.space).costs(parts, self.space, measure, size or self.info.size, device)
 
     def strategy(self, seed: int, knobs: Mapping[str, Any] | None = None) -> Strategy:
-        """A new strategy on the space.
+        """Returns a new strategy on the space.
 
         Args:
-            seed: Its seed.
-            knobs: Its knobs; by default the config's.
+            seed: Seed of the strategy.
+            knobs: Knobs of the strategy; by default the config's.
         """
         named = self.config.strategy
         return build_strategy(named.name, self.space, seed=seed, knobs=named.options if knobs is None else knobs)

@@ -102,7 +102,9 @@ class BMTASSpace(SearchSpace):
             for group in above:
                 parents = [below for below in groups if set(group) & set(below)]
                 if len(parents) != 1:
-                    raise InputError(f"tasks {', '.join(group)} have parted at stage {stage} and meet again after it")
+                    raise InputError(
+                        f"tasks {', '.join(group)} are apart at stage {stage}, but share a node after it"
+                    )
                 choices[edge(reader, self._first(group))] = self._first(parents[0])
         return self.genotype(choices)
 

@@ -1,4 +1,4 @@
-"""Open registries: a name for every space, strategy, task, dataset, backbone, context and distillation module.
+"""Open registries, which map names to spaces, strategies, tasks, datasets, backbones, contexts and other parts.
 
 A package outside this tree adds an entry either with the decorator::
 
@@ -12,7 +12,7 @@ or, so that it is found without being imported first, with an entry point in its
     [project.entry-points."atrc.tasks"]
     albedo = "my_package.albedo:Albedo"
 
-An entry point that cannot be loaded is a warning. All other names work; its own name is an `InputError`.
+An entry point that cannot be loaded gives a warning. Its name raises an `InputError`; all other names work.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 _REGISTRIES: WeakValueDictionary[int, Registry[Any]] = WeakValueDictionary()
-"""All there are, for `forget`."""
+"""All registries, for `forget`."""
 
 
 class Registry(Mapping[str, T], Generic[T]):
     """A mapping from name to class or factory, filled by decorators and by entry points.
 
-    Names are looked for among the entries that are registered already, then in the home, then among the entry points.
+    A name is looked up among the registered entries, then in the home, then among the entry points.
 
     Args:
         noun: Name of an entry in messages, e.g. ``"task"``.
         group: The entry-point group that installed packages use, e.g. ``"atrc.tasks"``.
-        home: Modules and packages that register the project's own entries. They are imported when the registry is
-            first looked into, or when something from outside registers: the project's names are taken first.
+        home: Modules and packages that register the project's own entries. They are imported at the first look-up,
+            or before an outside module registers an entry, so that the project's names come first.
     """
 
     def __init__(self, noun: str, group: str, home: Sequence[str] = ()) -> None:
@@ -62,11 +62,11 @@ class Registry(Mapping[str, T], Generic[T]):
         _REGISTRIES[id(self)] = self
 
     def register(self, name: str) -> Callable[[S], S]:
-        """Decorator that files a class or function under ``name``.
+        """Returns a decorator that registers a class or function under ``name``.
 
         Raises:
-            InputError: Another object already has that name. The same definition may register again
-                (a reloaded module does).
+            InputError: Another object already has that name. The same definition may register again, as in a reloaded
+                module.
         """
 
         def file(entry: S) -> S:
@@ -77,7 +77,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def _add(self, name: str, entry: T) -> None:
         if self._home and not self._at_home(getattr(entry, "__module__", "")):
-            self._import_home()  # now, so that a name of the home is refused here and not in some later look-up
+            self._import_home()  # now, so that a name of the home is refused here and not in a later look-up
         known = self._entries.get(name)
         if known is not None and _origin(known) != _origin(entry):
             raise InputError(
@@ -87,7 +87,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self._entries[name] = entry
 
     def _at_home(self, module: str) -> bool:
-        """Whether a module is one of the home, or in a package of it."""
+        """Returns whether a module is one of the home, or in a package of it."""
         return any(module == home or module.startswith(f"{home}.") for home in self._home)
 
     def _import_home(self) -> None:
@@ -130,7 +130,7 @@ class Registry(Mapping[str, T], Generic[T]):
             self._add(point.name, entry)
 
     def _fill(self) -> None:
-        """Makes all names known."""
+        """Imports the home and reads the entry points, so that all names are known."""
         self._import_home()
         self._read_entry_points()
 
@@ -165,9 +165,9 @@ class Registry(Mapping[str, T], Generic[T]):
 
 
 def forget(module: str) -> None:
-    """Takes what a module registered out of every registry: its import failed, and it may be tried again.
+    """Removes the entries of a module from every registry, so that a failed import can be repeated.
 
-    A registry whose home the module belongs to imports its home again at the next look-up.
+    If the module belongs to the home of a registry, the registry imports its home again at the next look-up.
     """
     for registry in list(_REGISTRIES.values()):
         registry._home_imported &= not registry._at_home(module)
@@ -177,12 +177,12 @@ def forget(module: str) -> None:
 
 
 def _origin(entry: object) -> str:
-    """``module.qualname`` of a class or function."""
+    """Returns ``module.qualname`` of a class or function."""
     return f"{getattr(entry, '__module__', '?')}.{getattr(entry, '__qualname__', repr(entry))}"
 
 
 def _files(*entries: object) -> str:
-    """``" (FILE and FILE)"``, where entries were defined."""
+    """Returns ``" (FILE and FILE)"``, the files in which entries were defined, or an empty text."""
     modules = [sys.modules.get(getattr(entry, "__module__", "")) for entry in entries]
     files = [str(file) for module in modules if (file := getattr(module, "__file__", None)) is not None]
     return f" ({' and '.join(files)})" if files else ""

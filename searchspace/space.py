@@ -254,8 +254,8 @@ class SearchSpace(Mapping[str, tuple[str, ...]], PathOptions):
         found = self.nearest(genotype, changes)
         if not found:
             raise InputError(
-                f"space {self.name!r}: constraints leave nothing to mutate {dict(genotype)} to, or it is too rare to "
-                "be found"
+                f"space {self.name!r}: no mutation of {dict(genotype)} was found that satisfies the constraints "
+                "between choices"
             )
         weights = [1 / math.prod(len(self[choice]) - 1 for choice in genotype.diff(other)) for other in found]
         return rng.choices(found, weights)[0]

@@ -119,9 +119,7 @@ def refuse_unsupported(strategy: Strategy, objectives: Sequence[str]) -> None:
             f"strategy {strategy.name!r} treats choices as independent and cannot search the space "
             f"{strategy.space.name!r}, whose choices depend on one another; these can: {', '.join(able)}"
         )
-    lacks = (
-        "takes no cost into account" if "cost" in objectives else "has cost as an objective, and no cost counts here"
-    )
+    lacks = "takes no cost into account" if "cost" in objectives else "has cost as an objective, but no cost is set"
     raise InputError(f"strategy {strategy.name!r} {lacks}")
 
 

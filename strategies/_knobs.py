@@ -91,4 +91,4 @@ def _hint(value: object) -> str:
     mantissa, _, exponent = value.strip().lower().partition("e")
     if not re.fullmatch(r"[-+]?\d+\.?\d*", mantissa) or not re.fullmatch(r"[-+]?\d+", exponent):
         return ""
-    return "; this is text: a number stands without quotes"
+    return "; this is text, so write the number without quotes"

@@ -130,7 +130,7 @@ class Trials:
         if self.ended or len(self._flights) >= self._in_flight:
             return False
         if self._spent.trials + len(self._flights) >= self._most:
-            self.ended = f"all of {self._most} trials are told"
+            self.ended = f"all {self._most} trials are finished"
         elif self._in_a_row >= REPEATS:
             self.ended = f"the last {REPEATS} trials proposed genotypes that were scored before"
         elif self._budget.fraction(self._spent) >= 1.0 or not self._affords(self._least or 0):

@@ -194,14 +194,14 @@ def _with_searches(gap: Gap) -> Gap:
 def _refuse_foreign(run: RunDirectory, origin: Origin, model: str) -> None:
     if run.path != run_path(origin.folder, model, run.spec.seed) or run.spec.model != group(model):
         raise InputError(
-            f"run {run.path} is of {run.spec.model!r} with seed {run.spec.seed}, which its folder does not say; "
-            "move it away"
+            f"run {run.path} has the model {run.spec.model!r} and the seed {run.spec.seed}, but its folder is named "
+            "for another run; move it away"
         )
     changed = changed_keys(run, origin.config)
     if changed:
         raise InputError(
             f"run {run.path} was made with another config than {origin.source} ({', '.join(changed)} changed); "
-            "say what was changed with --set, or give another folder with --runs"
+            "give the changes with --set, or another folder with --runs"
         )
 
 

@@ -22,8 +22,8 @@ CAPTIONS = {
     ),
     "sampled": Caption(
         "Sampled or retrained (Fig. 4)",
-        "Relative gain over the single-task networks, task by task: of what the search found, run with the weights "
-        "of the supernet, and trained from scratch. Bars: one standard deviation of a run.",
+        "Relative gain over the single-task networks, task by task, of the found network with the weights of the "
+        "supernet, and of the network trained from scratch. Bars: one standard deviation of a run.",
     ),
     "ranks": Caption(
         "Does the supernet rank genotypes as retraining does?",
@@ -31,35 +31,35 @@ CAPTIONS = {
         "searches.",
     ),
     "recovery": Caption(
-        "What was found of what was planted",
+        "Which planted blocks were found?",
         "This dataset says which context each pair of tasks needs. Bars: share of these blocks that searches gave "
-        "the right context, with its 95 % bootstrap interval over searches. Dashed: what genotypes drawn by chance "
-        "reach. Pairs that need nothing do not count.",
+        "the right context, with its 95 % bootstrap interval over searches. Dashed: the share that random "
+        "genotypes reach. Pairs that need nothing do not count.",
     ),
     "recovery_confusion": Caption(
-        "What was taken for what",
+        "Which contexts were confused?",
         "Rows: the context that was planted; columns: the one that was found. Numbers are blocks, over all searches. "
         "A pair that needs nothing has no wrong answer.",
     ),
     "recovery_importance": Caption(
         "Are the planted blocks the important ones?",
-        "From the row of every target of a trained network, as many blocks are taken as were planted in it: those of "
-        "largest importance. Bars: share of them that were planted, with its 95 % bootstrap interval over networks. "
+        "From the row of every target of a trained network, the most important blocks are taken, as many as were "
+        "planted in it. Bars: share of them that were planted, with its 95 % bootstrap interval over networks. "
         "Dashed: chance. Rows in which every block was planted, or none, say nothing and are left out.",
     ),
     "recovery_samples": Caption(
         "Recovery against the budget",
-        "Share of planted blocks that were found, by searches that take more images or fewer. Bands: 95 % bootstrap "
+        "Share of planted blocks that were found, by number of images per search. Bands: 95 % bootstrap "
         "interval over searches.",
     ),
     "recovery_strength": Caption(
         "Recovery against strength",
-        "Share of planted blocks that were found, where labels depend on them more or less. Bands: 95 % bootstrap "
+        "Share of planted blocks that were found, by strength of their effect on labels. Bands: 95 % bootstrap "
         "interval over searches.",
     ),
     "recovery_noise": Caption(
         "Recovery against noise",
-        "Share of planted blocks that were found, where labels hold more noise or less. Bands: 95 % bootstrap "
+        "Share of planted blocks that were found, by amount of noise in labels. Bands: 95 % bootstrap "
         "interval over searches.",
     ),
     "predictions": Caption(
@@ -77,8 +77,8 @@ CAPTIONS = {
     ),
     "curves": Caption(
         "Training losses",
-        "Mean over seeds, and their range. Losses sum different terms in different networks: they show that a "
-        "training went well, and rank nothing.",
+        "Mean over seeds, and their range. Losses sum different terms in different networks: they show whether a "
+        "training went well, but cannot rank networks.",
     ),
 }
 """Kind of figure -> caption, for kinds that hold for every space; see also `analysis.views.SpaceView.captions`."""

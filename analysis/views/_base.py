@@ -56,8 +56,8 @@ class SpaceView:
             "over searches.",
         ),
         "distances": Caption(
-            "How far searches lie apart",
-            "In how many choices two found genotypes differ; the tree joins the nearest ones first.",
+            "How much do searches differ?",
+            "Number of choices in which two found genotypes differ. The tree joins the nearest ones first.",
         ),
     }
     shares: ClassVar[bool] = True
@@ -157,8 +157,8 @@ class SpaceView:
         """Notes on analyses that are left out for searches of this space, one line each."""
         name = next(iter(runs.found(experiment).values())).space
         return [
-            f"{experiment}: importance and attention are measured of the context-pooling blocks of the space 'cp' "
-            f"alone, so they are left out; its searches found genotypes of {name!r}"
+            f"{experiment}: importance and attention are left out: they need the context-pooling blocks of the space "
+            f"'cp', but its searches found genotypes of {name!r}"
         ]
 
     def released(self, space: SearchSpace) -> Mapping[str, Genotype]:

@@ -45,9 +45,9 @@ class BMTASView(SpaceView):
         "trees": Caption(
             "Which tasks share which stages of the backbone",
             "What every search found, from the image to the heads. A box is one copy of a stage, with a tile for "
-            "every task that runs through it. Separate backbones would have a box for every task at every stage: the "
-            "title says how many there are instead, and with which share of the multiply-adds. Two searches are "
-            "alike in a pair of tasks and a stage where the pair shares the stage in both trees, or in neither.",
+            "every task that runs through it. The title compares the number of boxes and their multiply-adds with "
+            "separate backbones, which have a box for every task at every stage. Two searches are alike in a pair of "
+            "tasks and a stage if the pair shares the stage in both trees, or in neither.",
         ),
     }
     shares: ClassVar[bool] = False
@@ -94,8 +94,8 @@ class BMTASView(SpaceView):
     def notes(self, runs: Runs, experiment: str) -> list[str]:
         """The note that the analyses of context types are left out."""
         return [
-            f"{experiment}: its searches found trees, which have no context types: their shares, and agreement on, "
-            "importance and attention of blocks are left out"
+            f"{experiment}: its searches found trees, which have no context types, so shares, agreement, importance "
+            "and attention of blocks are left out"
         ]
 
 

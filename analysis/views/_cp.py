@@ -53,13 +53,13 @@ class CPView(SpaceView):
             "sources.",
         ),
         "distances": Caption(
-            "How far searches lie apart",
-            "In how many blocks two found genotypes differ; the tree joins the nearest ones first.",
+            "How much do searches differ?",
+            "Number of blocks in which two found genotypes differ. The tree joins the nearest ones first.",
         ),
         "importance": Caption(
-            "What every source is worth to every target (Fig. 6)",
-            "How far Δm falls when the output of a block is permuted over the held-out images, so that images get "
-            "what was computed for others. A block that is cut is worth exactly 0.",
+            "How important is every source to every target? (Fig. 6)",
+            "Drop of Δm when the output of a block is permuted over the held-out images, so that images get the "
+            "output for others. A block that is cut has exactly 0.",
         ),
         "importance_agreement": Caption(
             "Is the choice more reliable where it matters?",
@@ -67,7 +67,7 @@ class CPView(SpaceView):
         ),
         "attention": Caption(
             "Where a pixel looks (Fig. 3)",
-            "What the pixel under the cross takes from its own task's map, in the context that was chosen; each map "
+            "Weights with which the pixel under the cross reads its own task's map, in the chosen context. Each map "
             "is scaled to its largest weight.",
         ),
     }
@@ -160,7 +160,7 @@ def _trained(part: Part) -> list[RunDirectory]:
     trained = [run for run in runs if latest(run.checkpoints) is not None]
     if lacking := [run for run in runs if run not in trained and kept_importance(run) is None]:
         part.note(
-            f"importance and attention need checkpoints, which {lacking[0].path} has not"
+            f"importance and attention need checkpoints, which are missing in {lacking[0].path}"
             + (f", and {len(lacking) - 1} more" if len(lacking) > 1 else "")
         )
     for run in trained:

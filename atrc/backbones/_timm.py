@@ -112,7 +112,7 @@ def _import_timm() -> Any:
         raise InputError(f"backbone 'timm' needs the package timm: pip install 'atrc[timm]' ({error})") from error
     except Exception as error:  # torch raises this if torchvision was built for another version of torch
         raise InputError(
-            f"backbone 'timm' needs the package timm, which is here but cannot be imported ({_line(error)}); "
+            f"backbone 'timm' needs the package timm, which is installed but cannot be imported ({_line(error)}); "
             f"the torchvision that it needs must be of the same build as torch {torch.__version__}"
         ) from error
 
@@ -127,7 +127,7 @@ def _create(timm: Any, model: str, options: Mapping[str, Any], **ours: Any) -> A
         return timm.create_model(model, **ours, **options)
     except Exception as error:  # timm passes on any error of its networks and downloads
         given = f" with {', '.join(f'{key}={value!r}' for key, value in options.items())}" if options else ""
-        hint = "; weights at hand are named by backbone.weights" if ours.get("pretrained") else ""
+        hint = "; give a weights file with backbone.weights" if ours.get("pretrained") else ""
         raise InputError(f"timm cannot make {model}{given}: {_line(error)}{hint}") from error
 
 

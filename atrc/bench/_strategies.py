@@ -1,5 +1,4 @@
-"""``strategies``: the time of a search step of every one-shot strategy, the strategy's own share of it, and the speed
-of multi-trial strategies."""
+"""``strategies``: times search steps of one-shot strategies, the strategies' own work, and multi-trial strategies."""
 
 from __future__ import annotations
 

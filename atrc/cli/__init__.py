@@ -1,4 +1,4 @@
-"""The command line ``atrc``. Every command prints what it made; bad input is one line and exit status 2."""
+"""The command line ``atrc``. Commands print what they made; wrong input gives one line and exit status 2."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _COMMANDS = (
     *("_runs", "_consensus", "_models", "_boundaries", "_resources", "_data", "_analysis", "_paper"),
     *("_lists", "_recovery", "_bench"),
 )
-"""Modules that add their commands when they are imported; the order is that of ``atrc --help``."""
+"""Modules that add their commands when they are imported, in the order of ``atrc --help``."""
 for _module in _COMMANDS:
     importlib.import_module(f"atrc.cli.{_module}")
 
 
 def main() -> None:
-    """Entry point: runs a command, and turns what a user did wrong into one line on stderr."""
+    """Runs a command. A user's mistake becomes one line on stderr."""
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except InputError as error:

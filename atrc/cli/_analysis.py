@@ -22,10 +22,10 @@ __all__: list[str] = []
 
 By = Annotated[
     str | None,
-    typer.Option(metavar="KEY", help="Config key that tells searches apart in Fig. 7, e.g. strategy.name."),
+    typer.Option(metavar="KEY", help="Config key that groups searches in Fig. 7, e.g. strategy.name."),
 ]
 Networks = Annotated[
-    bool, typer.Option(help="Run trained networks, too: importance of their blocks, attention maps, predictions.")
+    bool, typer.Option(help="Also run trained networks, for importance of blocks, attention maps and predictions.")
 ]
 
 
@@ -37,21 +37,21 @@ def analyze(
     networks: Networks = True,
     quiet: Quiet = False,
 ) -> None:
-    """Tables and figures from runs: metrics, Delta_m, genotypes or trees, agreement, importance, attention."""
+    """Make tables and figures from runs: metrics, Delta_m, genotypes or trees, agreement, importance, attention."""
     show_analysis(runs, out, by=by, networks=networks, quiet=quiet)
 
 
 @app.command(rich_help_panel="Use")
 def report(
     runs: RunsArgument,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the page, and its tables and figures.")] = Path(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the page, its tables and its figures.")] = Path(
         "report"
     ),
     by: By = None,
     networks: Networks = True,
     quiet: Quiet = False,
 ) -> None:
-    """One page for reading: everything that analyze makes, and how each number was made. It needs no network."""
+    """Write one HTML page, readable offline, with everything that analyze makes and the origin of each number."""
     from analysis import analyze as make
     from analysis.report import write_report
 
@@ -65,15 +65,15 @@ def report(
 @app.command(rich_help_panel="Use")
 def importance(
     runs: RunsArgument,
-    permutations: Annotated[int, typer.Option(min=1, help="How often each block is permuted.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Of the permutations.")] = 0,
-    split: Annotated[str, typer.Option(help="Of the dataset.")] = "val",
+    permutations: Annotated[int, typer.Option(min=1, help="Number of permutations of each block.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the permutations.")] = 0,
+    split: Annotated[str, typer.Option(help="Split of the dataset.")] = "val",
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Permute the output of each context-pooling block over the data: how far does its task's metric drop (Fig. 6)?
+    """Measure how far a task's metric drops when the output of one of its blocks is permuted over images (Fig. 6).
 
-    It is kept in every run as importance.csv, which analyze reads.
+    Every run keeps its results as importance.csv, which analyze reads.
     """
     from analysis.source_importance import has_blocks, measure_importance
     from atrc.runs import find_runs
@@ -86,7 +86,7 @@ def importance(
     if not given:
         searched = ", ".join(map(str, runs))
         raise InputError(
-            f"no run with context-pooling blocks in {searched}: baselines have none, nor have other spaces"
+            f"no run in {searched} has context-pooling blocks; baselines and networks of other spaces have none"
         )
     of_block = {"context": "first", "before": "first", "drop": "mean"}
     tables = {
@@ -110,19 +110,19 @@ def importance(
 def attention(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A trained run's directory.")],
     image: Annotated[
-        Path | None, typer.Argument(metavar="[IMAGE]", help="An image file; default: one of the validation split.")
+        Path | None, typer.Argument(metavar="[IMAGE]", help="An image file; default: a validation sample.")
     ] = None,
-    sample: Annotated[int, typer.Option(min=0, help="Which sample of the validation split.")] = 0,
-    pixel: Annotated[str | None, typer.Option(metavar="ROW,COLUMN", help="Default: the middle.")] = None,
+    sample: Annotated[int, typer.Option(min=0, help="Index of a sample of the validation split.")] = 0,
+    pixel: Annotated[str | None, typer.Option(metavar="ROW,COLUMN", help="Pixel; default: the middle.")] = None,
     target: Annotated[list[str] | None, typer.Option("--target", "-t", help="Target task; default: all.")] = None,
     source: Annotated[list[str] | None, typer.Option("--source", help="Source task; default: the target.")] = None,
     context: Annotated[
         list[str] | None, typer.Option("--context", help="Context type of a supergraph; default: the chosen one.")
     ] = None,
-    every: Annotated[bool, typer.Option("--every", help="Every context type of each block.")] = False,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of figure and table.")] = Path("attention"),
+    every: Annotated[bool, typer.Option("--every", help="Draw every context type of each block.")] = False,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the figure and the table.")] = Path("attention"),
 ) -> None:
-    """Draw where a pixel of a target task takes its context from, for every block asked for (Fig. 3)."""
+    """Draw where a pixel of a target task takes its context from, for the chosen pairs of tasks (Fig. 3)."""
     from analysis.attention import attention_maps, attention_table
     from analysis.blocks import Blocks
     from analysis.figures import draw_attention, save_figure
@@ -135,7 +135,7 @@ def attention(
     opened = open_run(directory, directory.config.device)
     info = opened.setup.info
     if info.grid is not None:
-        raise InputError(f"maps of the dataset {info.name} do not lie over its images, so there is no map to draw")
+        raise InputError(f"maps of the dataset {info.name} do not lie over its images, so attention cannot be drawn")
     blocks = Blocks(opened.network, opened.predictor.genotype)
     if image is not None:
         picture = read_image(image, upright=True)

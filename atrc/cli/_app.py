@@ -40,8 +40,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
-        "Search which context every task of a multi-task network should take from every other, "
-        "train what was found, and see what it is worth.\n\n"
+        "Search which context every task of a multi-task network should take from every other task, "
+        "train the network that was found, and compare it with baselines.\n\n"
         "[bold]Start here:[/bold]  atrc experiment demo   (minutes on two CPU cores, no download)"
     ),
 )
@@ -67,7 +67,7 @@ def _options(
 
 
 def _presets(begun: str) -> list[str]:
-    """The presets that a word may become, for shells that complete it; files are the shell's own business."""
+    """Returns the presets that begin with a word, for completion in the shell. The shell itself completes files."""
     from atrc.config import preset_names
 
     return [name for name in preset_names() if name.startswith(begun)]
@@ -88,10 +88,10 @@ OverrideOption = Annotated[
 Seeds = Annotated[str | None, typer.Option(metavar="0,1,2", help="Seeds, one run each; default: the config's.")]
 DataFolder = Annotated[
     Path | None,
-    typer.Option("--data", metavar="PACK", help="Where the dataset's files are, e.g. [cyan]~/data/NYUD_MT[/cyan]."),
+    typer.Option("--data", metavar="PACK", help="Folder of the dataset's files, e.g. [cyan]~/data/NYUD_MT[/cyan]."),
 ]
 SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out samples whose files cannot be used; results list them.")
+    bool, typer.Option("--skip-bad", help="Leave out samples whose files cannot be used, and list them in results.")
 ]
 ExperimentFolder = Annotated[
     Path | None, typer.Option("--out", "-o", help="Folder of the experiment; default: runs/NAME of the config.")
@@ -102,7 +102,7 @@ Jobs = Annotated[
         "--jobs",
         "-j",
         min=1,
-        help="Processes, for runs and then for trials; default: as cores and memory allow, one on a GPU.",
+        help="Number of processes, for runs and then for trials; default: by cores and memory, one on a GPU.",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
@@ -117,7 +117,7 @@ def read_config(
     data: Path | None = None,
     skip_bad: bool = False,
 ) -> Config:
-    """The config that a command was given, with its overrides."""
+    """Returns the config of a command, with its overrides."""
     from atrc.config import load_config
 
     extra = [f"seeds=[{seeds}]"] if seeds is not None else []
@@ -125,9 +125,9 @@ def read_config(
 
 
 def dataset_overrides(data: Path | None, skip_bad: bool) -> list[str]:
-    """What ``--data`` and ``--skip-bad`` stand for."""
+    """Returns the config overrides of ``--data`` and ``--skip-bad``."""
     overrides = []
-    if data is not None:  # in full, since a run may be continued from elsewhere
+    if data is not None:  # an absolute path, since a run may be continued from another folder
         overrides.append(f"dataset.root={json.dumps(str(data.expanduser().absolute()))}")
     if skip_bad:
         overrides.append("dataset.skip_bad=true")
@@ -135,12 +135,12 @@ def dataset_overrides(data: Path | None, skip_bad: bool) -> list[str]:
 
 
 def experiment_folder(config: Config, out: Path | None) -> Path:
-    """Where the experiment's runs go."""
+    """Returns the folder of an experiment's runs."""
     return out if out is not None else Path("runs") / config.name
 
 
 def show_skipped(*skipped: Mapping[str, Mapping[str, str]]) -> None:
-    """A line for every sample that a run left out: split -> id -> what is wrong."""
+    """Prints a line for every sample that a run left out. ``skipped`` maps split -> id -> reason."""
     found = [(split, *sample) for of in skipped for split, samples in of.items() for sample in samples.items()]
     for split, entry, complaint in dict.fromkeys(found):
         console.print(f"left out: {split} {entry}: {complaint}", style="yellow", markup=False)

@@ -22,18 +22,18 @@ __all__: list[str] = []
 
 @app.command(rich_help_panel="Look up")
 def bench(
-    name: Annotated[list[str] | None, typer.Argument(help="Benchmarks; without any, they are listed.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Timed rounds; every contender runs once a round.")] = 7,
+    name: Annotated[list[str] | None, typer.Argument(help="Names of benchmarks; default: list them all.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed rounds; every contender runs once in each.")] = 7,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
-    memory: Annotated[bool, typer.Option(help="Peak memory as well, in a process per contender.")] = True,
-    quick: Annotated[bool, typer.Option(help="Small sizes: to see that it runs, not to measure.")] = False,
-    profile: Annotated[bool, typer.Option("--profile", help="Where the time goes instead.")] = False,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, ...")] = "auto",
+    memory: Annotated[bool, typer.Option(help="Also measure peak memory, in a process per contender.")] = True,
+    quick: Annotated[bool, typer.Option(help="Use small sizes, to see that a benchmark runs.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Show times of operators instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="A JSON file for the numbers.")] = None,
-    figure: Annotated[Path | None, typer.Option(help="A folder for the figure of `scaling`.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the numbers to this JSON file.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="Also draw `scaling`, in this folder.")] = None,
 ) -> None:
-    """Measure speed and memory of ours against the plain formulation, interleaved in one process."""
+    """Measure speed and memory of our code against plain implementations, interleaved in one process."""
     import torch
 
     from atrc.bench import BENCHMARKS, Setting
@@ -45,9 +45,9 @@ def bench(
         _list()
         return
     for one in name:
-        BENCHMARKS[one]  # what is wrong stops before anything is measured
+        BENCHMARKS[one]  # an unknown name stops the command before anything is measured
     if figure is not None and (profile or name != ["scaling"]):
-        raise InputError(f"--figure draws the times of scaling, and nothing else; got {', '.join(name)}")
+        raise InputError(f"--figure draws the times of the benchmark scaling alone, got {', '.join(name)}")
     torch.set_num_threads(threads or torch.get_num_threads())
     setting = Setting(pick_device(device), repeats, quick)
     kept = keep_memory()
@@ -120,7 +120,7 @@ def _profiles(name: str, setting: Setting) -> Iterator[tuple[Table, list[dict[st
 
 
 def _table(title: str, cells: dict[str, list[str]]) -> Table:
-    """One column for every list that is not empty."""
+    """Returns a table with a column for every list that is not empty."""
     table = Table(title=title, box=None, pad_edge=False, title_justify="left")
     columns = {head: column for head, column in cells.items() if column}
     for head in columns:

@@ -1,4 +1,4 @@
-"""The command that scores boundary maps, its own or anybody's: boundaries."""
+"""The command ``atrc boundaries``, which scores boundary maps of any program."""
 
 from __future__ import annotations
 
@@ -31,41 +31,41 @@ def boundaries(
     predictions: Annotated[
         Path,
         typer.Argument(
-            metavar="PRED_DIR", help="Folder of boundary probability: grey PNG of 8 or 16 bits, or NPY of 0..1."
+            metavar="PRED_DIR", help="Folder of boundary probabilities: grey PNG of 8 or 16 bits, or NPY of 0..1."
         ),
     ],
     truths: Annotated[
         Path,
-        typer.Argument(metavar="GT_DIR", help="Folder of ground truth by the same names: PNG, NPY, BSDS500's MAT."),
+        typer.Argument(metavar="GT_DIR", help="Folder of ground truth with the same names: PNG, NPY, BSDS500's MAT."),
     ],
     ids: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Only the images that a file lists, one a line, such as a split's."),
+        typer.Option(metavar="FILE", help="Score only the images that this file lists, one a line."),
     ] = None,
     max_distance: Annotated[
-        float, typer.Option(help="Tolerance as a share of the image diagonal; NYUD-v2: 0.011.")
+        float, typer.Option(help="Tolerance, a share of the image diagonal; NYUD-v2: 0.011.")
     ] = 0.0075,
-    thresholds: Annotated[int, typer.Option(min=1, help="How many, spread evenly inside 0..1.")] = 99,
+    thresholds: Annotated[int, typer.Option(min=1, help="Number of thresholds, spread evenly inside 0..1.")] = 99,
     ignore: Annotated[
-        int | None, typer.Option(metavar="VALUE", help="Ground truth of pixels that do not count, e.g. 255.")
+        int | None, typer.Option(metavar="VALUE", help="Value of pixels that do not count, e.g. 255.")
     ] = None,
     json_: Json = False,
     csv: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Write the precision-recall curve, as CSV.")
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write the precision-recall curve as CSV.")
     ] = None,
     per_image: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write every image at its own best threshold, as CSV."),
+        typer.Option(metavar="FILE", help="Write every image's scores at its best threshold as CSV."),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the precision-recall curve, as PDF, PNG or SVG.")
+        Path | None, typer.Option(metavar="FILE", help="Draw the precision-recall curve as PDF, PNG or SVG.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Images at a time; default: one per CPU core.")
+        int | None, typer.Option("--jobs", "-j", min=1, help="Number of images at a time; default: one per CPU core.")
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """ODS-F, OIS-F and AP of boundary maps, as the BSDS benchmark defines them; it needs no MATLAB.
+    """Compute ODS-F, OIS-F and AP of boundary maps as the BSDS benchmark defines them, without MATLAB.
 
     A ground truth is 0 where there is no boundary and one other value where there is.
     """
@@ -100,17 +100,17 @@ def boundaries(
 
 
 def _check_outputs(outputs: dict[str, Path | None]) -> None:
-    """Refuses, before anything is counted, what could not be written."""
+    """Raises InputError for an output that could not be written, before anything is counted."""
     for option, path in outputs.items():
         if path is not None and path.is_dir():
             raise InputError(f"{option} {path} is a folder: give a file")
     plot = outputs["--plot"]
     if plot is not None and plot.suffix.lower() not in PLOTS:
-        raise InputError(f"--plot {plot}: the suffix says the format, one of {', '.join(PLOTS)}")
+        raise InputError(f"--plot {plot} must end in one of {', '.join(PLOTS)}, which names the format")
 
 
 def _table(thresholds: np.ndarray, counts: BoundaryCounts) -> pd.DataFrame:
-    """A row per threshold of the whole, or per image at its own threshold."""
+    """Returns a table with a row per threshold of all images, or per image at its own threshold."""
     import pandas as pd  # deferred: other commands start without it
 
     rates = {"threshold": thresholds, "precision": counts.precision, "recall": counts.recall, "f": counts.f}

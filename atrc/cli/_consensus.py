@@ -1,4 +1,4 @@
-"""The command that makes one genotype of what several searches found: consensus."""
+"""The command ``atrc consensus``, which makes one genotype from several searches."""
 
 from __future__ import annotations
 
@@ -29,20 +29,21 @@ def consensus(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="GENOTYPE.json", help="Where to write the genotype; name it after what it is."
+            "--out", "-o", metavar="GENOTYPE.json", help="File to write the genotype to; its name names the runs."
         ),
     ] = None,
     json_: Json = False,
 ) -> None:
-    """One genotype out of several searches: the option that most of them found, block by block.
+    """Make one genotype from several searches: in every block, the option that most of them found.
 
-    Ties are broken by the mean logit of the tied options, where searches have logits. Unfinished ones are left out.
+    Ties are broken by the mean log probability of the tied options, where searches have probabilities. Unfinished
+    searches are left out.
     """
     from atrc.experiments.consensus import consensus_of_searches
     from atrc.runs import find_searches
 
     if out is not None and out.suffix != ".json":
-        raise InputError(f"--out {out} must end in .json, by which atrc train -m knows a genotype's file")
+        raise InputError(f"--out {out} must end in .json, since atrc train -m takes such a name for a genotype file")
     agreed = consensus_of_searches(find_searches(runs))
     unlike = _differences(agreed.searches)
     for remark in [*agreed.remarks(), *unlike]:
@@ -59,7 +60,7 @@ def consensus(
 
 
 def _differences(searches: Sequence[RunDirectory]) -> list[str]:
-    """Keys of the configs, and data, that are not the same in all searches. A folder of like ones is named as one."""
+    """Returns a remark for every config key, and for data, in which searches differ. A uniform folder counts once."""
     from analysis.recipes import differing, differing_keys, recipe  # deferred: other commands start without it
 
     recipes = {run.path: recipe(run) for run in searches}
@@ -68,7 +69,7 @@ def _differences(searches: Sequence[RunDirectory]) -> list[str]:
         folders.setdefault(path.parent, []).append(path)
     alike = {folder for folder, paths in folders.items() if not differing_keys(recipes[path] for path in paths)}
     named = [(str(path.parent if path.parent in alike else path), recipes[path]) for path in recipes]
-    return [f"the searches are not alike: {phrase}" for phrase in differing(named)]
+    return [f"the searches differ: {phrase}" for phrase in differing(named)]
 
 
 def _table(agreed: SearchConsensus) -> Table:
@@ -94,7 +95,7 @@ def _plain(agreed: SearchConsensus, unlike: Sequence[str]) -> dict[str, Any]:
 
 
 def _next(agreed: SearchConsensus, runs: Sequence[Path], out: Path | None) -> list[str]:
-    """The commands that come next: to write the genotype, if it was not, and to train it."""
+    """Returns lines with the next commands: to write the genotype, if it was not written, and to train it."""
     first = agreed.searches[0]
     file = out or Path(f"{first.config.name}_consensus.json")
     train = ["atrc", "train", _config(first), "-m", str(file), *_folder(agreed.searches)]
@@ -105,7 +106,7 @@ def _next(agreed: SearchConsensus, runs: Sequence[Path], out: Path | None) -> li
 
 
 def _config(run: RunDirectory) -> str:
-    """What a command takes for the run's config: the preset, if it is that unchanged, else the file in the run."""
+    """Returns a command's argument for the run's config: an unchanged preset, else the file in the run."""
     from atrc.config import load_config, ships
     from atrc.experiments.plan import changed_keys
 
@@ -114,7 +115,7 @@ def _config(run: RunDirectory) -> str:
 
 
 def _folder(searches: Sequence[RunDirectory]) -> list[str]:
-    """The option that names the experiment of all searches, where it is one, in another folder than the default."""
+    """Returns ``-o FOLDER`` if all searches belong to one experiment outside the default folder, else nothing."""
     from atrc.runs.names import SEARCH, run_path
 
     folders = {run.path.parent.parent for run in searches}

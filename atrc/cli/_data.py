@@ -15,7 +15,7 @@ from searchspace.errors import InputError
 
 __all__: list[str] = []
 
-data = typer.Typer(no_args_is_help=True, help="Look at a dataset, and find what is wrong with it.")
+data = typer.Typer(no_args_is_help=True, help="Look at a dataset, and check its files.")
 app.add_typer(data, name="data", rich_help_panel="Use")
 
 
@@ -25,11 +25,11 @@ def preview(
     override: OverrideOption = None,
     folder: DataFolder = None,
     skip_bad: SkipBad = False,
-    split: Annotated[str, typer.Option(help="Which split.")] = "train",
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many samples, evenly spaced.")] = 8,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write, a PNG.")] = Path("preview.png"),
+    split: Annotated[str, typer.Option(help="Split of the dataset.")] = "train",
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Number of samples, evenly spaced.")] = 8,
+    out: Annotated[Path, typer.Option("--out", "-o", help="PNG file to write.")] = Path("preview.png"),
 ) -> None:
-    """Draw a contact sheet: images with every label map."""
+    """Draw a contact sheet of images with all their label maps."""
     settings = read_config(config, override, data=folder, skip_bad=skip_bad)
     from atrc.data.preview import contact_sheet
     from atrc.setup import Setup
@@ -48,7 +48,7 @@ def preview(
 def check(
     config: ConfigArgument, override: OverrideOption = None, folder: DataFolder = None, json_: Json = False
 ) -> None:
-    """Go through every sample of every split; name each bad file; show what the labels hold."""
+    """Read every sample of every split, name each bad file, and show statistics of the labels."""
     settings = read_config(config, override, data=folder)
     from atrc.data.check import inspect_dataset
     from atrc.setup import Setup
@@ -63,7 +63,7 @@ def check(
         console.print_json(json_text({"samples": dict(report.samples), "problems": problems}))
     else:
         table = Table("split", "task", "class", "share of labelled pixels", "samples", box=None, pad_edge=False)
-        for row in json.loads(report.statistics.to_json(orient="records")):  # where what is missing is None
+        for row in json.loads(report.statistics.to_json(orient="records")):  # JSON turns missing values into None
             values = "" if row["mean"] is None else "{minimum:.3g} .. {maximum:.3g}, mean {mean:.3g}".format(**row)
             table.add_row(
                 row["split"],
@@ -78,4 +78,4 @@ def check(
         total = ", ".join(f"{n} {split}" for split, n in report.samples.items())
         console.print(f"{info.name}: {total} samples can be read; {len(errors)} errors")
     if errors:
-        raise InputError(f"{info.name}: {len(errors)} samples cannot be used; the first: {errors[0].message}")
+        raise InputError(f"{info.name}: {len(errors)} samples cannot be used, the first because: {errors[0].message}")

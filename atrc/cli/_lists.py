@@ -1,4 +1,4 @@
-"""Commands that list what there is: presets, strategies, and every other registry."""
+"""Commands that list presets, strategies, and the entries of all registries."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def presets() -> None:
             str(len(config.seeds)),
         )
     console.print(table)
-    console.print("A preset is changed by a variant as in [cyan]rooms4+short[/cyan], by several one after the other:")
+    console.print("A variant changes a preset, as in [cyan]rooms4+short[/cyan]; several apply one after the other:")
     changes = Table("variant", "what it changes", box=None, pad_edge=False)
     for name in variant_names():
         changes.add_row(name, variant_summary(name))
@@ -55,7 +55,7 @@ def presets() -> None:
 
 @app.command(rich_help_panel=LISTS)
 def strategies(config: OptionalConfig = None, override: OverrideOption = None, json_: Json = False) -> None:
-    """List the search strategies; with a config, or -s plugins=..., those that its plugins add as well."""
+    """List the search strategies; with a config or -s plugins=..., also those of its plugins."""
     _import_plugins(config, override)
     from strategies import STRATEGIES
 
@@ -74,30 +74,31 @@ def strategies(config: OptionalConfig = None, override: OverrideOption = None, j
     _wide().print(table)
     _show_added([STRATEGIES])
     console.print(
-        "Cost: passes (forward and backward) of a search step, where plain training has one; and how many options of "
-        "a choice they compute. Times: atrc bench strategies."
+        "Cost: forward and backward passes of a search step (plain training: 1) x options of a choice that each pass "
+        "computes. Times: atrc bench strategies."
     )
 
 
 def _wide() -> Console:
-    """A console that keeps a line in one piece where no terminal is too narrow for it."""
+    """Returns the console of the terminal, or a wide one if the output goes elsewhere."""
     return console if console.is_terminal else Console(width=200, highlight=False)
 
 
 def _cost(entry: type[Strategy]) -> str:
-    """The cost of a search step beside one of plain training."""
+    """Returns the cost of a search step, compared with a step of plain training."""
     from strategies import OneShotStrategy
 
     if not issubclass(entry, OneShotStrategy):
-        return "a training a trial"
+        return "one training per trial"
     return f"{entry.passes:g} x {entry.active_paths}"
 
 
 @app.command(rich_help_panel=LISTS)
 def registry(config: OptionalConfig = None, override: OverrideOption = None, json_: Json = False) -> None:
-    """List every registered name, and the entry-point group that adds one from a package of your own.
+    """List every registered name, and the entry-point groups by which your own packages add names.
 
-    With a config, or -s plugins=..., what its plugins add is among them. What is not ours is listed with its source.
+    With a config or -s plugins=..., the list includes the names of its plugins. Names from outside this project are
+    listed with their source.
     """
     _import_plugins(config, override)
     every = _registries()
@@ -119,7 +120,7 @@ def registry(config: OptionalConfig = None, override: OverrideOption = None, jso
 
 
 def _registries() -> list[Registry[Any]]:
-    """All registries, in the order of a config."""
+    """Returns all registries, in the order of a config."""
     from analysis.views import VIEWS
     from atrc.backbones import BACKBONES
     from atrc.bench import BENCHMARKS
@@ -143,7 +144,7 @@ def _registries() -> list[Registry[Any]]:
 
 
 def _import_plugins(config: str | None, override: list[str] | None) -> None:
-    """Imports the plugins of a config; of overrides alone, those that they name."""
+    """Imports the plugins of a config, or those that overrides alone name."""
     if config is None and not override:
         return
     from atrc.config import import_plugins
@@ -152,7 +153,7 @@ def _import_plugins(config: str | None, override: list[str] | None) -> None:
 
 
 def _show_added(registries: Sequence[Registry[Any]]) -> None:
-    """A line for every entry that is not ours: its name, where it comes from, and its description."""
+    """Prints a table of entries from outside this project: name, source and description."""
     table = Table("added", "name", "source", "what it does", box=None, pad_edge=False)
     for one in registries:
         for name, source, said in _entries(one):
@@ -163,7 +164,7 @@ def _show_added(registries: Sequence[Registry[Any]]) -> None:
 
 
 def _entries(registry: Registry[Any]) -> Iterator[tuple[str, str, str]]:
-    """Name, source and description of every entry: its summary, or the first line of its docstring."""
+    """Yields name, source and description of every entry: its summary, or the first line of its docstring."""
     from atrc.config import source_of
 
     for name, entry in sorted(registry.items()):

@@ -40,14 +40,16 @@ def evaluate(
         typer.Option(
             metavar="DIR",
             help="Also write every predicted map as [cyan]DIR/TASK/ID.png[/cyan] or [cyan].npy[/cyan]; "
-            "of several runs, as [cyan]DIR/RUN/TASK/ID[/cyan].",
+            "for several runs, as [cyan]DIR/RUN/TASK/ID[/cyan].",
         ),
     ] = None,
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure trained runs on a split of their dataset. Runs without a network, such as searches by trials, are named
-    and left out."""
+    """Measure trained runs on a split of their dataset.
+
+    Runs without a network, such as searches by trials, are named and left out.
+    """
     from atrc.inference import NoNetwork, PredictionFiles, evaluate_split, open_run
     from atrc.inference.prediction_files import folder_of_each_run
     from atrc.runs import find_runs
@@ -94,7 +96,7 @@ def predict(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the drawn maps.")] = Path("predictions"),
     quiet: Quiet = False,
 ) -> None:
-    """Draw every task's prediction for image files, at their own resolution."""
+    """Draw the predictions of all tasks for image files, at the resolution of each file."""
     from tqdm import tqdm
 
     from atrc.data.decode import read_image
@@ -107,9 +109,11 @@ def predict(
     size = opened.setup.info.size
     stems = [path.stem for path in images]
     if len(set(stems)) != len(stems):
-        raise InputError(f"two images share the name {max(stems, key=stems.count)!r}; predict them into two folders")
+        raise InputError(
+            f"two images share the name {max(stems, key=stems.count)!r}; predict them into different folders"
+        )
     for path in tqdm(images, desc="read", unit="image", disable=quiet):
-        read_image(path, upright=True)  # one that cannot be read shows before the first file is written; none is held
+        read_image(path, upright=True)  # raises for a bad file before the first map is written; images are not kept
     written = 0
     for path in tqdm(images, desc="predict", unit="image", disable=quiet):
         drawn = draw_maps(predict_image(opened.predictor, read_image(path, upright=True), size), opened.tasks)

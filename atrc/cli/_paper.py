@@ -1,4 +1,4 @@
-"""The command that makes the paper's tables from runs: table."""
+"""The command ``atrc table``, which makes the paper's tables from runs."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__: list[str] = []
 
 @app.command(rich_help_panel="Use")
 def table(
-    number: Annotated[str, typer.Argument(metavar="NUMBER", help="Of the paper's table, 1 to 5.")],
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="Number of the paper's table, 1 to 5.")],
     on: Annotated[
         str | None,
         typer.Option(
             metavar="PLACE",
             help=(
-                "Whose runs fill it: [cyan]rooms[/cyan], [cyan]ccp[/cyan], or the paper's own data and backbone, "
-                "which is the default."
+                "Data of the runs: [cyan]rooms[/cyan] or [cyan]ccp[/cyan]; default: the paper's own data and "
+                "backbone."
             ),
         ),
     ] = None,
@@ -45,13 +45,16 @@ def table(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it there; default: print it.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Write the table to this file; default: print it."),
     ] = None,
-    fill: Annotated[bool, typer.Option("--fill", help="First train what is missing; stopped, it goes on.")] = False,
+    fill: Annotated[
+        bool, typer.Option("--fill", help="First train the missing runs; a repeated command goes on.")
+    ] = False,
     jobs: Jobs = None,
     quiet: Quiet = False,
 ) -> None:
-    """A table of the paper: what runs came to, beside the published numbers, and the commands for what is missing."""
+    """Show a table of the paper: results of your runs, published numbers, and the commands for missing runs."""
     from analysis.paper.formats import FORMATS, format_of, missing_notes
     from analysis.paper.missing import planned
     from analysis.paper.tables import paper_table
@@ -62,10 +65,10 @@ def table(
         raise UnknownNameError("format", name, FORMATS)
     overrides = [*(override or []), *dataset_overrides(data, skip_bad)]
     made = paper_table(number, on, runs, overrides)
-    while fill and made.gaps:  # again, where a config names what other runs find
+    while fill and made.gaps:  # repeats, since some configs name the results of other runs
         ready = [gap for gap in made.gaps if gap.origin.ready]
         if not ready:
-            raise InputError(f"{made.gaps[0].origin.needs} is missing, and no run that is missing writes it")
+            raise InputError(f"{made.gaps[0].origin.needs} is missing, and none of the missing runs would write it")
         begun = [RunDirectory.open(path) for gap in ready for path in gap.unfinished]
         _fill(begun, planned(ready), jobs, quiet)
         made = paper_table(number, on, runs, overrides)
@@ -75,16 +78,16 @@ def table(
     else:
         write_text(out, text)
         typer.echo("; ".join([f"table {made.published.number} in {out}", *notes[:1]]))
-    if name == "csv":  # the others hold their notes
+    if name == "csv":  # the other formats contain their notes
         typer.echo("\n".join(notes), err=True, nl=bool(notes))
 
 
 def _fill(begun: Sequence[RunDirectory], wanted: Sequence[Planned], jobs: int | None, quiet: bool) -> None:
-    """Finishes what began and trains what is wanted; last, what the searches among it found.
+    """Finishes runs that began, makes the wanted runs, and last trains the genotypes of the searches among them.
 
     Raises:
-        InputError: A config that cannot run, before anything is trained; a run in the way; a run that failed.
-        Interrupted: Stopped by a signal; the same command goes on.
+        InputError: A config cannot run (found before any training), another run is in the way, or a run failed.
+        Interrupted: A signal stopped the command; the same command goes on.
     """
     from atrc.experiments import Checks, create_missing, create_retrain, default_jobs, execute_all
 

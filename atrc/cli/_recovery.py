@@ -1,4 +1,4 @@
-"""The command ``atrc recovery``: a sensitive test for whoever changes numerics."""
+"""The command ``atrc recovery``, a sensitive test for changes of numerics."""
 
 from __future__ import annotations
 
@@ -15,23 +15,21 @@ __all__: list[str] = []
 
 @app.command(rich_help_panel="Use")
 def recovery(
-    seeds: Annotated[int, typer.Option(min=2, help="How many seeds of everything.")] = 3,
+    seeds: Annotated[int, typer.Option(min=2, help="Number of seeds of every network and search.")] = 3,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", "-o", help="Folder of the runs; default: runs/recovery/CODE, which other code has not."
-        ),
+        typer.Option("--out", "-o", help="Folder of the runs; default: runs/recovery/CODE, with a hash of the code."),
     ] = None,
     kept: Annotated[
-        Path | None, typer.Option(help="Folder with the tables of an earlier time, which are shown beside.")
+        Path | None, typer.Option(help="Folder with the tables of an earlier time, to compare with.")
     ] = None,
     jobs: Jobs = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train networks and searches on planted problems: does everything still find what is there?
+    """Train networks and run searches on planted problems, and test that they still find what was planted.
 
-    Every context is trained where every other one was planted, and three problems are searched. Stopped or killed,
-    the same command goes on where it was.
+    Every context is trained on data in which each other context was planted, and three problems are searched. After
+    an interruption, the same command goes on where it stopped.
     """
     from analysis.recovery_report import recovery_report
     from atrc.config import load_config

@@ -1,4 +1,4 @@
-"""The command that counts parameters and multiply-adds: resources."""
+"""The command ``atrc resources``, which counts parameters and multiply-adds."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def resources(
     size: Annotated[str | None, typer.Option(metavar="HxW", help="Image size; default: the dataset's.")] = None,
     table: Annotated[
         str | None,
-        typer.Option(metavar="NUMBER", help="Of a table of the paper: what we count beside what it says."),
+        typer.Option(metavar="NUMBER", help="Number of a table of the paper: compare our counts with it."),
     ] = None,
     json_: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
 ) -> None:
-    """Count parameters and multiply-adds, part by part: of every network of a config, or of a run."""
+    """Count parameters and multiply-adds of the parts of a run's network, or of all networks of a config."""
     from analysis.resources import resource_rows, run_resources
     from atrc.runs import RunDirectory
     from atrc.setup import Setup
 
     if json_ and csv:
-        raise InputError("--json and --csv exclude one another")
+        raise InputError("give either --json or --csv, not both")
     if (config is None) == (table is None):
-        raise InputError("name a config or a run, or a table of the paper with --table")
+        raise InputError("name either a config or a run, or a table of the paper with --table")
     if table is not None:
         _published(table, json_, csv)
         return
@@ -90,11 +90,11 @@ def _published(number: str, json_: bool, csv: bool) -> None:
                 f"{row['multiply_adds_difference_percent']:+.2f}",
             )
         console.print(grid)
-        console.print("Rounded as in the paper: every network by itself, then added up.")
+        console.print("The column 'rounded' rounds as the paper does: every network by itself, then their sum.")
 
 
 def _show(title: str, rows: Sequence[ResourceRow]) -> None:
-    """One table for each quantity, with a column for every part that something has."""
+    """Prints a table for each quantity, with a column for every part that costs something in a row."""
     from atrc.costs import Resources
 
     quantities: dict[str, Callable[[Resources], str]] = {
@@ -137,5 +137,5 @@ def _flat(row: ResourceRow) -> dict[str, Any]:
 def _parse_size(text: str) -> tuple[int, int]:
     height, cross, width = text.lower().partition("x")
     if not cross or not height.isdigit() or not width.isdigit() or min(int(height), int(width)) < 32:
-        raise InputError(f"--size {text!r} is not HxW with both at least 32, e.g. 425x560")
+        raise InputError(f"--size {text!r} must be HxW with both at least 32, e.g. 425x560")
     return int(height), int(width)

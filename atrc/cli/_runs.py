@@ -45,8 +45,8 @@ Models = Annotated[
             "[cyan]all-global[/cyan], [cyan]all-local[/cyan], [cyan]all-t_label[/cyan], [cyan]all-s_label[/cyan], "
             "[cyan]all-none[/cyan], [cyan]single-TASK[/cyan], a distillation module ([cyan]cross_stitch[/cyan], "
             "[cyan]pap[/cyan], [cyan]psd[/cyan], [cyan]pad_a[/cyan], [cyan]pad_b[/cyan], [cyan]pad_c[/cyan]), "
-            "a genotype file, or [cyan]consensus[/cyan] (what most finished searches of the experiment found, block "
-            "by block). Repeat for several."
+            "a genotype file, or [cyan]consensus[/cyan] (in every block, the option that most finished searches of "
+            "the experiment found). Repeat the option for several models."
         ),
     ),
 ]
@@ -64,9 +64,9 @@ def experiment(
     jobs: Jobs = None,
     quiet: Quiet = False,
 ) -> None:
-    """Everything: search, retrain what was found, train the baselines, and show what came out.
+    """Run a whole experiment: search, retrain the found genotypes, train the baselines, and show the results.
 
-    Stopped or killed, the same command goes on where it was.
+    After an interruption, the same command goes on where it stopped.
     """
     settings = read_config(config, override, seeds, data, skip_bad)
     from atrc.experiments import default_jobs, execute_experiment
@@ -88,14 +88,14 @@ def compare(
     out: ExperimentFolder = None,
     jobs: Jobs = None,
     unequal: Annotated[
-        bool, typer.Option("--unequal", help="Rank strategies that spent unequal budgets, and say so.")
+        bool, typer.Option("--unequal", help="Rank strategies even if their budgets differ, with a warning.")
     ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare the strategies of the config's [cyan]compare[/cyan] section at the same budget.
 
-    Searches, trains what each search would have named along the way, and shows curves, table and tests. Stopped or
-    killed, the same command goes on where it was.
+    Runs the searches, trains the genotypes that each search named along its budget, and shows curves, a table and
+    tests. After an interruption, the same command goes on where it stopped.
     """
     settings = read_config(config, override, seeds, data, skip_bad)
     from atrc.experiments import Checks, default_jobs, execute_all
@@ -123,13 +123,13 @@ def search(
     jobs: Jobs = None,
     quiet: Quiet = False,
 ) -> None:
-    """Search a genotype, once per seed; the supernet is evaluated at what it found."""
+    """Search a genotype for every seed, and evaluate the supernet at the found genotype."""
     settings = read_config(config, override, seeds, data, skip_bad)
     from atrc.experiments import create_search
 
     runs = create_search(settings, experiment_folder(settings, out))
     _execute(runs, jobs, quiet)
-    console.print(f"Train what was found:  atrc retrain {' '.join(str(run.path) for run in runs)}")
+    console.print(f"Train the found genotypes:  atrc retrain {' '.join(str(run.path) for run in runs)}")
 
 
 @app.command(rich_help_panel=TRAINING)
@@ -144,7 +144,7 @@ def train(
     jobs: Jobs = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train stand-alone networks: baselines, one context everywhere, a genotype file, what searches agree on."""
+    """Train stand-alone networks: baselines, one context everywhere, a genotype file, a consensus of searches."""
     settings = read_config(config, override, seeds, data, skip_bad)
     from atrc.experiments import create_train
 
@@ -153,7 +153,7 @@ def train(
 
 @app.command(rich_help_panel=TRAINING)
 def retrain(runs: RunsArgument, out: ExperimentFolder = None, jobs: Jobs = None, quiet: Quiet = False) -> None:
-    """Train the genotypes that searches found, from scratch."""
+    """Train from scratch the genotypes that searches found."""
     from atrc.experiments import create_retrain
     from atrc.runs import find_searches
 
@@ -181,7 +181,7 @@ def _execute(runs: Sequence[RunDirectory], jobs: int | None, quiet: bool) -> Non
 
 
 def _jobs_for_all(runs: Sequence[RunDirectory]) -> int:
-    """As many as the run that takes most allows; one that cannot be executed says so by itself, later."""
+    """Returns the number of processes that the largest run allows. A config that fails here raises when it runs."""
     from atrc.experiments import default_jobs
 
     found = []
@@ -196,7 +196,7 @@ def _show_skipped(runs: Sequence[RunDirectory]) -> None:
 
 
 def results_table(runs: Sequence[RunDirectory]) -> Table:
-    """A row per finished run with its metrics, and a column for every task of one of them."""
+    """Returns a table with a row per finished run, and a column for the metric of every task."""
     from atrc.config import import_plugins
     from atrc.tasks import TASKS
 

@@ -1,4 +1,4 @@
-"""Analyses on the screen, after a command has made what they analyse."""
+"""Shows analyses on the screen after a command has made the runs."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Named(BaseModel):
         if isinstance(given, str):
             return {"name": given}
         if not isinstance(given, Mapping | Named):
-            raise ValueError("a name, or a mapping of 'name' and its options, is needed")
+            raise ValueError("expected a name, or a mapping with 'name' and its options")
         return given
 
     @property

@@ -1,15 +1,15 @@
-"""Parameters and multiply-adds of a network (Table 1 and Fig. 5), counted without computing anything.
+"""Counts parameters and multiply-adds of a network (Table 1 and Fig. 5) without computing anything.
 
 The network runs on torch's ``meta`` device, where tensors have shapes and no values, under torch's own operation
 counter. Multiply-adds are counted as the paper's resource columns are: every convolution and matrix product (those of
 the attentions included), one per bias element, two per element of a batch norm, one per element of a ReLU, and one
 per element that the backbone upsamples (not the stacking of its four maps).
 
-The counter knows no class of this project. It asks, where they are there:
+The counter knows no class of this project. It uses these methods and attributes if they exist:
 
-- a network for ``parts()``: the name of a part -> its modules;
-- a module for ``reference_form()``: it changes itself to the form by which it is defined, which is the one to count;
-- a module for ``counts_upsampling``: True where the upsampling inside it is counted.
+- ``parts()`` of a network: the name of a part -> its modules;
+- ``reference_form()`` of a module: changes the module to the form that defines it, which is the form to count;
+- ``counts_upsampling`` of a module: True if the upsampling inside the module counts.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ __all__ = ["Counter", "Resources", "count_module", "count_multiply_adds", "count
 
 @dataclass(frozen=True)
 class Resources:
-    """What a network costs.
+    """Costs of a network.
 
     Attributes:
-        parameters: Learned numbers.
-        multiply_adds: For one image.
+        parameters: Number of learned parameters.
+        multiply_adds: Multiply-adds for one image.
     """
 
     parameters: int
@@ -47,17 +47,17 @@ class Resources:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Number of learned parameters."""
+    """Returns the number of learned parameters."""
     return sum(p.numel() for p in module.parameters())
 
 
 def count_multiply_adds(network: nn.Module, size: tuple[int, int], selection: Selection | None = None) -> int:
-    """See `Counter.multiply_adds`."""
+    """Returns the multiply-adds of a network; see `Counter.multiply_adds`."""
     return Counter(size).multiply_adds(network, selection)
 
 
 class Counter:
-    """Counts networks for one image. A backbone that several of them share is counted once, since it takes longest.
+    """Counts networks for one image. A backbone that several networks share is counted once, since it takes longest.
 
     Args:
         size: (H, W) of the image.
@@ -69,26 +69,26 @@ class Counter:
         self._known: dict[nn.Module, tuple[int, Any]] = {}
 
     def multiply_adds(self, network: nn.Module, selection: Selection | None = None) -> int:
-        """Multiply-adds in evaluation mode, up to the predictions on the stride-4 grid.
+        """Returns the multiply-adds in evaluation mode, up to the predictions on the stride-4 grid.
 
         Args:
             network: The network.
-            selection: For a supernet: what runs.
+            selection: Active options, for a supernet.
         """
         return sum(self._run(network, selection).values())
 
     def parts(self, network: Any, selection: Selection | None = None) -> dict[str, Resources]:
-        """What the parts of a network cost; together that is all of it.
+        """Returns the costs of the parts of a network. Their sum is the cost of the network.
 
-        What lies in two parts is counted in one of them: a parameter in the first that has it, an operation in that
-        of the innermost module that is called.
+        Nothing counts twice: a parameter counts in the first part that has it, an operation in the part of the
+        innermost module that is called.
 
         Args:
             network: The network.
-            selection: For a supernet: what runs.
+            selection: Active options, for a supernet.
 
         Returns:
-            What the network calls its parts, and ``other`` for what it has beside them, where there is such.
+            Name of a part -> its costs. The name ``other`` is for costs outside all parts, if there are any.
         """
         multiply_adds = self._run(network, selection)
         part_of = _parts_of(network)
@@ -105,7 +105,7 @@ class Counter:
         return parts
 
     def _run(self, network: Any, selection: Selection | None) -> dict[str, int]:
-        """Part -> its multiply-adds."""
+        """Returns part -> multiply-adds."""
         backbone = network.backbone
         if backbone not in self._ghosts:
             self._ghosts[backbone] = _ghost(backbone)
@@ -115,7 +115,7 @@ class Counter:
         computed = shared.forward
 
         def remembered(*arguments: Any, **named: Any) -> Any:
-            """The maps of the image. What else is asked of the backbone, it computes."""
+            """Returns the maps of the image, computed once. Other calls of the backbone are computed."""
             if named or len(arguments) != 1 or arguments[0].shape != self.image.shape:
                 return computed(*arguments, **named)
             if backbone not in self._known:
@@ -134,11 +134,11 @@ class Counter:
 
 
 OTHER = "other"
-"""The part of what belongs to no other one."""
+"""The part of everything that belongs to no other part."""
 
 
 def _parts_of(network: Any) -> dict[nn.Module, str]:
-    """The part of every module of a network that belongs to one: the innermost, and the first of several."""
+    """Returns module -> part, for the modules that lie in parts: the innermost part, and the first of several."""
     inside = {part: [one for root in roots for one in root.modules()] for part, roots in network.parts().items()}
 
     def outermost(part: str) -> bool:
@@ -153,10 +153,10 @@ def _parts_of(network: Any) -> dict[nn.Module, str]:
 
 
 class _Tally:
-    """Operations of parts, while a network runs. An operation is of the part of the innermost module that is called.
+    """A count of operations per part while a network runs. The innermost called module decides the part.
 
     Args:
-        part_of: The part of every module that belongs to one.
+        part_of: Module -> part, for the modules that lie in a part.
     """
 
     def __init__(self, part_of: Mapping[nn.Module, str]) -> None:
@@ -168,16 +168,16 @@ class _Tally:
         self._counter = FlopCounterMode(display=False, custom_mapping={**_COSTS, **self._upsampling()})
 
     def of(self, part: str) -> int:
-        """Multiply-adds of a part so far."""
+        """Returns the multiply-adds of a part so far."""
         self._give()
         return self._of.get(part, 0)
 
     def add(self, part: str, multiply_adds: int) -> None:
-        """Enters what is known and was not computed."""
+        """Adds multiply-adds to a part."""
         self._of[part] = self._of.get(part, 0) + multiply_adds
 
     def run(self, ghost: nn.Module, inputs: Sequence[Any]) -> dict[str, int]:
-        """Part -> multiply-adds of a call."""
+        """Returns part -> multiply-adds of a call."""
         hooks = [
             register_module_forward_pre_hook(lambda module, _: self._enter(module)),
             register_module_forward_hook(lambda *_: self._leave()),
@@ -202,13 +202,13 @@ class _Tally:
         self._upsampled.pop()
 
     def _give(self) -> None:
-        """What was counted since the last time is of the part that is being computed."""
+        """Adds the operations since the last call to the part that is being computed."""
         total = self._counter.get_total_flops() // 2
         self.add(self._inside[-1], total - self._given)
         self._given = total
 
     def _upsampling(self) -> dict[Any, Any]:
-        """Upsampling counts inside modules that say so."""
+        """Returns counters of upsampling, which count inside modules with ``counts_upsampling`` alone."""
 
         def count(*_: Any, out_shape: Any, **__: Any) -> int:
             return _per_element(out_shape=out_shape) if self._upsampled[-1] else 0
@@ -217,12 +217,12 @@ class _Tally:
 
 
 def count_module(module: nn.Module, inputs: Sequence[Any]) -> Resources:
-    """What a part of a network costs, called with ``inputs`` on the meta device, in evaluation mode."""
+    """Returns the costs of a module, called with ``inputs`` on the meta device in evaluation mode."""
     return Resources(count_parameters(module), sum(_Tally({}).run(_ghost(module), inputs).values()))
 
 
 def _ghost(network: nn.Module, instead: Mapping[int, nn.Module] | None = None) -> nn.Module:
-    """A copy that has shapes and no values, in the forms that are counted; ``instead``: part's id -> its stand-in."""
+    """Returns a copy on the meta device, in reference forms. ``instead`` maps ids of modules to their stand-ins."""
     ghost: nn.Module = copy.deepcopy(network, dict(instead or {})).to("meta").eval()
     for module in ghost.modules():
         # Other forms do more (they multiply pairs that they then mask) or less (fused ones have no batch norms).
@@ -234,13 +234,13 @@ def _ghost(network: nn.Module, instead: Mapping[int, nn.Module] | None = None) -
     return ghost
 
 
-# Stands for a batch norm, which takes torch 4 ms on the meta device: it is counted, and does nothing.
+# Stands for a batch norm, which takes torch 4 ms on the meta device. It does nothing but is counted.
 _LIBRARY = torch.library.Library("atrc", "DEF")
 _LIBRARY.define("norm(Tensor x) -> Tensor")
 _LIBRARY.impl("norm", lambda x: x.new_empty(x.shape), "Meta")
 
 
-# The counter's unit is the floating-point operation, two of which are a multiply-add.
+# The counter's unit is the floating-point operation; a multiply-add is two of them.
 
 
 def _convolution(x: Any, weight: Any, bias: Any, *_: Any, out_shape: Any, **__: Any) -> int:

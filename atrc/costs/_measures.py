@@ -1,4 +1,4 @@
-"""Measures of what a module costs for given inputs: multiply-adds, parameters, seconds."""
+"""Measures of the cost of a module for given inputs: multiply-adds, parameters, seconds."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Measure(ABC):
     """A measure of cost.
 
     Attributes:
-        unit: For labels.
-        runs: Whether modules have to be computed on their device; otherwise they need shapes only.
+        unit: Name of the unit, for labels.
+        runs: True if the measure computes modules on their device; False if it needs shapes only.
     """
 
     unit: str
@@ -31,10 +31,10 @@ class Measure(ABC):
 
     @abstractmethod
     def __call__(self, module: nn.Module, inputs: Sequence[Any]) -> float:
-        """Cost of calling a module, in evaluation mode, with inputs on its device."""
+        """Returns the cost of a call of a module, in evaluation mode, with inputs on its device."""
 
     def device(self, device: torch.device) -> torch.device:
-        """Where modules and inputs should be."""
+        """Returns the device that modules and inputs should be on."""
         return device if self.runs else torch.device("meta")
 
 
@@ -63,7 +63,7 @@ class Parameters(Measure):
 
 @MEASURES.register("latency")
 class Latency(Measure):
-    """Seconds of a forward pass: the minimum over a few, since noise only adds time."""
+    """Seconds of a forward pass: the minimum over several passes, since noise only adds time."""
 
     unit = "seconds"
     runs = True

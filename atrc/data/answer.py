@@ -103,7 +103,7 @@ def _content(path: Path) -> Any:
     try:
         return read_yaml(read_text(path))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; an answer is a YAML file, or stands in the config") from None
+        raise InputError(f"{path}: no such file; an answer is a YAML file, or a mapping in the config") from None
     except (OSError, UnicodeError, YAMLError) as error:
         raise InputError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from None
 

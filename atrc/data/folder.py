@@ -237,8 +237,7 @@ def _shipped(spec: Any) -> bool:
 
 
 def locate(root: str | Path) -> Path:
-    """Returns the folder of a dataset. Relative paths start at ``$ATRC_DATA``, if set, or at the working
-    directory."""
+    """Returns the folder of a dataset. Relative paths start at ``$ATRC_DATA``, if set, or the working directory."""
     return Path(os.environ.get("ATRC_DATA", "")).expanduser() / Path(root).expanduser()
 
 

@@ -166,8 +166,7 @@ class _Chunks:
 
 @dataclass(frozen=True)
 class _Caught:
-    """Returns an InputError's message instead of raising it, since torch adds a long traceback to worker
-    exceptions."""
+    """Batches, or the message of an InputError instead of it, since torch adds tracebacks to worker exceptions."""
 
     batches: _Steps | _Chunks
 

@@ -45,9 +45,10 @@ WITH_NORMALS = (
     *(351, 352, 355, 357, 368, 370, 371, 374, 379, 380, 383, 384, 397, 401, 403, 405, 407, 408, 411, 412, 413, 414),
     *(417, 419, 421, 423, 427, 429, 430, 432, 440, 441, 442, 443, 444, 446, 454, 457),
 )
-"""Classes of PASCAL-Context (numbers of its ``LabelMap``) that NYUD-v2 has, too, under the same name; and 427, which
-is a television in NYUD-v2. Only these have normals, because the network that the normals come from was trained on
-NYUD-v2."""
+"""Classes of PASCAL-Context (numbers of its ``LabelMap``) that have normals.
+
+NYUD-v2 has these classes under the same names; 427 is its television. Others have no normals, because the network
+that the normals come from was trained on NYUD-v2."""
 
 
 def human_parts(anno: np.ndarray, size: tuple[int, int]) -> np.ndarray:

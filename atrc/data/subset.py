@@ -56,7 +56,9 @@ def hold_out(dataset: Dataset, share: float) -> tuple[Subset, Subset]:
     """
     count = len(dataset)
     if count < 2:
-        raise InputError(f"nothing can be held out of {count} training samples of {dataset.info.name}")
+        raise InputError(
+            f"{dataset.info.name} has {count} training samples, but at least 2 are needed to hold one out"
+        )
     order = np.random.default_rng(0).permutation(count).tolist()
     held = min(max(1, round(share * count)), count - 1)
     note = f" ({held} of {count} training images are held out; held_out={share:g})"

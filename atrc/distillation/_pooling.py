@@ -119,8 +119,7 @@ def _fused(calls: Sequence[Call], features: Mapping[str, Tensor], density: Mappi
 def _prototypes(
     calls: Iterable[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor]
 ) -> dict[tuple[str, str], Tensor]:
-    """Returns ``(region task, source)`` -> ``(B, C, R, 1)`` for every pair that is read: one product per region
-    task."""
+    """Returns ``(region task, source)`` -> ``(B, C, R, 1)`` for every read pair; a product per region task."""
     sources: dict[str, dict[str, None]] = {}
     for call in calls:
         if call.reads:

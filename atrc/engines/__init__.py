@@ -1,4 +1,4 @@
-"""Engines, which execute jobs in parallel. An engine knows no runs and no searches; it gets functions by name."""
+"""Engines, which execute jobs in parallel. An engine gets functions by name; it knows no runs and no searches."""
 
 from atrc.engines._local import JobFailed, Processes, WorkerDied
 

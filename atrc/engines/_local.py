@@ -113,7 +113,7 @@ class Processes:
     def _run(self, slot: int, message: str) -> Any:
         with self._lock:
             if self._stopped:
-                raise Interrupted("stopped before it began")
+                raise Interrupted("the job was stopped before it began")
             worker = self._workers.get(slot) or self._start(slot)
             self._workers[slot] = worker
         line = ""

@@ -1,10 +1,10 @@
-"""Experiments: many runs, planned, made, and executed side by side.
+"""Experiments: plans many runs, makes their folders, and executes them in parallel.
 
-A full experiment is the searches, the found networks trained from scratch, and the baselines, with the same seeds::
+A full experiment has searches, the found networks trained from scratch, and baselines, all with the same seeds::
 
     runs/NAME/search/seed0      runs/NAME/retrain/seed0      runs/NAME/multi/seed0      runs/NAME/single-TASK/seed0
 
-On demand there is ``runs/NAME/consensus/seed0`` as well: what most searches found, block by block.
+On request, ``runs/NAME/consensus/seed0`` trains the genotype that most searches agree on, block by block.
 """
 
 from atrc.experiments._checks import Checks

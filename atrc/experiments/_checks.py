@@ -1,4 +1,4 @@
-"""Refusing early: what a run could not use shows before the first step, and before a folder is made."""
+"""Early checks: raises for unusable configs, weights and data before the first step, and before a folder is made."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ __all__ = ["Checks"]
 
 
 class Checks:
-    """The checks of one experiment, which look at every config, its weights and its data once."""
+    """The checks of one experiment. Every config, its weights and its data are checked once."""
 
     def __init__(self) -> None:
         self._configs: list[Config] = []
         self._data: list[tuple[Named, list[str]]] = []
 
     def config(self, config: Config) -> None:
-        """Builds the networks of a config.
+        """Checks a config: builds its tasks, augmentation, backbone and supernet.
 
         Raises:
-            InputError: Something in it does not exist, does not fit, or cannot be read.
+            InputError: A part of the config does not exist, does not fit, or cannot be read.
         """
         if config in self._configs:
             return
         setup = Setup.of(config)
         check_trackers(config.trackers)
         pick_device(config.device)
-        setup.tasks  # noqa: B018 - built here, so that a wrong one is named first
+        setup.tasks  # noqa: B018 - built here, so that a wrong task is reported first
         setup.augmentation()
         backbone = build_backbone(config, report=lambda loaded: print(loaded.summary(), file=sys.stderr))
-        backbone.grid(setup.info.size)  # says so where it takes no images of this size
+        backbone.grid(setup.info.size)  # raises if the backbone does not take images of this size
         if lacks_weights(config):
             print(f"config {config.name}: the backbone {config.backbone.name} {RANDOM_WEIGHTS}", file=sys.stderr)
         with torch.device("meta"):
@@ -50,10 +50,10 @@ class Checks:
         self._configs.append(config)
 
     def strategy(self, config: Config) -> None:
-        """Builds the strategy of a config.
+        """Checks the strategy of a config by building it.
 
         Raises:
-            InputError: A wrong knob, scorer or cost, or a strategy that cannot search the space.
+            InputError: A knob, the scorer or the cost is wrong, or the strategy cannot search the space.
         """
         strategy = Setup.of(config).strategy(0)
         if isinstance(strategy, MultiTrialStrategy):
@@ -74,9 +74,9 @@ class Checks:
                 )
 
     def data(self, configs: Iterable[Config]) -> None:
-        """Opens the splits of configs: what a first use prepares then serves all runs.
+        """Opens the splits of configs, and so fills caches once for all runs.
 
-        It comes last of what is checked, since it may take minutes.
+        It should be the last check, since it may take minutes.
 
         Raises:
             InputError: A split cannot be read, or has no valid pixel of a task.

@@ -1,4 +1,4 @@
-"""Making the runs of a plan, all of them or none, and finding those that are there."""
+"""Makes the runs of a plan, all of them or none, and finds existing ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["create_missing", "create_planned", "create_retrain", "create_search"
 
 
 def create_search(config: Config, out: Path | str) -> list[RunDirectory]:
-    """New search runs ``out/search/seedK``, one for each of the config's seeds."""
+    """Makes new search runs ``out/search/seedK``, one for each of the config's seeds."""
     checks = Checks()
     checks.config(config)
     checks.strategy(config)
@@ -26,16 +26,17 @@ def create_search(config: Config, out: Path | str) -> list[RunDirectory]:
 
 
 def create_train(config: Config, models: Sequence[str], out: Path | str) -> list[RunDirectory]:
-    """New training runs ``out/MODEL/seedK`` of stand-alone networks.
+    """Makes new training runs ``out/MODEL/seedK`` of stand-alone networks.
 
     Args:
         config: The config.
         models: Names as `atrc.setup.Setup.genotype` takes them, the short forms of `expand_models`, or ``consensus``
-            for what the finished searches in ``out`` agree on. The runs of a genotype file have the name of the file.
+            for the genotype that the finished searches in ``out`` agree on. Runs of a genotype file are named after
+            the file.
         out: The experiment's folder.
 
     Raises:
-        InputError: A run that is there already, or two different ones that would have one folder. None is made then.
+        InputError: A run exists already, or two different runs would have one folder. No run is made then.
     """
     checks = Checks()
     checks.config(config)
@@ -43,28 +44,28 @@ def create_train(config: Config, models: Sequence[str], out: Path | str) -> list
 
 
 def create_retrain(searches: Sequence[RunDirectory], out: Path | str | None = None) -> list[RunDirectory]:
-    """New runs that train found genotypes from scratch, with the seed and the config of their search.
+    """Makes new runs that train found genotypes from scratch, with the seed and the config of their search.
 
     Args:
         searches: Finished searches.
         out: The experiment's folder; default: that of each search.
 
     Raises:
-        InputError: One is not a search, or not finished; or two of them would be retrained in one folder. No run is
-            made then.
+        InputError: A run is not a search or not finished, or two searches would be retrained in one folder. No run
+            is made then.
     """
     return create_planned(plan_retrain(searches, out))
 
 
 def create_planned(planned: Iterable[Planned], checks: Checks | None = None) -> list[RunDirectory]:
-    """New runs, all of them or none: one that is in the way is found before the first is made.
+    """Makes new runs, all of them or none. Conflicts are found before the first run is made.
 
     Args:
         planned: The runs.
-        checks: The checks of the experiment, which remember what was looked at.
+        checks: The checks of the experiment, which skip what was checked before.
 
     Raises:
-        InputError: A folder is there already, or two different runs would have one.
+        InputError: A folder exists already, or two different runs would have one folder.
     """
     runs = _each_once(planned)
     for run in runs:
@@ -76,15 +77,15 @@ def create_planned(planned: Iterable[Planned], checks: Checks | None = None) -> 
 
 
 def create_missing(planned: Iterable[Planned], checks: Checks | None = None) -> list[RunDirectory]:
-    """The runs that are there, made as planned, and new ones for the rest, in the order of the plan.
+    """Opens the existing runs of a plan and makes the missing ones. Returns all in the order of the plan.
 
     Args:
         planned: The runs.
-        checks: The checks of the experiment, which remember what was looked at.
+        checks: The checks of the experiment, which skip what was checked before.
 
     Raises:
-        InputError: One was made with another config or of another genotype, or two different runs would have one
-            folder. Nothing is made then.
+        InputError: An existing run has another config or genotype than planned, or two different runs would have one
+            folder. No run is made then.
     """
     runs = _each_once(planned)
     there = {run.path: _open(run) for run in runs if run.path.exists()}
@@ -93,26 +94,26 @@ def create_missing(planned: Iterable[Planned], checks: Checks | None = None) -> 
 
 
 def _each_once(planned: Iterable[Planned]) -> list[Planned]:
-    """What is planned twice is one run; what is different needs folders of its own."""
+    """Returns the planned runs without repetitions. Raises InputError if two different ones have the same folder."""
     runs: dict[Path, Planned] = {}
     for run in planned:
         known = runs.setdefault(run.path.resolve(), run)
         if (known.spec, known.config, known.genotype) != (run.spec, run.config, run.genotype):
             raise InputError(
-                f"{known.called} and {run.called} would both be the run {run.path}: "
-                "name a genotype's file after what it is, or give each an --out of its own"
+                f"{known.called} and {run.called} would have the same run directory {run.path}; "
+                "rename one of the genotype files, or give each its own --out"
             )
     return list(runs.values())
 
 
 def _create(planned: Planned) -> RunDirectory:
-    """A new run, whose config has its paths in full: it may be continued from another folder."""
+    """Makes a run. Paths in its config become absolute, so that it can be continued from another folder."""
     import_plugins(planned.config)
     return RunDirectory.create(planned.path, planned.spec, absolute_paths(planned.config), planned.genotype)
 
 
 def _open(planned: Planned) -> RunDirectory:
-    """The run that is there, if it was made as planned."""
+    """Opens an existing run, and raises InputError if it was not made as planned."""
     run = open_made_with(
         planned.path, planned.config, genotype=planned.genotype, origin=planned.called, advice=planned.advice
     )
@@ -121,9 +122,11 @@ def _open(planned: Planned) -> RunDirectory:
 
 
 def _refuse_another(run: RunDirectory, planned: Planned) -> None:
-    """Refuses a run that is something else than what is planned there, whatever its config."""
+    """Raises InputError if a run has another kind or another genotype than planned."""
     if run.spec.kind != planned.spec.kind:
-        raise InputError(f"run {run.path} is a {run.spec.kind}, and in the way of {planned.called}; {planned.advice}")
+        raise InputError(
+            f"run {run.path} is of kind '{run.spec.kind}' and has the place of {planned.called}; {planned.advice}"
+        )
     if run.spec.kind == "train" and run.genotype() != planned.genotype:
         _refuse(run, planned.called, planned.advice)
 
@@ -141,17 +144,17 @@ def open_made_with(
     origin: str = "this genotype",
     advice: str = ADVICE,
 ) -> RunDirectory:
-    """An existing run of this config, whichever seeds were asked for.
+    """Opens an existing run, and checks that it has this config. The list of seeds may differ.
 
     Args:
-        path: Its directory.
-        config: What it should have been made with.
-        genotype: What it should have trained, if that is a genotype.
-        origin: What messages call the genotype.
-        advice: What messages say to do where another was trained.
+        path: Directory of the run.
+        config: The expected config.
+        genotype: The expected genotype, or None for a run without one.
+        origin: Name of the genotype in messages.
+        advice: Advice in the message if the run trained another genotype.
 
     Raises:
-        InputError: It was made with another config, or of another genotype.
+        InputError: The run has another config or another genotype.
     """
     run = RunDirectory.open(path)
     if genotype is not None and run.spec.kind == "train" and run.genotype() != genotype:
@@ -160,6 +163,6 @@ def open_made_with(
     if changed:
         raise InputError(
             f"run {path} was made with another config ({', '.join(changed)} changed); "
-            "give another --out, or remove it"
+            "remove it, or give another --out"
         )
     return run

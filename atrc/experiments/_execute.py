@@ -1,4 +1,4 @@
-"""Executing the runs of an experiment, side by side."""
+"""Executes the runs of an experiment, several in parallel."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from searchspace import InputError
 __all__ = ["execute_all", "execute_experiment", "execute_path"]
 
 _EXECUTE = "atrc.experiments._execute:execute_path"
-"""The job of a worker."""
+"""The function that workers execute."""
 
 
 def execute_experiment(
@@ -33,22 +33,22 @@ def execute_experiment(
     jobs: int = 1,
     quiet: bool = False,
 ) -> None:
-    """All of an experiment: searches, what they found trained from scratch, and other models to compare it with.
+    """Executes a whole experiment: searches, networks of the found genotypes, and other models to compare with.
 
-    Runs that are there already are continued where they were left; finished ones cost nothing.
+    Existing runs are continued from their last checkpoint; finished ones cost nothing.
 
     Args:
         config: The config.
-        folder: Where the runs go.
-        models: See `create_train`. The ``consensus`` is that of all finished searches in the folder, once those of
-            the config's seeds are done.
+        folder: Folder of the runs.
+        models: See `create_train`. The ``consensus`` is that of all finished searches in the folder, after the
+            searches of the config's seeds are done.
         jobs: Number of processes, see `execute_all`.
-        quiet: No progress bars.
+        quiet: True for no progress bars.
 
     Raises:
-        InputError: A run in the folder was made with another config or of another genotype (one of the consensus:
-            of what is none any more), or two different ones would have one folder; see also `execute_all`.
-        Interrupted: Stopped by a signal; every run that had begun left a checkpoint.
+        InputError: A run in the folder has another config or another genotype (a run of the consensus: a genotype
+            that is no longer the consensus), or two different runs would have one folder; see also `execute_all`.
+        Interrupted: A signal stopped the runs. Every run that had begun left a checkpoint.
     """
     import_plugins(config)
     checks = Checks()
@@ -72,20 +72,20 @@ def execute_experiment(
 def execute_all(
     runs: Sequence[RunDirectory], *, jobs: int = 1, quiet: bool = False, checks: Checks | None = None
 ) -> None:
-    """Executes runs, ``jobs`` at a time. Finished ones cost nothing.
+    """Executes runs, ``jobs`` at a time. Finished runs cost nothing.
 
-    Processes that are left, where there are fewer runs, score the trials of the searches among them. With one job the
-    runs are executed in this process, one after the other; the results are the same.
+    If there are more processes than runs, the others score the trials of searches. With one job, runs are executed
+    one after the other in this process; the results are the same.
 
     Args:
         runs: Runs of any experiments.
         jobs: Number of processes, at least one.
-        quiet: No progress bars.
-        checks: The checks of the experiment, which remember what was looked at.
+        quiet: True for no progress bars.
+        checks: The checks of the experiment, which skip what was checked before.
 
     Raises:
-        Interrupted: Stopped by a signal; every run that had begun left a checkpoint.
-        InputError: Some runs failed, for whatever reason; the others were finished first.
+        Interrupted: A signal stopped the runs. Every run that had begun left a checkpoint.
+        InputError: Some runs failed, for any reason. The other runs were finished first.
     """
     waiting = [run for run in runs if not run.finished]
     if not waiting:
@@ -93,10 +93,13 @@ def execute_all(
     for run in waiting:
         if run.upgraded:
             said = ", ".join(run.upgraded)
-            print(f"{run.path}: made by an earlier version, continued as it was made: {said}", file=sys.stderr)
+            print(
+                f"{run.path} was made by an earlier version; it continues with the settings of that version: {said}",
+                file=sys.stderr,
+            )
     at_once, for_trials = min(jobs, len(waiting)), max(1, jobs // len(waiting))
     if at_once > 1:
-        with suppress(Exception):  # a run whose data cannot be opened says so itself
+        with suppress(Exception):  # a run whose data cannot be opened raises later by itself
             (checks or Checks()).data(run.config for run in waiting)
         failed = _execute_in_processes(waiting, at_once, for_trials, quiet)
     else:
@@ -110,7 +113,7 @@ def _execute_here(runs: Sequence[RunDirectory], for_trials: int, quiet: bool) ->
     """Executes one run after the other.
 
     Returns:
-        What was wrong with those that failed.
+        Path of a failed run -> its error message.
     """
     failed: dict[Path, str] = {}
     for run in runs:
@@ -131,7 +134,7 @@ def _execute_here(runs: Sequence[RunDirectory], for_trials: int, quiet: bool) ->
 def _execute_in_processes(
     runs: Sequence[RunDirectory], processes: int, for_trials: int, quiet: bool
 ) -> dict[Path, str]:
-    """As `_execute_here`, several runs at a time."""
+    """Executes several runs at a time; see `_execute_here`."""
     failed: dict[Path, str] = {}
     with stop_requests(insist=False) as stop, Processes(processes) as engine:
         options = {"slot": None, "jobs": for_trials, "quiet": quiet}
@@ -142,7 +145,7 @@ def _execute_in_processes(
             for job in done:
                 error = job.exception()
                 if isinstance(error, Interrupted):
-                    stop.requested = True  # also where somebody stopped that process alone
+                    stop.requested = True  # a process may have been stopped alone
                 elif error is not None:
                     failed[paths[job]] = str(error)
                     _tell(paths[job], str(error))
@@ -150,7 +153,7 @@ def _execute_in_processes(
                 passed_on = True
                 engine.stop()
     if stop.requested:
-        raise Interrupted("stopped; every unfinished run left a checkpoint, and the same command continues them")
+        raise Interrupted("stopped; the same command continues every unfinished run from its last checkpoint")
     return failed
 
 
@@ -159,5 +162,5 @@ def _tell(run: Path, message: str) -> None:
 
 
 def execute_path(path: str, slot: int, jobs: int, quiet: bool) -> None:
-    """Executes a run in a worker process; its progress bar has the worker's line."""
+    """Executes a run in a worker process. Its progress bar is on the line of the worker."""
     execute(RunDirectory.open(path), quiet=quiet, position=slot, jobs=jobs)

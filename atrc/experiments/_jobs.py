@@ -1,4 +1,4 @@
-"""How many runs at a time: as cores and memory allow."""
+"""Chooses the number of runs at a time from cores and memory."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from atrc.setup import Setup
 __all__ = ["PIXEL_MEMORY", "PROCESS_MEMORY", "default_jobs", "run_memory"]
 
 PROCESS_MEMORY, PIXEL_MEMORY = 600 * 2**20, 7 * 2**10
-"""Bytes of a run on a CPU: of its process, and for every pixel of a batch.
+"""Memory of a run on a CPU, in bytes: for its process, and for every pixel of a batch.
 
 No published run takes more. The largest ``peak_memory`` in their result.json is 734 MiB with 8 images of 48 x 64,
-1008 with 12 of 96 x 64, and 1247 with 8 of 96 x 128. They have the backbone ``tiny``; larger ones take more a pixel.
+1008 with 12 of 96 x 64, and 1247 with 8 of 96 x 128. Their backbone is ``tiny``; larger ones take more per pixel.
 """
 
 
 def default_jobs(config: Config) -> int:
-    """Runs at a time: on a GPU one, on a CPU as many as its cores and its free memory allow.
+    """Returns the number of runs at a time: one on a GPU, as many as cores and free memory allow on a CPU.
 
     Raises:
         InputError: The config names a device, a plugin or a dataset that does not exist.
@@ -33,7 +33,7 @@ def default_jobs(config: Config) -> int:
 
 
 def run_memory(config: Config) -> int:
-    """Bytes that a run on a CPU takes, estimated from its images and its batch size."""
+    """Returns the estimated memory of a run on a CPU in bytes, from its image size and its batch size."""
     height, width = Setup.of(config).info.size
     batch = max(config.search.batch_size, config.train.batch_size)
     return PROCESS_MEMORY + PIXEL_MEMORY * height * width * batch

@@ -1,4 +1,4 @@
-"""How the config of a run differs from another one."""
+"""Compares the config of a run with another config."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["changed_keys"]
 
 
 def changed_keys(run: RunDirectory, config: Config) -> list[str]:
-    """Config keys in which the run differs, whichever seeds were asked for.
+    """Returns the config keys in which a run differs from a config, without ``seeds``.
 
-    What an earlier version did, and a config could not say then, is no difference. Nor is another way to write the
-    same path.
+    Settings of an earlier version that its configs could not express do not count as a difference, nor do two ways to
+    write the same path.
     """
-    import_plugins(config)  # parts say which of their options are paths
+    import_plugins(config)  # registered parts declare which of their options are paths
     one, other = (absolute_paths(of).model_dump() for of in (run.config, config))
     for key in (said.partition("=")[0] for said in run.upgraded):
         *path, last = key.split(".")
@@ -30,7 +30,7 @@ def changed_keys(run: RunDirectory, config: Config) -> list[str]:
 
 
 def _resolved(value: Any) -> Any:
-    """A part of a config, in which every path is written in one way."""
+    """Returns a part of a config with every absolute path resolved."""
     if isinstance(value, dict):
         return {key: _resolved(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Comparing strategies: the same searches with every strategy, and the networks that they would name along the way.
+"""Compares strategies: runs the same searches with each of them, and trains the genotypes that they name on the way.
 
 ::
 
@@ -30,16 +30,16 @@ from strategies import STRATEGIES, OneShotStrategy
 __all__ = ["Incumbent", "baselines", "incumbents", "network_model", "networks", "searches", "strategy_config"]
 
 SEARCH = "search-"
-"""Prefix of the searches' folders; the strategy's label follows."""
+"""Prefix of the folders of searches; the label of the strategy follows."""
 
 
 @dataclass(frozen=True)
 class Incumbent:
-    """What a search would have named.
+    """The genotype that a search would name if it stopped early.
 
     Attributes:
-        fraction: Of the budget that was spent, in (0, 1].
-        genotype: What it would have named then.
+        fraction: Spent fraction of the budget, in (0, 1].
+        genotype: The genotype that the search would name then.
     """
 
     fraction: float
@@ -47,7 +47,7 @@ class Incumbent:
 
 
 def strategy_config(config: Config, label: str) -> Config:
-    """The config of one strategy's searches: its knobs, and as many steps as the budget of samples allows.
+    """Returns the config of one strategy's searches: its knobs, and as many steps as the budget of samples allows.
 
     A second stage takes its share of the budget out of these steps.
 
@@ -60,7 +60,9 @@ def strategy_config(config: Config, label: str) -> Config:
     looks = entry.looks() if issubclass(entry, OneShotStrategy) else 1
     steps = compare.samples // (config.search.batch_size * looks)
     if steps < compare.points:
-        raise InputError(f"compare.samples={compare.samples} are {steps} steps of {label!r}: too few")
+        raise InputError(
+            f"compare.samples={compare.samples} gives only {steps} steps of {label!r}, fewer than compare.points"
+        )
     return config.model_copy(
         update={
             "strategy": named,
@@ -78,10 +80,10 @@ def _section(config: Config) -> Compare:
 
 
 def searches(config: Config, folder: Path, checks: Checks | None = None) -> list[RunDirectory]:
-    """The searches of a comparison, those that are there and new ones for the rest.
+    """Opens the existing searches of a comparison and makes the missing ones.
 
     Raises:
-        InputError: A strategy cannot be built, or a search is there with another config.
+        InputError: A strategy cannot be built, or an existing search has another config.
     """
     checks = checks or Checks()
     checks.config(config)
@@ -94,7 +96,7 @@ def searches(config: Config, folder: Path, checks: Checks | None = None) -> list
 
 
 def baselines(config: Config, folder: Path, checks: Checks | None = None) -> list[RunDirectory]:
-    """The single-task runs that Delta_m compares with, and multi-task ones."""
+    """Opens or makes the single-task runs that Delta_m compares with, and the multi-task runs."""
     alone = config.model_copy(update={"compare": None})
     models = expand_models(config, ["baselines"])
     return create_missing(
@@ -105,7 +107,7 @@ def baselines(config: Config, folder: Path, checks: Checks | None = None) -> lis
 def networks(
     config: Config, folder: Path, searched: list[RunDirectory], checks: Checks | None = None
 ) -> list[RunDirectory]:
-    """The networks of every search's incumbents, one for each genotype and seed."""
+    """Opens or makes the runs of every search's incumbents, one for each genotype and seed."""
     alone = config.model_copy(update={"compare": None})
     planned = {}
     for run in searched:
@@ -116,15 +118,15 @@ def networks(
 
 
 def network_model(genotype: Genotype) -> str:
-    """The folder of a genotype's networks."""
+    """Returns the folder name of a genotype's networks, a hash."""
     text = json.dumps(dict(genotype), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def incumbents(run: RunDirectory, compare: Compare) -> list[Incumbent]:
-    """What a finished search would have named at ``compare.points`` equal parts of its budget, and at its end.
+    """Returns the genotypes that a search would name at ``compare.points`` equal parts of its budget.
 
-    A part at which nothing could be named yet is left out: a strategy names nothing before its first scores.
+    The last part is the end. Parts before the first scores are left out, since a strategy names no genotype there.
     """
     found = run.genotype()
     if found is None:
@@ -141,10 +143,12 @@ def incumbents(run: RunDirectory, compare: Compare) -> list[Incumbent]:
 
 
 def _named(run: RunDirectory) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """(samples spent, genotype that the strategy named then), in order."""
+    """Yields (spent samples, genotype that the strategy named then), in order."""
     entry = STRATEGIES[run.config.strategy.name]
     if one_shot := issubclass(entry, OneShotStrategy):
-        per_step = run.config.search.batch_size * entry.data_use.batches  # as runs without a ledger counted
+        per_step = (
+            run.config.search.batch_size * entry.data_use.batches
+        )  # for older runs, whose lines have no count of samples
         for line in run.lines("architecture.jsonl"):
             if "genotype" in line:
                 yield line.get("samples", line["step"] * per_step), line["genotype"]
@@ -158,11 +162,11 @@ def _named(run: RunDirectory) -> Iterator[tuple[int, Mapping[str, str]]]:
 
 
 def _best_so_far(lines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """For runs whose log does not say what the strategy named: the best score, which is so where no cost counts."""
+    """Yields (spent samples, best genotype so far), for logs without named genotypes. Right if no cost counts."""
     best: tuple[float, float] | None = None
     choices: Mapping[str, str] = {}
     for line in lines:
-        if line["score"] is None or math.isnan(line["score"]):  # a trial that failed is no best one
+        if line["score"] is None or math.isnan(line["score"]):  # a failed trial cannot be the best
             continue
         value = (line["budget"], line["score"])
         if best is None or value > best:

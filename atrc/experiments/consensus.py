@@ -1,4 +1,4 @@
-"""What several searches found, as one genotype: read from their folders, voted block by block."""
+"""Makes one genotype from several searches: reads their folders, and votes block by block."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["SearchConsensus", "consensus_of_searches", "last_probabilities"]
 
 @dataclass(frozen=True)
 class SearchConsensus:
-    """What searches agree on.
+    """The consensus of searches.
 
     Attributes:
         found: Genotype and votes; see `searchspace.find_consensus`.
-        searches: The finished searches, whose genotypes were counted.
-        unfinished: Those that were left out.
+        searches: The finished searches, whose genotypes count.
+        unfinished: The unfinished searches, which are left out.
     """
 
     found: Consensus
@@ -30,30 +30,30 @@ class SearchConsensus:
 
     @property
     def genotype(self) -> Genotype:
-        """What most searches found, block by block."""
+        """The option that most searches found, for every block."""
         return self.found.genotype
 
     def remarks(self) -> list[str]:
-        """What a reader should know beside the votes, one line each."""
+        """Returns remarks on the consensus, one line each: unfinished searches, a single search, changes of votes."""
         said = [
             f"left out: search {run.path} is not finished; continue it with: atrc resume {run.path}"
             for run in self.unfinished
         ]
         if len(self.searches) == 1:
-            said.append(f"one search only, so this is what {self.searches[0].path} found")
+            said.append(f"only one search, so the consensus is the genotype of {self.searches[0].path}")
         return [*said, *([self.found.note] if self.found.note else [])]
 
 
 def consensus_of_searches(runs: Iterable[RunDirectory]) -> SearchConsensus:
-    """The consensus of the finished searches among the runs.
+    """Returns the consensus of the finished searches among the runs.
 
-    Ties are broken by what the searches themselves say; see `last_probabilities`.
+    Ties are broken by the probabilities of the searches; see `last_probabilities`.
 
     Args:
-        runs: Runs of any kind; one that is there twice counts once.
+        runs: Runs of any kind; a repeated run counts once.
 
     Raises:
-        InputError: No search, or no finished one; searches of different tasks, or of different spaces.
+        InputError: There is no finished search, or the searches have different tasks or different spaces.
     """
     every: dict[Path, RunDirectory] = {}
     for run in runs:
@@ -70,23 +70,23 @@ def consensus_of_searches(runs: Iterable[RunDirectory]) -> SearchConsensus:
 
 
 def last_probabilities(run: RunDirectory, space: SearchSpace) -> Probabilities | None:
-    """How probable a search held every option, by the last line of its ``architecture.jsonl`` that says so.
+    """Returns the last probabilities of options that a search logged in its ``architecture.jsonl``.
 
     Args:
         run: A search.
-        space: Its space.
+        space: Space of the search.
 
     Returns:
-        None where it says nothing, as a search by trials does. None as well where the options that it holds most
-        probable are not the canonical form of their network: votes are counted in that form, in which other names may
-        stand for the same options.
+        Choice -> option -> probability. None if the search logged no probabilities, as a search by trials. None also
+        if the most probable options are not the canonical form of their network: votes are counted in that form, in
+        which other names may stand for the same options.
     """
     last = None
     for line in run.lines("architecture.jsonl"):
         last = line.get("probabilities", last)
     if last is None or set(last) != set(space):
         return None
-    if any(p is None for options in last.values() for p in options.values()):  # it was not finite
+    if any(p is None for options in last.values() for p in options.values()):  # a probability was not finite
         return None
     leading = {choice: max(options, key=lambda o: last[choice].get(o, 0.0)) for choice, options in space.items()}
     renamed = space.violation(leading) is None and dict(space.canonical(leading)) != leading
@@ -114,8 +114,8 @@ def _common_space(searches: Sequence[RunDirectory]) -> SearchSpace:
         other = Setup.of(run.config).space
         if other != space:
             raise InputError(
-                f"searches of different spaces have no consensus: {first.path} is of {_described(space)}; "
-                f"{run.path} is of {_described(other)}"
+                f"searches of different spaces have no consensus: {first.path} has the space "
+                f"{_described(space)}; {run.path} has {_described(other)}"
             )
     return space
 

@@ -1,4 +1,4 @@
-"""The paths of a config in full: a run keeps them so, and can be used from any folder."""
+"""Makes the paths of a config absolute. Runs keep absolute paths, so they can be used from any folder."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from strategies import STRATEGIES
 __all__ = ["absolute_paths"]
 
 OF_BACKBONES = ("weights", "branches")
-"""What a config says of any backbone."""
+"""Options that are paths for any backbone."""
 
 
 def absolute_paths(config: Config) -> Config:
-    """The config with every path in full, from the folder where the process stands.
+    """Returns the config with absolute paths. Relative ones count from the working directory.
 
-    Which options are paths is said by what is registered, in its attribute ``paths``. A name that is not registered
-    keeps its options, so that plugins are imported first.
+    A registered class or function lists its path options in the attribute ``paths``. Options of a name that is not
+    registered stay as they are, so plugins must be imported first.
     """
     changed = {
         "plugins": [in_full(plugin) if is_file(plugin) else plugin for plugin in config.plugins],
@@ -70,7 +70,7 @@ def _each(registry: Registry[Any], options: Mapping[str, Mapping[str, Any]]) -> 
 
 
 def _options(registry: Registry[Any], name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a registered name; a function may have an attribute ``paths``, too."""
+    """Returns the options of a registered name with absolute paths. Functions may have ``paths``, too."""
     entry: Any = registry.get(name)
     if hasattr(entry, "with_full_paths"):
         return dict(entry.with_full_paths(options))

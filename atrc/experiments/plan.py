@@ -1,4 +1,4 @@
-"""Planning the runs of an experiment: which there should be, and of what."""
+"""Plans the runs of an experiment: their folders, configs and genotypes."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from searchspace import Genotype, InputError
 
 __all__ = ["Planned", "plan_consensus", "plan_retrain", "plan_search", "plan_train"]
 
-ADVICE = "name a genotype's file after what it is, or give another --out"
+ADVICE = "rename the genotype file, or give another --out"
 
 
 class Planned(NamedTuple):
-    """What `RunDirectory.create` needs of one run.
+    """A planned run: the arguments of `RunDirectory.create`, and words for messages.
 
     Attributes:
-        folder: The experiment's.
-        spec: What it is.
-        config: Its config; paths in it may be relative.
-        genotype: What it trains.
-        origin: What messages call it: the file of its genotype, or its search.
-        advice: What to do where a run of another genotype is in its place.
+        folder: The experiment's folder.
+        spec: Kind, model and seed of the run.
+        config: Config of the run; its paths may be relative.
+        genotype: The genotype to train, or None.
+        origin: Name of the run in messages: the file of its genotype, or its search.
+        advice: Advice in the message if a run of another genotype has this place.
     """
 
     folder: Path
@@ -50,12 +50,12 @@ class Planned(NamedTuple):
 
 
 def plan_search(config: Config, out: Path | str) -> list[Planned]:
-    """Search runs ``out/search/seedK``, one for each of the config's seeds."""
+    """Plans search runs ``out/search/seedK``, one for each of the config's seeds."""
     return [Planned(Path(out), RunSpec("search", SEARCH, seed), config) for seed in config.seeds]
 
 
 def plan_train(config: Config, models: Iterable[str], out: Path | str) -> list[Planned]:
-    """Training runs ``out/MODEL/seedK`` of stand-alone networks; see `atrc.experiments.create_train`."""
+    """Plans training runs ``out/MODEL/seedK`` of stand-alone networks; see `atrc.experiments.create_train`."""
     planned, setup = [], Setup.of(config)
     for model in expand_models(config, models):
         if model == CONSENSUS:
@@ -68,11 +68,12 @@ def plan_train(config: Config, models: Iterable[str], out: Path | str) -> list[P
 
 
 def plan_consensus(config: Config, out: Path | str) -> list[Planned]:
-    """Training runs ``out/consensus/seedK`` of what the finished searches ``out/search/seed*`` agree on, one for each
-    of the config's seeds. What a user should know of the searches is said on stderr.
+    """Plans training runs ``out/consensus/seedK`` of the consensus of searches, one for each of the config's seeds.
+
+    The consensus is that of the finished searches ``out/search/seed*``. Remarks on them are printed on stderr.
 
     Raises:
-        InputError: There is no finished search, or they are of another space than the config's.
+        InputError: There is no finished search, or the searches have another space than the config.
     """
     folder, searched = Path(out), Path(out) / SEARCH
     runs = [RunDirectory.open(file.parent) for file in searched.glob("seed*/run.json")]
@@ -101,14 +102,14 @@ def plan_consensus(config: Config, out: Path | str) -> list[Planned]:
 
 
 def plan_retrain(searches: Iterable[RunDirectory], out: Path | str | None = None) -> list[Planned]:
-    """Training runs of what searches found; see `atrc.experiments.create_retrain`."""
+    """Plans training runs of the genotypes that searches found; see `atrc.experiments.create_retrain`."""
     planned = []
     for search in searches:
         if search.spec.kind != "search":
             raise InputError(f"run {search.path} is not a search: it trained {search.spec.model!r}")
-        search.result()  # raises where it is not finished
+        search.result()  # raises for an unfinished search
         folder = search.path.parent.parent if out is None else Path(out)
         source = os.path.relpath(search.path, run_path(folder, RETRAIN, search.spec.seed))
         spec = RunSpec("train", RETRAIN, search.spec.seed, source=source)
-        planned.append(Planned(folder, spec, search.config, search.genotype(), f"what {search.path} found"))
+        planned.append(Planned(folder, spec, search.config, search.genotype(), f"the genotype of {search.path}"))
     return planned

@@ -1,14 +1,14 @@
-"""Does everything still learn what was planted? A test that small changes of numerics cannot hide from.
+"""Tests that networks and searches still learn what was planted. The test shows small changes of numerics.
 
 ::
 
     runs/recovery/CODE/matrix/planted-PLANTED/USED/seed0    a network that uses one context, where another was planted
     runs/recovery/CODE/PRESET/search/seed0                  a search on a planted problem
 
-Code that was changed (`code_hash`) has a folder of its own, since what the code of before made would prove nothing.
+Changed code (`code_hash`) gets a folder of its own, since runs of the former code would prove nothing.
 
-The networks of the matrix have two tasks, which both need one context of the first: `a` of itself, on the diagonal,
-and `b` of another task, off it. Only these two blocks are on.
+The networks of the matrix have two tasks, `a` and `b`, which both need one context of `a`: a block on the diagonal
+and a block off the diagonal. Only these two blocks are on.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ __all__ = ["MATRIX", "SEARCHED", "code_hash", "matrix_runs", "searched_runs"]
 MATRIX = "matrix"
 """The folder of the networks."""
 SOURCES = {".py", ".c", ".h", ".yaml"}
-"""What code is made of."""
+"""Suffixes of code files."""
 SEARCHED = ("planted2", "planted2-labels", "planted4")
-"""The presets that are searched."""
+"""Presets of the searches."""
 
 
 def code_hash(folders: Sequence[Path] | None = None) -> str:
-    """Ten characters that change with the code that numbers come from, and with the version of torch.
+    """Returns ten characters that change with the code of all packages of a run, and with the version of torch.
 
     Args:
-        folders: Packages; by default all that a run uses.
+        folders: Folders of packages; by default all that a run uses.
     """
     packages = [Path(package.__path__[0]) for package in (searchspace, strategies, atrc)]
     found = hashlib.sha256(torch.__version__.encode())
@@ -58,14 +58,14 @@ def code_hash(folders: Sequence[Path] | None = None) -> str:
 
 
 def matrix_runs(folder: Path, seeds: Sequence[int]) -> list[RunDirectory]:
-    """The networks of every planted and every used context: those that are there, and new ones for the rest.
+    """Opens or makes the networks of all pairs of a planted and a used context.
 
     Args:
-        folder: Where the runs go.
-        seeds: One network each.
+        folder: Folder of the runs.
+        seeds: Seeds; every pair gets one network for each.
 
     Raises:
-        InputError: A run is there that was made with another config.
+        InputError: An existing run has another config.
     """
     config = load_config("planted2")
     return create_missing(list(_planned(config, folder / MATRIX, seeds)))
@@ -85,7 +85,7 @@ def _planned(config: Config, folder: Path, seeds: Sequence[int]) -> Iterator[Pla
 
 
 def _with_answer(config: Config, planted: str) -> Config:
-    """The config, where the first task's dots are planted in a context for both tasks."""
+    """Returns the config with the first task's dots planted in a context for both tasks."""
     first, second = config.tasks
     own = {} if planted == "s_label" else {first: planted}  # which is t_label on the diagonal
     options = {**config.dataset.options, "answer": {first: own, second: {first: planted}}}
@@ -94,7 +94,7 @@ def _with_answer(config: Config, planted: str) -> Config:
 
 
 def _only_from_first(space: Any, used: str) -> Genotype:
-    """One context in both blocks that read the first task, nothing in the others."""
+    """Returns the genotype with one context in both blocks that read the first task, and nothing in the others."""
     uniform, (first, *_) = space.matrix(space.uniform(used)), space.tasks
     return space.from_matrix(
         {
@@ -105,7 +105,7 @@ def _only_from_first(space: Any, used: str) -> Genotype:
 
 
 def searched_runs(folder: Path, seeds: Sequence[int]) -> list[RunDirectory]:
-    """The searches, as `matrix_runs` gives networks."""
+    """Opens or makes the searches on planted problems; see `matrix_runs`."""
     planned, checks = [], Checks()
     for preset in SEARCHED:
         config = load_config(preset)

@@ -1,4 +1,4 @@
-"""A trained run in use: opened, evaluated, and asked for predictions."""
+"""Uses trained runs: opens them, evaluates them, and predicts with them."""
 
 from atrc.inference._open import NoNetwork, Opened, open_run
 from atrc.inference._predictor import Predictor

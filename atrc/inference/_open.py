@@ -1,4 +1,4 @@
-"""Opening a trained run: its network, its genotype, and its predictions."""
+"""Opens a trained run: its network, its genotype, and its predictions."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ __all__ = ["NoNetwork", "Opened", "open_run"]
 
 
 class NoNetwork(InputError):
-    """A run that has no trained network: a search by trials, or one without a checkpoint yet."""
+    """Raised for a run without a trained network: a search by trials, or a run without a checkpoint."""
 
 
 class Opened:
     """A trained run, ready to predict. `open_run` makes it.
 
     Attributes:
-        run: Its directory.
-        setup: What its config stands for.
-        network: The network in evaluation mode, on its device; of a search, the supernet.
-        predictor: The network for batches; a supernet predicts at the genotype that its strategy names.
-        genotype: The genotype that was found or trained; None for a network that is no genotype's.
+        run: Directory of the run.
+        setup: Setup of the run's config.
+        network: The network in evaluation mode, on its device; for a search, the supernet.
+        predictor: The network, applied to batches; a supernet predicts at the genotype that its strategy names.
+        genotype: The genotype that was found or trained; None for a network without a genotype.
     """
 
     def __init__(self, run: RunDirectory, device: torch.device) -> None:
@@ -56,22 +56,22 @@ class Opened:
 
     @property
     def tasks(self) -> Mapping[str, Task]:
-        """Task name -> task; a network of a single task has that one alone."""
+        """Task name -> task. A single-task network has one task."""
         return self.predictor.tasks
 
     def split(self, name: str) -> Dataset:
-        """A split of the run's dataset, ``"train"`` or ``"val"``."""
+        """Returns a split of the run's dataset, e.g. ``"train"`` or ``"val"``."""
         return self.setup.split(name, self.tasks)
 
     @torch.no_grad()
     def predict(self, image: Path | str | np.ndarray | Batch) -> dict[str, np.ndarray]:
-        """Decoded maps, as a dataset's labels are.
+        """Predicts decoded maps, in the form of a dataset's labels.
 
         Args:
-            image: A file; an image ``(H, W, 3)`` uint8 of any size; or a batch of the loaders of `atrc.data`.
+            image: An image file, an image ``(H, W, 3)`` uint8 of any size, or a batch from a loader of `atrc.data`.
 
         Returns:
-            Task -> ``(H, W)`` or ``(H, W, C)``; of a batch with a dimension of B in front.
+            Task -> ``(H, W)`` or ``(H, W, C)``; for a batch, ``(B, H, W)`` or ``(B, H, W, C)``.
 
         Raises:
             InputError: The file is missing or cannot be read.
@@ -86,14 +86,16 @@ class Opened:
 
 
 def _newest(run: RunDirectory) -> Path:
-    """The newest checkpoint.
+    """Returns the newest checkpoint of a run.
 
     Raises:
         NoNetwork: The run is a search by trials, or has no checkpoint yet.
     """
-    Setup.of(run.config)  # the strategy may be a plugin's
+    Setup.of(run.config)  # imports plugins, which may define the strategy
     if run.spec.kind == "search" and issubclass(STRATEGIES[run.config.strategy.name], MultiTrialStrategy):
-        raise NoNetwork(f"run {run.path} is a search by trials, which keeps no network: train what it found")
+        raise NoNetwork(
+            f"run {run.path} is a search by trials, which keeps no network; train its genotype with: atrc retrain"
+        )
     checkpoint = latest(run.checkpoints)
     if checkpoint is None:
         raise NoNetwork(f"run {run.path} has no checkpoint yet; start it with: atrc resume {run.path}")
@@ -101,7 +103,7 @@ def _newest(run: RunDirectory) -> Path:
 
 
 def _open_network(run: RunDirectory, setup: Setup, checkpoint: Path, device: torch.device) -> Any:
-    """The stand-alone network of a run, with what its tasks learnt from the data."""
+    """Loads the stand-alone network of a run, and the states of its tasks."""
     saved = load_checkpoint(checkpoint)
     network = setup.network(run.spec.model, run.genotype(), pretrained=False).to(device)
     with fitting(checkpoint):
@@ -111,7 +113,7 @@ def _open_network(run: RunDirectory, setup: Setup, checkpoint: Path, device: tor
 
 
 def _open_supernet(run: RunDirectory, setup: Setup, checkpoint: Path, device: torch.device) -> tuple[Any, Genotype]:
-    """The supernet of a search, and the genotype that its strategy names."""
+    """Loads the supernet of a search, and returns it with the genotype that its strategy names."""
     saved = load_checkpoint(checkpoint)
     strategy = setup.strategy(run.spec.seed)
     assert isinstance(strategy, OneShotStrategy)
@@ -130,15 +132,15 @@ def _open_supernet(run: RunDirectory, setup: Setup, checkpoint: Path, device: to
 
 
 def open_run(run: Path | str | RunDirectory, device: str = "auto") -> Opened:
-    """A trained run.
+    """Opens a trained run.
 
     Args:
-        run: Its directory.
-        device: Where it computes; ``"auto"`` takes a GPU where there is one.
+        run: Directory of the run.
+        device: Device of the network; ``"auto"`` is a GPU if there is one, else the CPU.
 
     Raises:
-        NoNetwork: It has no checkpoint yet, or is a search by trials, which keeps no network.
-        InputError: It is no run, or its checkpoint is damaged.
+        NoNetwork: The run has no checkpoint yet, or is a search by trials, which keeps no network.
+        InputError: The folder is not a run, or its checkpoint is damaged.
     """
     directory = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
     return Opened(directory, pick_device(device))

@@ -1,4 +1,4 @@
-"""A network as validation wants it: batches in, predictions out."""
+"""Predictions of a network for batches."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Predictor:
     """Predicts batches with a stand-alone network, or with a supernet at a genotype.
 
     Args:
-        network: On its device.
-        genotype: Of a supernet, the genotype at which it predicts.
-        bfloat16: Whether forward passes run in bfloat16.
+        network: The network, on its device.
+        genotype: The genotype at which a supernet predicts; None for a stand-alone network.
+        bfloat16: True for forward passes in bfloat16.
 
     Attributes:
-        device: The network's.
-        autocast: The context of a forward pass.
+        device: Device of the network.
+        autocast: Context for forward passes.
     """
 
     def __init__(self, network: nn.Module, genotype: Genotype | None = None, *, bfloat16: bool = False) -> None:
@@ -42,7 +42,7 @@ class Predictor:
         return tasks
 
     def __call__(self, batch: Batch) -> Predictions:
-        """Predictions for a batch on the device."""
+        """Returns predictions for a batch on the device."""
         selected = () if self.genotype is None else (Selection.of(self.genotype),)
         with self.autocast:
             out: Predictions = self.network(batch.image, *selected, batch.valid)

@@ -1,4 +1,4 @@
-"""Boundary maps on disk: predictions, and ground truth of one or several annotators, paired by name and counted."""
+"""Reads boundary maps from files, pairs predictions with ground truth by name, and counts their matches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRUTHS = (".png", ".npy", ".mat")
 
 
 class BoundaryPair(NamedTuple):
-    """The files of one image; the name is their common path below the two folders, without suffix."""
+    """The files of one image. The name is their common path below the two folders, without suffix."""
 
     name: str
     prediction: Path
@@ -32,9 +32,9 @@ class BoundaryTruth(NamedTuple):
     """The ground truth of one image.
 
     Attributes:
-        annotators: ``(K, H, W)`` bool, where each of K annotators saw a boundary.
+        annotators: ``(K, H, W)`` bool, True where each of K annotators saw a boundary.
         valid: ``(H, W)`` bool, the pixels that count.
-        mark: The value that marks boundaries in the file, or None where there is none.
+        mark: The value that marks boundaries in the file, or None if the file has no boundary.
     """
 
     annotators: np.ndarray
@@ -43,12 +43,12 @@ class BoundaryTruth(NamedTuple):
 
 
 def pair_files(predictions: Path, truths: Path, names: Sequence[str] | None = None) -> list[BoundaryPair]:
-    """Every prediction with its ground truth, by name; files of other types are passed over.
+    """Pairs every prediction with its ground truth by name. Files of other types are ignored.
 
     Args:
-        predictions: Folder of PNG and NPY files, in subfolders if need be.
-        truths: Folder of the PNG, NPY and MAT files of the same names.
-        names: Only these images, such as the ids of a split; both folders may then hold others.
+        predictions: Folder of PNG and NPY files; it may have subfolders.
+        truths: Folder of PNG, NPY and MAT files with the same names.
+        names: The images to pair, such as the ids of a split; by default all in both folders.
 
     Raises:
         InputError: A file has no partner, two files of a folder have one name, or there are no files.
@@ -87,13 +87,13 @@ def _refuse_lone(names: Sequence[str], files: dict[str, Path], partner: str, fol
 
 
 def read_prediction(path: Path) -> np.ndarray:
-    """A map of boundary probability, ``(H, W)`` float32.
+    """Reads a map of boundary probability, ``(H, W)`` float32.
 
     Args:
         path: A grey PNG, whose 8 or 16 bits are divided by 255 or 65535, or an NPY file of floats in 0..1.
 
     Raises:
-        InputError: It cannot be read, has several channels, or holds something else.
+        InputError: The file cannot be read, has several channels, or holds other values.
     """
     values = _one_channel(path, read_label(path))
     if path.suffix.lower() == ".png":
@@ -111,17 +111,17 @@ def read_prediction(path: Path) -> np.ndarray:
 
 
 def read_truth(path: Path, ignore: float | None = None) -> BoundaryTruth:
-    """The boundaries that each annotator of an image saw.
+    """Reads the boundaries that each annotator of an image saw.
 
     A map holds 0 where there is no boundary, and one other value where there is: 1, 255, ...
 
     Args:
-        path: A PNG of one channel, an NPY file, or a MAT file as BSDS500 has them: ``groundTruth`` is a cell array of
-            one struct per annotator, whose field ``Boundaries`` is the map.
-        ignore: The value of pixels that do not count, whichever annotator says so; None: all count.
+        path: A PNG of one channel, an NPY file, or a MAT file of BSDS500: ``groundTruth`` is a cell array of one
+            struct per annotator, whose field ``Boundaries`` is the map.
+        ignore: Value of pixels that do not count. One annotator's value is enough. None: all pixels count.
 
     Raises:
-        InputError: It cannot be read, or is no such map.
+        InputError: The file cannot be read, or holds no such map.
     """
     maps = _annotators(path) if path.suffix.lower() == ".mat" else [_one_channel(path, read_label(path))]
     for one in maps[1:]:
@@ -134,8 +134,8 @@ def read_truth(path: Path, ignore: float | None = None) -> BoundaryTruth:
     if len(marks) > 1:
         listed = ", ".join(f"{mark:g}" for mark in marks[:3]) + (", ..." if len(marks) > 3 else "")
         raise InputError(
-            f"{path} holds {listed} besides 0: one value marks boundaries, "
-            "and --ignore names one of pixels that do not count"
+            f"{path} holds {listed} besides 0, but only one value may mark boundaries; "
+            "give the value of pixels that do not count with --ignore"
         )
     valid = np.ones(labels.shape[1:], dtype=bool) if ignore is None else (labels != ignore).all(0)
     return BoundaryTruth((labels != 0) & valid, valid, marks[0] if marks else None)
@@ -174,14 +174,14 @@ def count_pairs(
     jobs: int = 1,
     quiet: bool = False,
 ) -> BoundaryCounts:
-    """``(N, T)`` counts of N images at the metric's thresholds, in the order of the pairs.
+    """Counts the matches of N images at T thresholds, ``(N, T)``, in the order of the pairs.
 
     Args:
-        pairs: The files; not more than ``jobs`` of them are in memory at a time.
-        metric: Gives tolerance and thresholds; it is not changed.
+        pairs: The files; at most ``jobs`` pairs are in memory at a time.
+        metric: Metric with the tolerance and the thresholds; it is not changed.
         ignore: See `read_truth`.
-        jobs: Threads.
-        quiet: No progress bar.
+        jobs: Number of threads.
+        quiet: True for no progress bar.
 
     Raises:
         InputError: A file cannot be used, the two maps of an image differ in size, or two ground truths mark
@@ -191,7 +191,7 @@ def count_pairs(
     def count(pair: BoundaryPair) -> tuple[BoundaryCounts, float | None]:
         prediction, truth = read_prediction(pair.prediction), read_truth(pair.truth, ignore)
         if prediction.shape != truth.valid.shape:
-            raise InputError(f"{pair.prediction} is {_size(prediction)}, but {pair.truth} {_size(truth.valid)}")
+            raise InputError(f"{pair.prediction} is {_size(prediction)}, but {pair.truth} is {_size(truth.valid)}")
         return metric.count(prediction, list(truth.annotators), truth.valid), truth.mark
 
     counted: list[np.ndarray] = []
@@ -205,16 +205,19 @@ def count_pairs(
                     _refuse_other_mark(marked, mark, pair.truth)
                 bar.update()
     finally:
-        pool.shutdown(cancel_futures=True)  # at an error, what has not begun is dropped
+        pool.shutdown(cancel_futures=True)  # after an error, pending pairs are dropped
     return BoundaryCounts(*np.stack(counted, axis=1))
 
 
 def _refuse_other_mark(marked: dict[float, Path], mark: float, path: Path) -> None:
-    """Where 255 does not count, a file without boundaries would else pass for one that marks them by 255."""
+    """Raises InputError if files mark boundaries by different values.
+
+    If 255 marks pixels that do not count, a file without boundaries would else seem to mark boundaries by 255.
+    """
     marked.setdefault(mark, path)
     if len(marked) > 1:
         (one, first), (other, second) = marked.items()
         raise InputError(
-            f"{second} marks boundaries by {other:g}, {first} by {one:g}: all maps must use one value, "
-            "and --ignore names one of pixels that do not count"
+            f"{second} marks boundaries by {other:g}, {first} by {one:g}; all maps must use one value, "
+            "and --ignore gives the value of pixels that do not count"
         )

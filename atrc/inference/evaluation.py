@@ -1,4 +1,4 @@
-"""Evaluation on a split: every task's metric, at the labels' resolution."""
+"""Evaluates a network on a split: the metric of every task, at the resolution of the labels."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def evaluate(
     *,
     save: Callable[[Batch, Mapping[str, torch.Tensor]], None] | None = None,
 ) -> dict[str, float]:
-    """Task -> metric in the task's unit.
+    """Returns task -> metric, in the task's unit.
 
     Args:
         predict: The network, already in evaluation mode.
         batches: The split, in any order.
-        tasks: What is measured.
-        device: Where ``predict`` computes.
-        save: Called with every batch and its decoded maps once they are measured; leaves them as they are.
-            `atrc.inference.PredictionFiles` writes them to files.
+        tasks: The tasks to measure.
+        device: Device of ``predict``.
+        save: Function that is called with every batch and its decoded maps after they are measured. It must not
+            change them. `atrc.inference.PredictionFiles` writes them to files.
     """
     metrics = {name: task.metric().to(device) for name, task in tasks.items()}
     for cpu_batch in batches:
@@ -62,16 +62,16 @@ def evaluate_split(
     quiet: bool = False,
     position: int = 0,
 ) -> dict[str, float]:
-    """Metrics of a network on a split: task -> metric in the task's unit.
+    """Measures a network on a split, and returns task -> metric in the task's unit.
 
     Args:
-        config: Says how many images at a time, and by how many processes they are prepared.
+        config: Config with the batch size of evaluation, and the number of processes that load images.
         predictor: The network.
-        split: With the labels of all its tasks.
+        split: The split, with the labels of all tasks of the network.
         save: See `evaluate`.
-        stop: Asks for an early end.
-        quiet: No progress bar.
-        position: Line of the progress bar, where several runs share a screen.
+        stop: Flag that requests an early end.
+        quiet: True for no progress bar.
+        position: Line of the progress bar, if several runs share a screen.
 
     Raises:
         InputError: A sample cannot be read, or a prediction cannot be written.
@@ -104,14 +104,14 @@ def update_metrics(
     labels: Mapping[str, torch.Tensor],
     valid: torch.Tensor,
 ) -> None:
-    """Updates metrics with a batch; images of one size are passed together, without padding.
+    """Updates metrics with a batch. Images of one size are passed together, without padding.
 
-    A metric may depend on the size: the tolerance of the boundary measure is a share of the diagonal.
+    A metric may depend on the image size: the tolerance of the boundary measure is a share of the diagonal.
 
     Args:
         metrics: Task -> metric.
         decoded: Task -> ``(B, H, W)`` or ``(B, C, H, W)``.
-        labels: Likewise.
+        labels: Task -> ``(B, H, W)`` or ``(B, C, H, W)``.
         valid: ``(B, 1, H, W)`` bool, see `Batch`.
     """
     if valid.all():
@@ -130,7 +130,7 @@ def update_metrics(
 def decode_predictions(
     predictions: Predictions, tasks: Mapping[str, Task], size: tuple[int, ...]
 ) -> dict[str, torch.Tensor]:
-    """Final predictions, resized bilinearly to ``size`` (H, W) and decoded into maps of the labels' form."""
+    """Resizes final predictions bilinearly to ``size`` (H, W), and decodes them into maps of the labels' form."""
     return {
         name: task.decode(F.interpolate(predictions.final[name].float(), size, mode="bilinear", align_corners=False))
         for name, task in tasks.items()
@@ -138,5 +138,5 @@ def decode_predictions(
 
 
 def as_label(decoded: torch.Tensor) -> np.ndarray:
-    """One map of `decode_predictions`, on the CPU, as a dataset's labels are: ``(H, W)``, or ``(H, W, C)``."""
+    """Returns a map of `decode_predictions`, which must be on the CPU, as a label: ``(H, W)`` or ``(H, W, C)``."""
     return (decoded.movedim(0, -1) if decoded.ndim == 3 else decoded).numpy()

@@ -1,4 +1,4 @@
-"""Predictions for image files: a trained run in, drawn maps out."""
+"""Predicts image files with a trained run, and draws the maps."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ __all__ = ["draw_maps", "fitted_batch", "predict_image", "save_drawings"]
 
 @torch.no_grad()
 def predict_image(predictor: Predictor, image: np.ndarray, size: tuple[int, int]) -> dict[str, Tensor]:
-    """Decoded maps of one image at its own resolution.
+    """Predicts decoded maps of one image at its own resolution.
 
     Args:
         predictor: A trained network, in evaluation mode.
-        image: ``(H, W, 3)`` uint8, of any size.
-        size: (h, w) at which the network was trained; the image is shrunk or grown to fit into it, aspect kept.
+        image: Image ``(H, W, 3)`` uint8, of any size.
+        size: (h, w) at which the network was trained. The image is resized to fit into it, its aspect kept.
 
     Returns:
         Task -> ``(H, W)``, or ``(C, H, W)`` for a task whose map has channels.
     """
     predictions = predictor(fitted_batch(image, size).to(predictor.device))
-    # Maps whose values depend on scale (depth) are those of the image as the network saw it.
+    # Values that depend on scale (depth) are those of the resized image that the network saw.
     decoded = decode_predictions(predictions, predictor.tasks, image.shape[:2])
     return {name: maps[0].cpu() for name, maps in decoded.items()}
 
 
 def fitted_batch(image: np.ndarray, size: tuple[int, int]) -> Batch:
-    """An image ``(H, W, 3)`` uint8 as a batch of one, shrunk or grown to fit into ``size``, aspect kept."""
+    """Returns an image ``(H, W, 3)`` uint8 as a batch of one, resized to fit into ``size``, aspect ratio kept."""
     height, width = image.shape[:2]
     scale = min(size[0] / height, size[1] / width)
     fitted = (max(32, round(height * scale)), max(32, round(width * scale)))
@@ -47,12 +47,12 @@ def fitted_batch(image: np.ndarray, size: tuple[int, int]) -> Batch:
 
 
 def draw_maps(maps: Mapping[str, Tensor], tasks: Mapping[str, Task]) -> dict[str, np.ndarray]:
-    """Task -> ``(H, W, 3)`` uint8 picture."""
+    """Draws maps, and returns task -> ``(H, W, 3)`` uint8 picture."""
     return {name: tasks[name].draw(as_label(one)) for name, one in maps.items()}
 
 
 def save_drawings(pictures: Mapping[str, np.ndarray], out: Path, stem: str) -> Iterator[Path]:
-    """Writes ``out/stem_TASK.png`` for every picture, and gives the paths."""
+    """Writes ``out/stem_TASK.png`` for every picture, and yields the paths."""
     for name, picture in pictures.items():
         path = out / f"{stem}_{name}.png"
         with writing(path) as file:

@@ -1,4 +1,4 @@
-"""Decoded predictions as files, written while a split is evaluated: ``TASK/ID.png`` or ``TASK/ID.npy``."""
+"""Writes decoded predictions to files while a split is evaluated: ``TASK/ID.png`` or ``TASK/ID.npy``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["PredictionFiles", "folder_of_each_run"]
 
 
 class PredictionFiles:
-    """Writes every map of every batch it is called with; holds none of them.
+    """A writer of decoded maps, called with every batch of a split. It keeps no map in memory.
 
     A map covers the sample as the dataset gives it, without the padding of the batch. What a file holds is the
     task's choice, see `atrc.tasks.Task.stored`. A file appears when it is whole, and replaces one of an earlier
@@ -35,8 +35,8 @@ class PredictionFiles:
         evaluate_split(config, predictor, split, save=PredictionFiles(Path("maps"), predictor.tasks))
 
     Args:
-        folder: Where the tasks' folders go; made with the first file.
-        tasks: Whose maps are written.
+        folder: Folder for the folders of tasks; made with the first file.
+        tasks: The tasks whose maps are written.
 
     Raises:
         InputError: The folder is a file.
@@ -53,12 +53,12 @@ class PredictionFiles:
         """Writes the maps of one batch.
 
         Args:
-            batch: Names the samples, and says where they are image.
-            decoded: Task -> ``(B, H, W)`` or ``(B, C, H, W)``, on any device; left as it is.
+            batch: The batch, with the ids and the valid pixels of its samples.
+            decoded: Task -> ``(B, H, W)`` or ``(B, C, H, W)``, on any device; not changed.
 
         Raises:
-            InputError: An id leads out of the folder or came before, or a file cannot be written; the message names
-                it.
+            InputError: An id leads out of the folder or occurred before, or a file cannot be written. The message
+                names the id or the file.
         """
         places = [self._place(entry) for entry in batch.ids]
         maps = {name: decoded[name].cpu() for name in self.tasks}
@@ -67,7 +67,7 @@ class PredictionFiles:
             for name, of_batch in maps.items()
             for place, one, window in zip(places, of_batch, image_windows(batch.valid), strict=True)
         ]
-        # Packing takes most of the time and no lock of Python's; the files themselves are written one by one.
+        # Packing takes most of the time and releases Python's lock; the files themselves are written one by one.
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             packed = pool.map(lambda one: pack(one[1].stored(one[2])), wanted)
             for (path, *_), (suffix, content) in zip(wanted, packed, strict=True):
@@ -76,19 +76,21 @@ class PredictionFiles:
                     file.write(content)
 
     def _place(self, entry: str) -> PurePath:
-        """The path of a sample's files below the task's folder, without suffix."""
+        """Returns the path of a sample's files below the task's folder, without suffix."""
         place = sample_path(entry)
         if place in self._named:
-            raise InputError(f"two samples of the split are called {entry!r}: their predictions would be one file")
+            raise InputError(
+                f"two samples of the split have the id {entry!r}, so their predictions would have one file"
+            )
         self._named.add(place)
         return place
 
 
 def sample_path(entry: str) -> PurePath:
-    """A sample's id as a relative path.
+    """Returns a sample's id as a relative path.
 
     Raises:
-        InputError: It is empty or leads somewhere else.
+        InputError: The id is empty or leads out of the folder.
     """
     path = PurePath(entry)
     if not path.name or path.anchor or ".." in path.parts or "\0" in entry:
@@ -97,7 +99,7 @@ def sample_path(entry: str) -> PurePath:
 
 
 def pack(stored: Image.Image | np.ndarray) -> tuple[str, bytes]:
-    """Suffix and content of the file: PNG of a picture, NPY of an array."""
+    """Returns the suffix and the content of a file: PNG for a picture, NPY for an array."""
     content = io.BytesIO()
     if isinstance(stored, Image.Image):
         stored.save(content, format="PNG")
@@ -107,9 +109,9 @@ def pack(stored: Image.Image | np.ndarray) -> tuple[str, bytes]:
 
 
 def folder_of_each_run(folder: Path, runs: Iterable[Path]) -> dict[Path, Path]:
-    """Run -> where its predictions go: ``folder`` for one run, a subfolder of its own for each of several.
+    """Returns run -> folder of its predictions: ``folder`` for one run, a subfolder for each of several runs.
 
-    The subfolder is the run's path below the nearest folder that holds them all: ``multi/seed0``, ``retrain/seed0``.
+    The subfolder is the run's path below the nearest folder that holds all runs: ``multi/seed0``, ``retrain/seed0``.
     """
     absolute = {run: Path(os.path.abspath(run)) for run in runs}
     if len(absolute) == 1:

@@ -1,4 +1,4 @@
-"""Devices that compute."""
+"""Choice of the device that computes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["pick_device"]
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of a name; ``auto`` is the GPU where there is one.
+    """Returns the device of a name; ``auto`` is a GPU if there is one, else the CPU.
 
     Raises:
-        InputError: No such device.
+        InputError: The device does not exist or cannot be used.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

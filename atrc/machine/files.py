@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent: written under a temporary name, synced, renamed."""
+"""Writes files and folders completely or not at all: under a temporary name, synced, then renamed."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def cache_root() -> Path:
 
 @contextmanager
 def writing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """An open temporary sibling of ``path``, which takes its place when the block ends without an error.
+    """Yields an open temporary file beside ``path``, and renames it to ``path`` if the block ends without an error.
 
     Args:
-        path: The file to write or to replace; its folder is made if missing.
+        path: The file to write or to replace; a missing folder is made.
         mode: ``"wb"``, or ``"w"`` for UTF-8 text.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def write_errors_as_input_errors(path: Path) -> Iterator[None]:
-    """Turns a failure to write, such as a full disk, into one line for the user.
+    """Turns a failure to write, such as a full disk, into an InputError of one line.
 
     Raises:
         InputError: The block raised an `OSError`.
@@ -110,12 +110,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Writes JSON that a person can read; see `json_text`."""
+    """Writes indented JSON; see `json_text`."""
     write_text(path, json_text(data, indent=2) + "\n")
 
 
 def json_text(data: Any, indent: int | None = None) -> str:
-    """Mappings, sequences and plain values as JSON, in which a number that is not finite is null.
+    """Returns mappings, sequences and plain values as JSON. A number that is not finite becomes null.
 
     JSON knows no NaN, and other programs refuse a file that holds one.
     """
@@ -133,7 +133,7 @@ def _finite(data: Any) -> Any:
 
 
 def sync(path: Path) -> None:
-    """Waits until a file or folder is on the disk; folders cannot be opened on every platform."""
+    """Waits until a file or folder is on the disk. Does nothing if it cannot be opened (folders on some systems)."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError:
@@ -145,7 +145,7 @@ def sync(path: Path) -> None:
 
 
 def umask() -> int:
-    """The process's umask, which can only be read by setting it."""
+    """Returns the umask of the process, which can be read only by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

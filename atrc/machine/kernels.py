@@ -1,4 +1,4 @@
-"""Kernels in C, compiled for this machine when they are first used (a few seconds), and kept in the cache folder."""
+"""Compiles kernels in C for this machine at their first use (a few seconds), and keeps them in the cache folder."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-std
 
 @functools.cache
 def compiled(source: Path) -> ctypes.CDLL:
-    """A kernel's functions; a file of the cache whose name says source, compiler and processor.
+    """Returns the functions of a kernel. The name of its cached file depends on source, compiler and processor.
 
     Args:
-        source: A C file. Headers beside it belong to it.
+        source: A C file. Headers in its folder belong to it.
 
     Raises:
-        InputError: There is no C compiler.
+        InputError: The kernel cannot be built, e.g. since there is no C compiler.
     """
     command = [*shlex.split(os.environ.get("CC", "cc")), *_FLAGS]
     parts = [source, *sorted(source.parent.glob("*.h"))]
@@ -45,7 +45,7 @@ def compiled(source: Path) -> ctypes.CDLL:
 
 @functools.cache
 def compiles(source: Path) -> bool:
-    """Whether a kernel can be compiled here; tries it."""
+    """Returns whether a kernel can be compiled here, after an attempt."""
     try:
         compiled(source)
     except InputError:
@@ -64,7 +64,7 @@ def _compile(command: list[str], path: Path) -> None:
 
 
 def _processor() -> str:
-    """What the compiler's choice of instructions depends on."""
+    """Returns the processor's features, on which the compiler's choice of instructions depends."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

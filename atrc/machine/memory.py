@@ -1,8 +1,8 @@
-"""Memory of a process: keeping what was freed, and the peak of a part of the work.
+"""Memory of a process: keeps freed blocks, and measures the peak of a part of the work.
 
-glibc hands large blocks back to the system as soon as they are freed, and asks for them again in the next training
-step; on a CPU that cost up to 3x of a search step's time. The peak is that of the GPU where one computes, else that
-of the process as Linux counts it.
+glibc returns large blocks to the system as soon as they are freed, and asks for them again in the next training step.
+On a CPU, that made a search step up to 3x slower. The peak is that of the GPU if a GPU computes, else that of the
+process as Linux counts it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _STATUS = Path("/proc/self/status")
 
 
 def keep_memory() -> bool:
-    """Tells glibc to keep freed blocks up to 1 GiB. True where that worked; elsewhere nothing happens."""
+    """Tells glibc to keep freed blocks up to 1 GiB, and returns whether that worked. Other systems are unchanged."""
     if not sys.platform.startswith("linux"):
         return False
     try:
@@ -34,14 +34,14 @@ def keep_memory() -> bool:
 
 
 def release_memory() -> None:
-    """Gives all freed memory back to the system, where glibc can be told to."""
+    """Returns all freed memory to the system, if glibc is in use."""
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Peaks count from here on; what was freed before goes back to the system first."""
+    """Starts a new measurement of the peak, after freed memory was returned to the system."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
@@ -53,7 +53,7 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Largest number of bytes in use since `reset_peak_memory`; None where the system does not say."""
+    """Returns the largest number of bytes in use since `reset_peak_memory`, or None if the system does not say."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     try:

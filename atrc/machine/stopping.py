@@ -27,7 +27,7 @@ def stop_requests(*, insist: bool, stop: Stop | None = None) -> Iterator[Stop]:
     """Records SIGINT and SIGTERM instead of ending the process; on exit, restores the previous handlers.
 
     Args:
-        insist: Whether a second signal raises ``KeyboardInterrupt`` at once.
+        insist: True if a second signal should raise ``KeyboardInterrupt`` at once.
         stop: Flag that records the request; by default a new one.
     """
     asked = stop or Stop()

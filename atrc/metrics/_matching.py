@@ -158,7 +158,7 @@ def count_matches(
         *map(ctypes.c_int64, sizes), *(ctypes.c_void_p(array.ctypes.data) for array in arrays)
     )
     if status:
-        raise MemoryError("the boundary measure has no memory for its maps")
+        raise MemoryError("not enough memory for the maps of the boundary measure")
     return BoundaryCounts(*counts)
 
 

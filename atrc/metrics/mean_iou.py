@@ -13,8 +13,7 @@ from searchspace.errors import InputError
 __all__ = ["AbsentClasses", "MeanIoU"]
 
 AbsentClasses = Literal["skip", "zero"]
-"""Rule for classes that are neither predicted nor labelled anywhere: leave them out of the mean, or count them as
-0."""
+"""Rule for classes that are neither predicted nor labelled anywhere: left out of the mean, or counted as 0."""
 
 
 class MeanIoU(Metric):

@@ -1,5 +1,6 @@
-"""Feature propagation and initial predictions of MTI-Net (Vandenhende et al., "MTI-Net: Multi-Scale Task Interaction
-Networks for Multi-Task Learning", ECCV 2020).
+"""Feature propagation and initial predictions of MTI-Net.
+
+Vandenhende et al., "MTI-Net: Multi-Scale Task Interaction Networks for Multi-Task Learning", ECCV 2020.
 
 From the deepest scale upwards, every task predicts at each scale from two inputs: the map of the backbone, and
 features from the next deeper scale. Before these are passed on, the features of all tasks are merged and split into

@@ -1,8 +1,7 @@
-"""Multi-task networks: backbone, neck, a head per task, a distillation module, a prediction layer per task.
+"""Multi-task networks: backbone, neck, distillation module, and a head and a prediction layer for every task.
 
-`MultiTaskNetwork` holds every network that is trained on its own: single-task and multi-task baselines, fixed
-contexts, a found genotype. Supernets, which run under selections, are built on the same `Trunk`: see
-`atrc.supernets`.
+`MultiTaskNetwork` is the class of stand-alone networks: single-task and multi-task baselines, fixed contexts, found
+genotypes. Supernets, which run under selections, are built on the same `Trunk`; see `atrc.supernets`.
 """
 
 from atrc.networks._build import MODELS, RANDOM_WEIGHTS, Parts, build_backbone, lacks_weights

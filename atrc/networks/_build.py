@@ -1,4 +1,4 @@
-"""From a config to networks: backbone, neck, heads, and the baselines that no space knows."""
+"""Builds networks from a config: backbone, neck, heads, and baselines."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from searchspace.bmtas import tree_space
 __all__ = ["MODELS", "RANDOM_WEIGHTS", "Parts", "build_backbone", "lacks_weights"]
 
 MODELS = ("single-TASK", "multi", "consensus", "all-CONTEXT", "GENOTYPE.json", "a distillation module")
-"""The kinds of stand-alone network, in words for messages."""
+"""Kinds of stand-alone networks, in words for messages."""
 SINGLE, MULTI = "single-", "multi"
 _PLAIN = "none"
-"""The distillation of the single-task and the multi-task baseline."""
-RANDOM_WEIGHTS = "begins with random weights, the paper's with ImageNet's; give them with -s backbone.weights=FILE"
+"""Name of the distillation module of the single-task and the multi-task baseline."""
+RANDOM_WEIGHTS = "begins with random weights, the paper's with ImageNet weights; set -s backbone.weights=FILE"
 """The end of a remark on a backbone that `lacks_weights`."""
 
 
@@ -35,10 +35,10 @@ class Parts:
 
     Attributes:
         tasks: Task name -> task.
-        encoder: Gives a new encoder, which tasks share.
+        encoder: Function that returns a new encoder, which tasks share.
         decoder: Neck and heads.
         model: Options of contexts and distillation modules.
-        backbone: Gives a new backbone that is not branched; None where that is the encoder.
+        backbone: Function that returns a new backbone that is not branched; None if the encoder is one.
     """
 
     tasks: Mapping[str, Task]
@@ -49,12 +49,12 @@ class Parts:
 
     @classmethod
     def of(cls, config: Config, tasks: Mapping[str, Task], *, pretrained: bool = True) -> Parts:
-        """The parts of a config.
+        """Returns the parts of a config.
 
         Args:
             config: The config.
-            tasks: All its tasks.
-            pretrained: False leaves pretrained weights out, for networks whose checkpoint is loaded next.
+            tasks: All tasks of the config, by name.
+            pretrained: False to skip pretrained weights, for networks whose checkpoint is loaded next.
         """
 
         def backbone() -> Backbone:
@@ -66,22 +66,22 @@ class Parts:
         return cls(tasks, encoder, _build_decoder(config), config.model, backbone)
 
     def network(self, distil: Callable[[Mapping[str, int]], Distillation]) -> MultiTaskNetwork:
-        """A new stand-alone network of all tasks.
+        """Returns a new stand-alone network of all tasks.
 
         Args:
-            distil: Gives the distillation module, for task -> C of its features.
+            distil: Function that returns the distillation module for task -> C of its features.
         """
         encoder = self.encoder()
         return MultiTaskNetwork(encoder, self.tasks, distil(self.decoder.channels(encoder, self.tasks)), self.decoder)
 
     def baseline(self, model: str) -> MultiTaskNetwork:
-        """A new stand-alone network that is no genotype's.
+        """Returns a new stand-alone network without a genotype.
 
         Args:
             model: ``single-TASK``, ``multi``, or the registered name of a distillation module.
 
         Raises:
-            InputError: None of these, an unknown task, or options that the module does not take.
+            InputError: The model is none of these, the task is unknown, or the module does not take its options.
         """
         if model.startswith(SINGLE):
             name = model.removeprefix(SINGLE)
@@ -93,21 +93,21 @@ class Parts:
         return self.network(lambda channels: self.distillation(module, channels))
 
     def distillation(self, name: str, channels: Mapping[str, int]) -> Distillation:
-        """A registered distillation module with the config's options.
+        """Returns a registered distillation module with the config's options.
 
         Args:
-            name: Its registered name.
+            name: Registered name of the module.
             channels: Task -> C of its features.
 
         Raises:
-            InputError: An option that it does not have, or one that it needs and the config does not give.
+            InputError: The config has an unknown option of the module, or lacks one that the module needs.
         """
         module: Distillation = DISTILLATIONS.create(name, self.model.distillations.get(name, {}), channels)
         return module
 
 
 def _build_decoder(config: Config) -> Decoder:
-    """The config's neck and heads."""
+    """Returns the config's neck and heads."""
     neck, heads = config.model.neck, config.model.head
     HEADS[heads.name]
     if neck is not None:
@@ -121,12 +121,12 @@ def _build_decoder(config: Config) -> Decoder:
 def build_backbone(
     config: Config, *, pretrained: bool = True, report: Callable[[LoadReport], None] | None = None
 ) -> Backbone:
-    """The config's backbone, with its pretrained weights where the config names a file, not branched.
+    """Returns the config's backbone, not branched, with pretrained weights if the config names a file.
 
     Args:
         config: The config.
-        pretrained: False leaves the weights out, for a network whose checkpoint is loaded next.
-        report: Is handed what was loaded.
+        pretrained: False to skip the weights, for a network whose checkpoint is loaded next.
+        report: Function that is called with a report on the loaded weights.
     """
     options = config.backbone.options
     if "tasks" in inspect.signature(BACKBONES[config.backbone.name]).parameters:
@@ -144,16 +144,16 @@ def build_backbone(
 
 
 def lacks_weights(config: Config) -> bool:
-    """Whether the config asks for pretrained weights of its backbone (by a key that is empty) and has none."""
+    """Returns whether the config has the key ``backbone.weights`` without a value, so that weights are random."""
     options = config.backbone.options
     return "weights" in options and options["weights"] is None
 
 
 def _build_encoder(config: Config, backbone: Callable[[], Backbone]) -> Encoder:
-    """The config's backbone, branched where ``backbone.branches`` names a genotype file.
+    """Returns the config's backbone, branched if ``backbone.branches`` names a genotype file.
 
     Raises:
-        InputError: The file does not exist, or holds no tree of the config's tasks.
+        InputError: The file does not exist, or holds no tree for the config's tasks.
     """
     branches = config.backbone.options.get("branches")
     if branches is None:

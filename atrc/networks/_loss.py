@@ -17,10 +17,11 @@ __all__ = ["multi_task_loss"]
 def multi_task_loss(
     predictions: Predictions, batch: Batch, tasks: Mapping[str, Task]
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The sum over tasks of weight x (final + auxiliary + initial losses), at the labels' resolution.
+    """Returns the sum over tasks of weight x (final + auxiliary + initial losses), at the labels' resolution.
 
     Returns:
-        The total, and its unweighted parts, detached: ``{"semseg": ..., "semseg.aux": ..., "semseg.initial0": ...}``.
+        The total (a scalar), and its unweighted parts, detached:
+        ``{"semseg": ..., "semseg.aux": ..., "semseg.initial0": ...}``.
     """
     parts: dict[str, Tensor] = {}
     total = batch.image.new_zeros(())

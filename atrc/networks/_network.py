@@ -17,9 +17,10 @@ class MultiTaskNetwork(Trunk):
     """A stand-alone network.
 
     Args:
-        backbone: Maps for all tasks, or of a branched one for each.
+        backbone: The backbone, which gives maps for all tasks; a branched one gives maps for each task.
         tasks: Task name -> task, at least one.
-        distillation: Built for the channels that `Decoder.channels` tells; its ``region_tasks`` get auxiliary heads.
+        distillation: Distillation module for the channels of `Decoder.channels`. Its ``region_tasks`` get auxiliary
+            heads.
         decoder: Neck and heads; the default is that of Sec. 3.1.
     """
 
@@ -34,7 +35,7 @@ class MultiTaskNetwork(Trunk):
         self.distillation = distillation
 
     def forward(self, image: Tensor, valid: Tensor | None = None) -> Predictions:
-        """Predictions for images ``(B, 3, H, W)``; ``valid`` ``(B, 1, H, W)`` bool is False on padding."""
+        """Predicts images ``(B, 3, H, W)``; ``valid`` ``(B, 1, H, W)`` bool is False on padding."""
         encoded = self.encode(image)
         features, regions, _ = encoded
         return self.finish(self.distillation(features, regions, on_grid(valid, features)), encoded)

@@ -1,4 +1,4 @@
-"""From an image to features of every task, and from refined features to predictions."""
+"""The parts of a network before and after distillation: features of every task, and predictions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from searchspace import Selection
 __all__ = ["Decoder", "Encoded", "Encoder", "Predictions", "Trunk", "on_grid"]
 
 Encoder = Backbone | BranchedBackbone
-"""What tasks share: maps for all of them, or of a branched one for each."""
+"""A backbone, which gives maps for all tasks, or a branched one, which gives maps for each task."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Predictions:
     Attributes:
         final: Task -> ``(B, channels, h, w)``.
         regions: Task -> ``(B, R, h, w)`` logits of the auxiliary maps, for the tasks that have one.
-        initial: Task -> predictions of a neck, ``(B, channels, h_s, w_s)``; empty without one.
+        initial: Task -> predictions of a neck, ``(B, channels, h_s, w_s)``; empty without a neck.
     """
 
     final: Mapping[str, Tensor]
@@ -41,7 +41,7 @@ torch.export.register_dataclass(Predictions, serialized_type_name="atrc.Predicti
 
 
 class Encoded(NamedTuple):
-    """What a network knows of an image before distillation.
+    """Features of an image before distillation.
 
     Attributes:
         features: F_n ``(B, C, h, w)`` of every task.
@@ -56,26 +56,26 @@ class Encoded(NamedTuple):
 
 @dataclass(frozen=True)
 class Decoder:
-    """How the maps of a backbone become the features of tasks.
+    """The neck and the heads, which turn the maps of a backbone into features of tasks.
 
     Attributes:
-        heads: A design of heads, given the channels of the maps.
-        neck: A neck, given these and the channels of every task's prediction; None for none.
+        heads: Function from the channels of the maps to a design of heads.
+        neck: Function from these channels, and from task -> channels of its prediction, to a neck; None for no neck.
     """
 
     heads: Callable[[Sequence[int]], Heads] = ShallowHeads
     neck: Callable[[Sequence[int], Mapping[str, int]], Neck] | None = None
 
     def channels(self, backbone: Encoder, tasks: Mapping[str, Task]) -> dict[str, int]:
-        """Task -> C of its features."""
+        """Returns task -> C of its features."""
         return dict.fromkeys(tasks, self.heads(backbone.channels).channels)
 
 
 class Trunk(nn.Module):
-    """Everything of a network but what refines features between the heads and the predictions.
+    """A network without the modules that refine features between the heads and the predictions.
 
     Args:
-        backbone: Maps for all tasks, or of a branched one for each.
+        backbone: The backbone, which gives maps for all tasks; a branched one gives maps for each task.
         tasks: Task name -> task, at least one.
         region_tasks: The tasks that get an auxiliary head.
         decoder: Neck and heads.
@@ -102,7 +102,7 @@ class Trunk(nn.Module):
         self.predict = nn.ModuleDict({name: prediction_layer(design.channels, n) for name, n in outputs.items()})
 
     def encode(self, image: Tensor, selection: Selection | None = None) -> Encoded:
-        """Features and region maps of images ``(B, 3, H, W)``; ``selection`` is for a backbone that is searched."""
+        """Computes features and region maps of images ``(B, 3, H, W)``; a searched backbone needs ``selection``."""
         maps = self.backbone(image) if selection is None else self.backbone(image, selection)
         pyramids: Mapping[str, Pyramid]
         if isinstance(maps, Mapping):
@@ -117,15 +117,15 @@ class Trunk(nn.Module):
         return Encoded(features, regions, initial)
 
     def finish(self, refined: Mapping[str, Tensor], encoded: Encoded) -> Predictions:
-        """Final predictions from refined features."""
+        """Computes final predictions from refined features."""
         final = {name: layer(refined[name]) for name, layer in self.predict.items()}
         return Predictions(final, encoded.regions, encoded.initial)
 
     def parts(self) -> dict[str, list[nn.Module]]:
-        """The parts that resources are listed by, see `atrc.costs.Counter.parts`.
+        """Returns name of a part -> its modules, for tables of resources; see `atrc.costs.Counter.parts`.
 
-        A network that has modules beside those of a trunk adds them: to ``blocks`` what refines features, and to
-        ``fuse``, which may lie inside ``blocks``, what joins the blocks of a target.
+        A network with further modules adds them: to ``blocks`` the modules that refine features, and to ``fuse`` the
+        modules that join the blocks of a target. Modules of ``fuse`` may lie inside ``blocks``.
         """
         neck: dict[str, list[nn.Module]] = {} if self.neck is None else {"neck": [self.neck]}
         return {
@@ -139,7 +139,7 @@ class Trunk(nn.Module):
 
 
 def on_grid(valid: Tensor | None, features: Mapping[str, Tensor]) -> Tensor | None:
-    """The validity mask on the features' grid; None where nothing is padded, which costs nothing."""
+    """Returns the validity mask on the features' grid, or None if nothing is padded."""
     if valid is None or bool(valid.all()):
         return None
     size = next(iter(features.values())).shape[2:]

@@ -1,4 +1,4 @@
-"""Runs on disk: their folders and files, what they are called, their checkpoints."""
+"""Runs on disk: their folders, files, names and checkpoints."""
 
 from atrc.runs.directory import Result, RunDirectory, RunSpec, find_runs, find_searches, refuse_existing
 

@@ -1,4 +1,4 @@
-"""Checkpoints: all state of a run, read back with weights-only loading."""
+"""Writes and reads checkpoints, which hold all state of a run. They are read with weights-only loading."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ LAST, PREVIOUS = "last.pt", "previous.pt"
 
 
 def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
-    """Writes ``last.pt``; what it was becomes ``previous.pt``.
+    """Writes ``last.pt``. The former ``last.pt`` becomes ``previous.pt``.
 
     Args:
-        folder: Made if missing.
-        state: Tensors, numbers, strings, and lists and dicts of them.
+        folder: Folder of the checkpoints; made if missing.
+        state: Name -> tensors, numbers, strings, or lists and dicts of them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     last = folder / LAST
@@ -47,9 +47,9 @@ _DECISIVE = {
 
 
 def decisive(config: Config) -> dict[str, Any]:
-    """The part of a config that a run cannot change on its way: it is kept in checkpoints.
+    """Returns the part of a config that must not change during a run. Checkpoints keep it.
 
-    Where the data lie, on what device a run computes and how often it logs may change.
+    The folder of the data, the device, and the interval of logs may change.
     """
     return config.model_dump(mode="json", include=_DECISIVE)
 
@@ -57,7 +57,7 @@ def decisive(config: Config) -> dict[str, Any]:
 def refuse_other_config(saved: Mapping[str, Any], config: Config, run: Path) -> None:
     """Raises InputError if a checkpoint was made with another config than the run has now."""
     now = decisive(config)
-    then, _ = upgrade_run_config(saved.get("config", now), {})  # an earlier version kept none, or fewer keys
+    then, _ = upgrade_run_config(saved.get("config", now), {})  # earlier versions kept no config, or fewer keys
     for section in sorted(now):
         one, other = then.get(section), now[section]
         if one == other:
@@ -73,15 +73,15 @@ def refuse_other_config(saved: Mapping[str, Any], config: Config, run: Path) -> 
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest checkpoint of a run, or None."""
+    """Returns the newest checkpoint of a run, or None."""
     return next((folder / name for name in (LAST, PREVIOUS) if (folder / name).exists()), None)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The state of a checkpoint, on the CPU.
+    """Reads the state of a checkpoint, with tensors on the CPU.
 
     Raises:
-        InputError: Missing, truncated, or not a checkpoint of this software; the message names the file.
+        InputError: The file is missing, truncated, or not a checkpoint of this software. The message names it.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -100,13 +100,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def fitting(checkpoint: Path) -> Iterator[None]:
-    """Within it the content of a checkpoint is loaded into what a run's config makes.
+    """Turns errors of loading a checkpoint into InputError. The block loads the content of the checkpoint.
 
     Raises:
-        InputError: It is of other networks than this version builds.
+        InputError: The checkpoint does not fit the networks that this version builds.
     """
     try:
         yield
-    except (RuntimeError, KeyError, ValueError, TypeError) as error:  # what torch raises where names or shapes differ
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:  # torch raises these if names or shapes differ
         reason = " ".join(str(error).split())[:160]
-        raise InputError(f"{checkpoint} does not fit what its run's config makes in this version: {reason}") from None
+        raise InputError(
+            f"{checkpoint} does not fit the network that this version builds from the run's config: {reason}"
+        ) from None

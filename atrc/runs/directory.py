@@ -1,11 +1,11 @@
-"""Run directories: one training each, readable without this software.
+"""Run directories. Each holds one training, in files that are readable without this software.
 
 ::
 
     config.yaml          the resolved config
-    run.json             what this run is: kind, model, seed
+    run.json             kind, model and seed of the run
     environment.json     versions, machine, revision
-    genotype.json        what was found (search) or trained (a genotype's network)
+    genotype.json        the genotype that was found (search) or trained (a genotype's network)
     metrics.jsonl        a line per logged step: step, loss, lr, seconds
     architecture.jsonl   a line per logged step of a one-shot search: probabilities, genotype, entropy, ...
     trials.jsonl         a line per genotype that a search scored: score, cost, samples and seconds so far
@@ -40,13 +40,13 @@ RESULT_FORMAT = "atrc-result/1"
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What one run is, beside its config.
+    """Kind, model and seed of a run. The config of the run is separate.
 
     Attributes:
         kind: ``search`` trains a supernet, ``train`` a stand-alone network.
-        model: What tables call it: ``search``, ``retrain``, ``consensus``, ``multi``, ``single-TASK``, ...
-        seed: Seeds initialisation, data order, augmentation and strategy.
-        source: For a retrained genotype: the run that found it; for a consensus: the searches that it is of.
+        model: Name in tables: ``search``, ``retrain``, ``consensus``, ``multi``, ``single-TASK``, ...
+        seed: Seed of initialisation, data order, augmentation and strategy.
+        source: For a retrained genotype: the run that found it. For a consensus: its searches. Else None.
     """
 
     kind: Kind
@@ -61,27 +61,27 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished run came to.
+    """Results of a finished run.
 
     Attributes:
-        metrics: Task -> metric on the validation split, in the task's unit; NaN where it has none. For a search: of
-            the supernet at its argmax genotype; nothing where a search trained no supernet.
-        steps: Optimiser steps; trials, of a multi-trial search.
-        samples: Images that learning took, each counted each time it passed through a network: in training, and for
-            a search's sake on held-out images, in second stages and for batch-norm statistics.
-        seconds: Seconds of training and of trials, over all parts if it was resumed; evaluation not counted.
-        parameters: Learned parameters, the architecture's included.
-        multiply_adds: Of one validation image; for a search, of the network it found.
-        peak_memory: Largest number of bytes in use during the run: of the process, or of the GPU; None where the
-            system does not say.
-        data: What was learnt from and measured on: split -> ``"image"`` or task -> hash, see
-            `atrc.data.content_hashes`. Earlier versions did not say it.
-        skipped: Samples that could not be read and were left out: split -> id -> what is wrong.
-        trials: Trials of a search, failed and repeated ones and those of a second stage included.
+        metrics: Task -> metric on the validation split, in the task's unit; NaN if it is undefined. A search measures
+            the supernet at its argmax genotype; without a supernet, the mapping is empty.
+        steps: Number of optimiser steps; for a multi-trial search, number of trials.
+        samples: Number of images used for learning, counted once for every pass through a network: in training, on
+            held-out images of a search, in second stages, and for batch-norm statistics.
+        seconds: Seconds of training and trials, summed over all parts of a resumed run, without evaluation.
+        parameters: Number of learned parameters, those of the architecture included.
+        multiply_adds: Multiply-adds for one validation image; for a search, of the network that it found.
+        peak_memory: Largest number of bytes in use during the run, of the process or of the GPU; None if the system
+            does not say.
+        data: Hashes of the data: split -> ``"image"`` or task -> hash, see `atrc.data.content_hashes`. Empty for runs
+            of earlier versions.
+        skipped: Samples that could not be read and were left out: split -> id -> reason.
+        trials: Number of trials of a search, with failed and repeated ones and those of a second stage.
         genotypes: Number of distinct genotypes that were scored.
-        ended: Why a search ended.
-        repeatable: Whether the same config gives the same bits again; not so for a search with a budget in seconds,
-            or with scores that were told as they came.
+        ended: The reason why a search ended.
+        repeatable: True if the same config gives the same bits again. False for a search with a budget in seconds, or
+            with scores that were told in the order of arrival.
     """
 
     metrics: Mapping[str, float]
@@ -100,13 +100,13 @@ class Result:
 
 
 class RunDirectory:
-    """One run on disk. `create` makes it, `open` finds it again.
+    """One run on disk. `create` makes a new one, `open` opens an existing one.
 
     Attributes:
-        path: Its folder.
-        spec: What it is.
-        config: Its config, brought up to date.
-        upgraded: What an earlier version did without its config saying so, as ``key=value``.
+        path: Folder of the run.
+        spec: Kind, model and seed of the run.
+        config: Config of the run, upgraded to this version.
+        upgraded: Settings of an earlier version that its config did not have, as ``key=value``.
     """
 
     def __init__(self, path: Path, spec: RunSpec, config: Config, upgraded: Sequence[str] = ()) -> None:
@@ -118,7 +118,7 @@ class RunDirectory:
 
     @classmethod
     def create(cls, path: Path, spec: RunSpec, config: Config, genotype: Genotype | None = None) -> RunDirectory:
-        """Makes a new run directory with everything that is known before the first step.
+        """Makes a new run directory with all files that are known before the first step.
 
         Raises:
             InputError: The path exists.
@@ -134,10 +134,10 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: Path | str) -> RunDirectory:
-        """An existing run. The config of one that an earlier version made is brought up to date.
+        """Opens an existing run. The config of an earlier version is upgraded.
 
         Raises:
-            InputError: Not a run directory, or one whose files are broken; the message names the file.
+            InputError: The path is not a run directory, or a file in it is broken. The message names the file.
         """
         path = Path(path)
         if not (path / "run.json").is_file():
@@ -153,24 +153,24 @@ class RunDirectory:
 
     @property
     def finished(self) -> bool:
-        """Whether the result is written, which is the last thing that happens."""
+        """True if the result is written, which is the last step of a run."""
         return (self.path / "result.json").is_file()
 
     def environment(self) -> dict[str, Any]:
-        """How the run was made: ``command``, ``revision``, ``versions``, ``processor``, ...
+        """Reads how the run was made: ``command``, ``revision``, ``versions``, ``processor``, ...
 
         Raises:
-            InputError: The file is missing or broken; the message names it.
+            InputError: The file is missing or broken. The message names it.
         """
         return _read_json(self.path / "environment.json")
 
     def genotype(self) -> Genotype | None:
-        """What was found or trained, or None (baselines, unfinished searches)."""
+        """Reads the genotype that was found or trained; None for baselines and unfinished searches."""
         path = self.path / "genotype.json"
         return load_genotype(path) if path.exists() else None
 
     def result(self) -> Result:
-        """The result of a finished run.
+        """Reads the result of a finished run.
 
         Raises:
             InputError: The run is unfinished.
@@ -205,9 +205,9 @@ class RunDirectory:
 
     @contextmanager
     def listening(self, listener: Listener) -> Iterator[None]:
-        """While this lasts, ``listener(source, line)`` gets every line that is written, and at the end the result.
+        """Calls ``listener(source, line)`` for every written line and for the result, as long as the context lasts.
 
-        The source is the file's name without its suffix; every line has a ``step``.
+        The source is the name of the file without its suffix. Every line has a ``step``.
         """
         self._listeners.append(listener)
         try:
@@ -220,7 +220,7 @@ class RunDirectory:
             listener(source, line)
 
     def lines(self, name: str) -> Iterator[dict[str, Any]]:
-        """Lines of a JSONL file; one that a killed process left half-written ends it."""
+        """Yields the lines of a JSONL file, up to a line that a killed process left incomplete."""
         path = self.path / name
         if path.exists():
             for text in read_text(path).splitlines():
@@ -238,7 +238,7 @@ class RunDirectory:
 
 
 def refuse_existing(path: Path) -> None:
-    """Raises InputError if there is something where a new run should go."""
+    """Raises InputError if the path of a new run exists already."""
     if path.exists():
         if (path / "run.json").exists():
             hint = f"; continue it with: atrc resume {path}, or give another --out"
@@ -248,7 +248,7 @@ def refuse_existing(path: Path) -> None:
 
 
 def find_runs(paths: Sequence[Path | str]) -> list[RunDirectory]:
-    """Every run in the given directories and below them, sorted by path.
+    """Finds every run in the given directories and below them, sorted by path.
 
     Raises:
         InputError: A path does not exist, or none of them holds a run.
@@ -264,7 +264,7 @@ def find_runs(paths: Sequence[Path | str]) -> list[RunDirectory]:
 
 
 def find_searches(paths: Sequence[Path | str]) -> list[RunDirectory]:
-    """Every search in the given directories and below them, finished or not, sorted by path.
+    """Finds every search in the given directories and below them, finished or not, sorted by path.
 
     Raises:
         InputError: A path does not exist, or none of them holds a search.
@@ -276,7 +276,7 @@ def find_searches(paths: Sequence[Path | str]) -> list[RunDirectory]:
 
 
 def _read_run_config(run: Path) -> tuple[Config, list[str]]:
-    """The config of a run, and what was filled in where an earlier version made it."""
+    """Returns the config of a run, and the settings that were added to the config of an earlier version."""
     path, said = run / "config.yaml", list[str]()
 
     def upgrade(data: dict[str, Any]) -> dict[str, Any]:

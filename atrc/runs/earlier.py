@@ -1,9 +1,7 @@
-"""Checkpoints in earlier forms, brought into the form of today.
+"""Upgrades checkpoints of searches by earlier versions to the form of `strategies.Search`.
 
 The rule: a form is recognised by its keys. It is upgraded when it is read and never written again, and the search
 goes on with the same bits. A checkpoint whose format has another number is refused.
-
-Searches that were made before there was one driver kept a learner in place of a search.
 """
 
 from __future__ import annotations
@@ -19,12 +17,12 @@ _NO_TRIALS = {"ended": "", "flights": [], "known": [], "counts": [0, None]}
 
 
 def upgraded_search(saved: Mapping[str, Any], strategy: OneShotStrategy, batch_size: int) -> Mapping[str, Any]:
-    """The checkpoint of a one-shot search; one that is up to date is given back.
+    """Returns the checkpoint of a one-shot search in the current form. A current one is returned as it is.
 
     Args:
-        saved: Its content. An earlier version had a learner in place of a search.
-        strategy: Says how many batches a step passed through the supernet.
-        batch_size: Images of a batch.
+        saved: Content of the checkpoint. An earlier version saved a learner instead of a search.
+        strategy: The strategy, which knows the number of batches per step.
+        batch_size: Number of images in a batch.
     """
     if "learner" not in saved:
         return saved
@@ -52,7 +50,7 @@ def upgraded_search(saved: Mapping[str, Any], strategy: OneShotStrategy, batch_s
 
 
 def upgraded_trials(saved: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The checkpoint of a search by trials; one that is up to date is given back."""
+    """Returns the checkpoint of a search by trials in the current form. A current one is returned as it is."""
     if "search" in saved:
         return saved
     return {

@@ -1,4 +1,4 @@
-"""How a run was made: versions, machine, revision, command."""
+"""Records how a run was made: versions, machine, revision, command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIBRARIES = ("atrc", "torch", "numpy", "optuna", "nni", "pandas", "torchmetrics"
 
 
 def environment(threads: int | None = None) -> dict[str, Any]:
-    """Versions, machine, threads (by default those of this process) and revision, for environment.json."""
+    """Returns the content of environment.json. ``threads`` is by default the number of threads of this process."""
     versions: dict[str, str | None] = {}
     for library in LIBRARIES:
         try:
@@ -50,7 +50,7 @@ def _processor() -> str:
 
 
 def _revision() -> str | None:
-    """The commit of this software, where it runs from a checkout."""
+    """Returns the commit of this software, or None if it does not run from a checkout."""
     here = Path(__file__).parent
     try:
         found = subprocess.run(

@@ -1,4 +1,4 @@
-"""What runs are called: the model names that a user types, and the folders of an experiment."""
+"""Names of runs: the model names that a user types, and the folders of an experiment."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ CONSENSUS, RETRAIN, SEARCH = "consensus", "retrain", "search"
 
 
 def expand_models(config: Config, models: Iterable[str]) -> list[str]:
-    """Model names with the short forms written out: ``single`` is one per task, ``baselines`` those and ``multi``."""
+    """Expands short forms of model names: ``single`` to one per task, ``baselines`` to those and ``multi``."""
     single = [f"single-{task}" for task in config.tasks]
     short = {"single": single, "baselines": [*single, "multi"]}
     return list(dict.fromkeys(name for model in models for name in short.get(model, [model])))
 
 
 def group(model: str) -> str:
-    """The folder of a model's runs, and its name in tables."""
+    """Returns the folder of a model's runs, which is also its name in tables."""
     return Path(model).stem if model.endswith(".json") else model.replace("-label", "_label")
 
 
 def run_path(folder: Path | str, model: str, seed: int) -> Path:
-    """Where a run of an experiment lies."""
+    """Returns the path of a run of an experiment."""
     return Path(folder) / group(model) / f"seed{seed}"

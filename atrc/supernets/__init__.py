@@ -1,4 +1,4 @@
-"""Supernets, one file for every kind of search space."""
+"""Supernets, one class for every kind of search space."""
 
 from atrc.supernets._base import SUPERNETS, FixedSelection, MultiTaskSupernet, supernet_of
 from atrc.supernets._bmtas import BranchingSupernet, TreeCosts

@@ -20,18 +20,18 @@ __all__ = ["SUPERNETS", "FixedSelection", "MultiTaskSupernet", "supernet_of"]
 class MultiTaskSupernet(Trunk):
     """A network that runs under any `Selection` of its space.
 
-    A subclass names the kind of space in `space_type`, adds modules for the options, and defines `forward`. The rest
-    has a default that holds for any space: `network` and `costs` may be overridden for networks that are built in
-    another way, or whose costs are known exactly.
+    A subclass names the kind of space in `space_type`, adds modules for the options, and defines `forward`. The
+    defaults of `network` and `costs` work for any space. Override them if networks are built in another way, or if
+    their costs are known exactly.
 
     Args:
         parts: The parts that networks are built from.
         space: The space.
-        encoder: Maps for all tasks; by default a new one of the parts.
+        encoder: The encoder, which gives maps for all tasks; by default a new one of the parts.
         region_tasks: The tasks that get an auxiliary head.
 
     Attributes:
-        space_type: The kind of space that it is a supernet of.
+        space_type: The class of spaces that the supernet is for.
         space: The space.
     """
 
@@ -51,7 +51,7 @@ class MultiTaskSupernet(Trunk):
 
     @abstractmethod
     def forward(self, image: Tensor, selection: Selection, valid: Tensor | None = None) -> Predictions:
-        """Predictions under a selection.
+        """Predicts images under a selection.
 
         Args:
             image: Images ``(B, 3, H, W)``.
@@ -60,18 +60,18 @@ class MultiTaskSupernet(Trunk):
         """
 
     def loss(self, batch: Batch, selection: Selection) -> Tensor:
-        """Total training loss of a batch under a selection, a scalar."""
+        """Returns the total training loss of a batch under a selection, a scalar."""
         return multi_task_loss(self(batch.image, selection, batch.valid), batch, self.tasks)[0]
 
     def derive(self, genotype: Genotype) -> nn.Module:
-        """A newly initialised network of a genotype, see `network`."""
+        """Returns a newly initialised network of a genotype; see `network`."""
         return self.network(self._built_from, genotype)
 
     @classmethod
     def network(cls, parts: Parts, genotype: Genotype) -> MultiTaskNetwork | FixedSelection:
-        """A newly initialised stand-alone network of a genotype.
+        """Returns a newly initialised stand-alone network of a genotype.
 
-        By default the supernet of a space with no other options (`SearchSpace.only`).
+        The default is the supernet of a space that has the genotype's options alone (`SearchSpace.only`).
         """
         space = build_space(genotype.space, **genotype.parameters)
         return FixedSelection(cls(parts, space.only(genotype)), genotype)
@@ -80,25 +80,25 @@ class MultiTaskSupernet(Trunk):
     def costs(
         cls, parts: Parts, space: SearchSpace, measure: Measure, size: tuple[int, int], device: torch.device
     ) -> CostModel:
-        """A model of what genotypes cost.
+        """Returns a cost model of genotypes.
 
-        By default an option costs what it adds to the network of one genotype, see `option_costs`.
+        In the default, the cost of an option is what it adds to the network of one genotype; see `option_costs`.
 
         Args:
             parts: The parts that networks are built from.
             space: The space.
             measure: A measure of cost.
             size: (H, W) of an image.
-            device: Where a measure that computes modules does so.
+            device: The device for measures that run modules, such as latency.
         """
         return option_costs(space, lambda genotype: cls.network(parts, genotype), measure, size, device)
 
 
 class FixedSelection(nn.Module):
-    """A supernet at one genotype: the stand-alone network of spaces that bring no other.
+    """A supernet at one genotype: the stand-alone network of spaces without a network class of their own.
 
     Args:
-        supernet: With the modules of the genotype alone.
+        supernet: A supernet with the modules of the genotype alone.
         genotype: The genotype.
     """
 
@@ -114,31 +114,31 @@ class FixedSelection(nn.Module):
 
     @property
     def backbone(self) -> Encoder:
-        """Maps for all tasks."""
+        """The backbone, which gives maps for all tasks."""
         return self.supernet.backbone
 
     def parts(self) -> dict[str, list[nn.Module]]:
-        """As those of the supernet."""
+        """Returns the parts of the supernet."""
         return self.supernet.parts()
 
     def forward(self, image: Tensor, valid: Tensor | None = None) -> Predictions:
-        """Predictions for images ``(B, 3, H, W)``; ``valid`` ``(B, 1, H, W)`` bool is False on padding."""
+        """Predicts images ``(B, 3, H, W)``; ``valid`` ``(B, 1, H, W)`` bool is False on padding."""
         out: Predictions = self.supernet(image, self.selection, valid)
         return out
 
 
 SUPERNETS: Registry[type[MultiTaskSupernet]] = Registry("supernet", "atrc.supernets")
-"""One for every kind of space that networks of this package are searched in."""
+"""The supernets, one for every kind of space."""
 
 
 def supernet_of(space: SearchSpace) -> type[MultiTaskSupernet]:
-    """The supernet that was registered for a space, see `searchspace.best_fit`.
+    """Returns the supernet that is registered for a space; see `searchspace.best_fit`.
 
     Raises:
-        InputError: There is none.
+        InputError: No supernet is registered for the space.
     """
     found = best_fit(SUPERNETS, space)
     if found is None:
         kinds = ", ".join(sorted(SUPERNETS))
-        raise InputError(f"no supernet is registered for the space {space.name!r}; there are those of: {kinds}")
+        raise InputError(f"no supernet is registered for the space {space.name!r}; spaces with a supernet: {kinds}")
     return found

@@ -1,4 +1,4 @@
-"""The supernet of the branching space: every stage of the backbone once for each task."""
+"""The supernet of the branching space. It has every stage of the backbone once for each task."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class BranchingSupernet(MultiTaskSupernet):
     """A supernet that searches which tasks share which stages of the backbone. There is no distillation.
 
     Args:
-        parts: The parts that networks are built from. Their encoder is called once here for every task, and for
-            every derived network once for every task that has nodes of its own.
+        parts: The parts that networks are built from. The supernet builds one encoder per task; a derived network
+            builds one per task that has nodes of its own.
         space: The branching space of their tasks, with the backbone's stages.
 
     Raises:
@@ -52,7 +52,7 @@ class BranchingSupernet(MultiTaskSupernet):
     def costs(
         cls, parts: Parts, space: SearchSpace, measure: Measure, size: tuple[int, int], device: torch.device
     ) -> TreeCosts:
-        """Costs of a node of every stage, for one image. Heads cost every genotype the same, and count nothing."""
+        """Returns the cost of a node of every stage, for one image. Heads are left out: they cost the same always."""
         assert isinstance(space, BMTASSpace)
         device = measure.device(device)
         with device:
@@ -69,13 +69,13 @@ class BranchingSupernet(MultiTaskSupernet):
 
 @dataclass(frozen=True)
 class TreeCosts:
-    """A cost per stage (a `CostModel`). A genotype costs the sum over stages of its nodes, and ``base``.
+    """A cost per stage (a `CostModel`). A genotype costs ``base`` plus the sum over its nodes.
 
     Attributes:
         space: The branching space.
         stages: Cost of one node of every stage.
-        base: What every genotype costs.
-        unit: For labels.
+        base: Cost that all genotypes share.
+        unit: Name of the unit, for labels.
     """
 
     space: BMTASSpace
@@ -84,12 +84,12 @@ class TreeCosts:
     unit: str = ""
 
     def of(self, choices: Mapping[str, str]) -> float:
-        """Cost of a genotype."""
+        """Returns the cost of a genotype."""
         nodes = zip(self.stages, self.space.tree(choices), strict=True)
         return self.base + sum(cost * len(groups) for cost, groups in nodes)
 
     def share(self, space: SearchSpace, choices: Mapping[str, str]) -> float:
-        """0 for one branch for all tasks, 1 for a branch for every task from the image on."""
+        """Returns the relative cost of a genotype: 0 for one branch for all tasks, 1 for separate backbones."""
         return (self.of(choices) - self.base - self._cheapest) / self._span if self._span else 0.0
 
     @property
@@ -101,9 +101,9 @@ class TreeCosts:
         return (len(self.space.tasks) - 1) * self._cheapest
 
     def expected_share(self, space: SearchSpace, probabilities: Tensor) -> Tensor:
-        """Exact: the probability of every *set* of reached nodes is carried from the heads down to the first stage.
+        """Returns the exact expected share, from probabilities of *sets* of reached nodes, from heads to first stage.
 
-        Sums over choices would not do: which nodes of a stage are reached depends on which are reached after it.
+        A sum over choices would be wrong: the reached nodes of a stage depend on the reached nodes of later stages.
 
         Args:
             space: The branching space.
@@ -116,7 +116,7 @@ class TreeCosts:
         has = (size[:, None] >> torch.arange(N, device=size.device)) & 1  # (2^N, N): the nodes of every set
         with_node = size[:, None] | (1 << torch.arange(N, device=size.device))  # (2^N, N): a set and one more node
         *parents, heads = probabilities.unflatten(0, (-1, N))  # (N, N) each: of a reader, over nodes
-        # All heads read: only the set of all readers counts at first.
+        # All heads read, so the first set of readers has all of them.
         reached = _picked(heads, has[-1:], with_node)[0]  # (2^N,)
         nodes = has.sum(1).to(probabilities.dtype)
         expected = self.stages[-1] * (reached * nodes).sum()
@@ -127,7 +127,7 @@ class TreeCosts:
 
 
 def _picked(rows: Tensor, readers: Tensor, with_node: Tensor) -> Tensor:
-    """``(S, 2^N)``: for S sets of readers, the probability of every set of nodes that they pick together.
+    """Returns ``(S, 2^N)``: for S sets of readers, the probability of every set of nodes that they pick together.
 
     Args:
         rows: ``(N, N)``: a reader's probabilities over nodes.

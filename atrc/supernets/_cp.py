@@ -52,7 +52,7 @@ class ContextSupernet(MultiTaskSupernet):
     def costs(
         cls, parts: Parts, space: SearchSpace, measure: Measure, size: tuple[int, int], device: torch.device
     ) -> Costs:
-        """Costs of the contexts of one image."""
+        """Returns the costs of contexts for one image."""
         assert isinstance(space, CPSpace)
         with torch.device("meta"):
             encoder = parts.encoder()
@@ -70,19 +70,19 @@ def context_costs(
     measure: Measure,
     device: torch.device,
 ) -> Costs:
-    """Costs whose sums are the measure's; blocks that do the same work are measured once.
+    """Measures the costs of contexts. The sum over a genotype's options is its measured cost.
 
-    An option's cost is what its block adds while the other blocks of its row run; cutting a whole row saves the
-    row's fusion as well, which no sum over blocks can say.
+    The cost of an option is what its block adds while the other blocks of its row run. Cutting a whole row also saves
+    the row's fusion, which a sum over blocks cannot express. Blocks that do the same work are measured once.
 
     Args:
         space: The space.
         channels: Task -> C.
         regions: Task -> R.
         grid: (h, w) of the features of one image.
-        options: Of `ATRC`.
-        measure: Of cost.
-        device: Where latency is measured.
+        options: Options of `ATRC`.
+        measure: A measure of cost.
+        device: The device on which latency is measured.
     """
     device = measure.device(device)
     maps = tuple(
@@ -97,7 +97,7 @@ def context_costs(
         return measure(contexts.eval(), maps)
 
     def work(target: str, source: str, option: str) -> tuple[object, ...]:
-        """What decides how much an option does in a block."""
+        """Returns everything that the cost of an option in a block depends on."""
         read = None if option == NONE else CONTEXTS[option].reads(target, source)
         return option, channels[target], channels[source], read and regions[read]
 

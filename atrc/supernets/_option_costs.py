@@ -1,4 +1,4 @@
-"""Costs of any space: every option by what it adds to the network of one genotype."""
+"""Measures costs of options in any space: what an option adds to the network of one genotype."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ def option_costs(
     size: tuple[int, int],
     device: torch.device,
 ) -> Costs:
-    """Costs whose sum over choices is that of a genotype's network, where options cost the same beside any others.
+    """Measures the costs of options. Their sum is the cost of a genotype's network if options do not interact.
 
-    One genotype is the reference. An option costs what changes when it alone is taken instead.
+    One genotype is the reference. The cost of an option is the change when this option alone replaces that of the
+    reference.
 
     Args:
         space: The space.
-        network: Gives the stand-alone network of a genotype.
+        network: Function that returns the stand-alone network of a genotype.
         measure: A measure of cost.
         size: (H, W) of an image.
-        device: Where a measure that computes modules does so.
+        device: The device for measures that run modules, such as latency.
 
     Raises:
-        InputError: A constraint between choices forbids to change one option alone.
+        InputError: A constraint between choices forbids a change of one option alone.
     """
     device = measure.device(device)
     image = torch.zeros(1, 3, *size, device=device)
@@ -58,6 +59,6 @@ def _changed(space: SearchSpace, reference: Mapping[str, str], choice: str, opti
     if broken := space.violation(changed):
         raise InputError(
             f"options of space {space.name!r} cannot be measured one by one, since its choices depend on one another "
-            f"({broken}); its supernet must say what genotypes cost (`costs`)"
+            f"({broken}); define `costs` in its supernet"
         )
     return space.genotype(changed)

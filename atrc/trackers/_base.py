@@ -47,7 +47,7 @@ class Tracker(ABC):
         """
 
     def close(self) -> None:  # noqa: B027 - most have nothing to close
-        """Ends the tracking, after the run ended or was stopped."""
+        """Ends the tracking after the run ended or was stopped."""
 
 
 def check_trackers(names: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""Training a run: from its directory to its result."""
+"""Executes runs, from the run directory to the result."""
 
 from atrc.machine.stopping import Interrupted, stop_requests
 from atrc.training._execute import execute

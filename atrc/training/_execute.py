@@ -1,9 +1,8 @@
-"""Executing a run: from its directory to its result, from wherever it was left.
+"""Executes a run from its newest checkpoint to its result.
 
-A run is defined by its directory alone, so a new run, a resumed one and one that was killed take the same path. On a
-CPU the result is the same to the last bit however often it was interrupted, and whatever runs beside it: the state
-covers weights, optimiser, strategy and random generators, the data order follows from the seed and the step, and the
-number of threads from the config.
+The run directory alone defines a run, so new, resumed and killed runs are executed in the same way. On a CPU, neither
+interruptions nor other processes change a bit of the result. The state covers weights, optimiser, strategy and random
+generators; the order of data follows from the seed and the step; the number of threads follows from the config.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ __all__ = ["execute"]
 
 
 def execute(run: RunDirectory, *, quiet: bool = False, position: int = 0, jobs: int = 1) -> Result:
-    """Runs to the end, starting from the newest checkpoint if there is one.
+    """Executes a run to its end, from the newest checkpoint if there is one, and returns the result.
 
     Args:
-        run: A finished run gives its result at once.
-        quiet: No progress bars.
-        position: Line of the progress bar, where several runs share a screen.
-        jobs: Processes that score the trials of a search.
+        run: The run. A finished run returns its result at once.
+        quiet: True for no progress bars.
+        position: Line of the progress bar, if several runs share a screen.
+        jobs: Number of processes that score the trials of a search.
 
     Raises:
-        Interrupted: SIGINT or SIGTERM came; a checkpoint was written.
-        InputError: The config names something that does not exist or does not fit.
+        Interrupted: SIGINT or SIGTERM arrived. A checkpoint was written.
+        InputError: A part of the config does not exist or does not fit.
     """
     if run.finished:
         return run.result()
@@ -97,12 +96,12 @@ def _bar(run: RunDirectory, quiet: bool, position: int) -> tqdm[Any]:
 
 
 def _strategy_of(run: RunDirectory, setup: Setup) -> OneShotStrategy | MultiTrialStrategy:
-    """The strategy of a search."""
+    """Builds the strategy of a search."""
     name, knobs = run.config.strategy.name, run.config.strategy.options
     if "storage" in inspect.signature(STRATEGIES[name]).parameters:
         knobs.setdefault("distinct", not run.config.trials.repeat)
         if knobs.get("storage") is None:
-            # A study that the user puts nowhere lies in the run.
+            # Without a storage from the user, the study is kept in the run directory.
             knobs |= {"storage": f"sqlite:///{run.path.resolve() / 'study.db'}", "shared": False}
         elif knobs.get("study") is None:
             study = f"{run.config.name}-{run.spec.model}-{name}-seed{run.spec.seed}"

@@ -1,4 +1,4 @@
-"""A run that searches within one training of a supernet."""
+"""Runs of one-shot searches, which train one supernet."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from strategies._base import spawn_seed
 __all__ = ["OneShotRun"]
 
 _HELD_OUT = 4
-"""The held-out images have an order of their own: this spawns its seed. (The search spawns lower ones.)"""
+"""Number that spawns the seed for the order of held-out images. The search itself spawns seeds of lower numbers."""
 
 
 class OneShotRun(SearchRun):
-    """The training of a supernet, and a second stage where the strategy has one."""
+    """The training of a supernet, and a second stage if the strategy has one."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class OneShotRun(SearchRun):
         return event.kind == "stage" and search.spent.steps > 0
 
     def _log_step(self) -> None:
-        """Writes the lines of the last step, unless they are there."""
+        """Writes the log lines of the last step, unless they are written already."""
         step, search = self._last["step"], self.search
         if step == self._logged:
             return
@@ -127,7 +127,7 @@ class OneShotRun(SearchRun):
         spent = {"step": step, "seconds": round(search.seconds, 3)}
         self.run.append(METRICS, {**spent, "lr": lr, "loss": loss})
         report = {"step": step, "samples": search.samples, **self.strategy.report()}
-        with suppress(NothingNamed):  # where it is the second stage that names one
+        with suppress(NothingNamed):  # raised if only the second stage names a genotype
             report["genotype"] = dict(search.genotype())
         self.run.append(ARCHITECTURE, report)
         self.bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
@@ -136,7 +136,9 @@ class OneShotRun(SearchRun):
         network, search = self.learner.network, self.search
         genotype = search.genotype()
         if self.scorer is not None:
-            self.scorer.recalibrate(genotype)  # the statistics of what was found, not of what was scored last
+            self.scorer.recalibrate(
+                genotype
+            )  # batch-norm statistics of the found genotype, not of the last scored one
             save_checkpoint(self.run.checkpoints, self.state_dict())
         predictor = self.learner.predictor(genotype)
         metrics = evaluate_split(

@@ -1,4 +1,4 @@
-"""A run that searches: a `strategies.Search` built from the run's config, with its logs and checkpoints."""
+"""Runs of searches: a `strategies.Search` that is built from the run's config, with logs and checkpoints."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["ARCHITECTURE", "METRICS", "TRIALS", "SearchRun", "drive", "search_bu
 
 METRICS, ARCHITECTURE, TRIALS = "metrics.jsonl", "architecture.jsonl", "trials.jsonl"
 SAVE_EVERY = 5.0
-"""Least seconds between checkpoints after trials, since a table look-up takes microseconds."""
+"""Minimum seconds between checkpoints after trials, since a table look-up takes microseconds."""
 
 
 def search_budget(config: Config) -> Budget:
-    """The budget that the config gives a search: in images, or in seconds."""
+    """Returns the budget of a search by the config, in images or in seconds."""
     if config.search.seconds is not None:
         return Budget(seconds=config.search.seconds)
     return Budget(samples=config.search.steps * config.search.batch_size)
@@ -35,18 +35,18 @@ def search_budget(config: Config) -> Budget:
 class SearchRun(ABC):
     """A search with its run directory: logs, checkpoints, result.
 
-    A subclass builds the search, says which events are logged, and makes the result.
+    A subclass builds the search, logs events, and makes the result.
 
     Args:
-        run: The run's directory.
-        setup: The setup of its config.
-        device: Where to compute.
-        stop: Whether somebody asked to stop.
+        run: Directory of the run.
+        setup: Setup of the run's config.
+        device: Device that computes.
+        stop: Flag that is set by a request to stop.
         bar: The progress bar.
 
     Attributes:
         search: The search.
-        workers: A context in which its trials are scored.
+        workers: Context manager around the search, with the processes that score its trials.
     """
 
     search: Search
@@ -57,23 +57,23 @@ class SearchRun(ABC):
         self.config = run.config
 
     def state_dict(self) -> dict[str, Any]:
-        """All state that a resumed run needs."""
+        """Returns all state that a resumed run needs."""
         return {"search": self.search.state_dict(), "config": decisive(self.config)}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Continues from a checkpoint."""
+        """Loads the state of a checkpoint."""
         self.search.load_state_dict(saved["search"])
 
     @abstractmethod
     def note(self, event: Event) -> bool:
-        """Logs an event, and returns whether state is worth saving after it."""
+        """Logs an event, and returns whether a checkpoint should follow."""
 
     @abstractmethod
     def result(self, quiet: bool, position: int) -> Result:
-        """The result of the finished search."""
+        """Returns the result of the finished search."""
 
     def spent(self) -> dict[str, Any]:
-        """The part of a result that the search itself knows."""
+        """Returns the fields of a result that the search itself knows."""
         search = self.search
         return {
             "samples": search.samples,
@@ -85,7 +85,7 @@ class SearchRun(ABC):
         }
 
     def log_trial(self, event: ToldEvent) -> None:
-        """Writes a line of trials.jsonl."""
+        """Writes a line to trials.jsonl."""
         spent = self.search.spent
         self.run.append(
             TRIALS,
@@ -106,13 +106,13 @@ class SearchRun(ABC):
         )
 
     def show(self) -> None:
-        """Brings the bar to what is spent."""
+        """Sets the progress bar to the spent budget."""
         in_seconds = self.search.budget.seconds is not None
         self.bar.update((round(self.search.seconds, 1) if in_seconds else self.search.samples) - self.bar.n)
 
 
 def drive(found: SearchRun, stop: Stop) -> None:
-    """Runs the search to its end; state is saved now and then, and when somebody asks to stop."""
+    """Runs the search to its end. Writes checkpoints regularly, and after a request to stop."""
     run, search = found.run, found.search
     checkpoint = latest(run.checkpoints)
     if checkpoint is not None:
@@ -127,7 +127,7 @@ def drive(found: SearchRun, stop: Stop) -> None:
     with found.workers:
         for event in search:
             due = found.note(event)
-            # A trial of a search that does not repeat cannot be made again: its line in the log stands for good.
+            # A search that is not repeatable cannot repeat a trial, so its log must keep every line.
             waited = time.monotonic() - saved_at > SAVE_EVERY or not search.repeatable
             if due or (event.kind == "told" and waited) or stop.requested:
                 save_checkpoint(run.checkpoints, found.state_dict())

@@ -1,4 +1,4 @@
-"""Executing a run that trains a stand-alone network."""
+"""Executes runs that train a stand-alone network."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ __all__ = ["execute_training", "refuse_divergence"]
 
 @dataclass
 class _State:
-    """How far a run is."""
+    """Progress of a run: finished steps, and seconds of training."""
 
     step: int = 0
     seconds: float = 0.0
 
 
 def execute_training(run: RunDirectory, setup: Setup, device: torch.device, *, quiet: bool, position: int) -> Result:
-    """Trains to the end, from the newest checkpoint if there is one; see `atrc.training.execute`."""
+    """Trains a network to the end, from the newest checkpoint if there is one; see `atrc.training.execute`."""
     config, training = run.config, run.config.train
     # Initialisation and dropout draw from torch's global generator, which is seeded here and saved in checkpoints.
     torch.manual_seed(run.spec.seed)

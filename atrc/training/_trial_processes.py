@@ -1,4 +1,4 @@
-"""Trials of one search in several processes."""
+"""Scores the trials of one search in several processes."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ __all__ = ["TrialProcesses", "score_trial"]
 
 
 ATTEMPTS = 3
-"""How often a trial is begun whose process dies under it."""
+"""Maximum number of attempts to score a trial. An attempt fails if its process dies."""
 
 
 class TrialProcesses:
-    """A scorer whose trials are scored by other processes, each as the search's own process would score it.
+    """A scorer that lets other processes score trials. The scores are the same as in the search's own process.
 
     Args:
-        scorer: What scores here, and says what a trial takes.
-        run: The search's directory, from which a process builds the same scorer.
+        scorer: The scorer of this process, which also knows the number of images of a trial.
+        run: Directory of the search, from which every process builds the same scorer.
         number: Number of processes.
-        stop: Whether somebody asked to stop; the processes are then asked, too.
+        stop: Flag that is set by a request to stop. The request is passed on to the processes.
     """
 
     def __init__(self, scorer: Scorer, run: Path, number: int, stop: Stop) -> None:
@@ -51,21 +51,21 @@ class TrialProcesses:
         self._engine.__exit__(*error)
 
     def _watch(self) -> None:
-        """Passes a request to stop on; the search's own process waits for a score meanwhile."""
+        """Passes a request to stop on, while the search's own process waits for a score."""
         while not self._over.wait(0.2):
             if self._stop.requested:
                 self._engine.stop()
                 return
 
     def samples(self, trial: Trial) -> int:
-        """Images that a score will take."""
+        """Returns the number of images that a score will use."""
         return self._scorer.samples(trial)
 
     def __call__(self, trial: Trial) -> Score:
         return self._scorer(trial)
 
     def submit(self, trial: Trial) -> Future[Score]:
-        """The score of a trial, made by the next process that is free, and again if that process dies."""
+        """Queues a trial for the next free process. If that process dies, the trial is scored again."""
         outcome: Future[Score] = Future()
         self._begin(trial, outcome, 1)
         return outcome

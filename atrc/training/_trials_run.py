@@ -1,4 +1,4 @@
-"""A run that searches by trials of genotypes, each scored by itself."""
+"""Runs of multi-trial searches, which score genotypes one by one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["TrialsRun"]
 
 
 class TrialsRun(SearchRun):
-    """Trials of genotypes, each scored by itself."""
+    """A search by trials of genotypes, each scored by itself."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Networks with what they are trained and used with: the optimiser, its schedule, mixed precision.
+"""Networks with their optimiser, its schedule, and mixed precision.
 
 `WeightLearner` trains a stand-alone network. `SearchLearner` holds a supernet, which `strategies.Search` trains.
 """
@@ -25,9 +25,9 @@ class Learner:
     """A network with its optimiser.
 
     Args:
-        network: On its device.
-        training: Schedule and optimiser.
-        bfloat16: Whether forward passes run in bfloat16.
+        network: The network, on its device.
+        training: Section of the config with schedule and optimiser.
+        bfloat16: True for forward passes in bfloat16.
     """
 
     def __init__(self, network: Any, training: Training, *, bfloat16: bool = False) -> None:
@@ -41,14 +41,14 @@ class Learner:
 
 
 class WeightLearner(Learner):
-    """Trains a stand-alone network."""
+    """A stand-alone network with its optimiser, which trains it."""
 
     def step(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """One optimiser step on a batch; ``{"loss": ...}`` and its parts, detached.
+        """Makes an optimiser step on a batch. Returns ``{"loss": ...}`` and the parts of the loss, detached.
 
         Args:
             batch: A batch of the training data.
-            step: Counted from 0.
+            step: Number of the step, from 0.
         """
         set_learning_rate(self.optimizer, learning_rate(self.training, step))
         self.network.train()
@@ -63,11 +63,11 @@ class WeightLearner(Learner):
         return {"loss": loss.detach(), **parts}
 
     def predictor(self) -> Predictor:
-        """The network as validation uses it."""
+        """Returns the network for predictions, as validation uses it."""
         return Predictor(self.network, bfloat16=self.bfloat16)
 
     def state_dict(self) -> dict[str, Any]:
-        """All state: weights, optimiser, and what the tasks learnt from the data."""
+        """Returns all state: weights, optimiser, and what the tasks learnt from the data."""
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -75,31 +75,31 @@ class WeightLearner(Learner):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continues from `state_dict`."""
+        """Loads the state of `state_dict`."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         load_task_states(self.tasks, state["tasks"])
 
 
 class SearchLearner(Learner):
-    """A supernet with the optimiser of its weights; `strategies.Search` trains it."""
+    """A supernet with the optimiser of its weights, for `strategies.Search`, which trains it."""
 
     def predictor(self, genotype: Genotype) -> Predictor:
-        """The supernet at a genotype, as validation uses it."""
+        """Returns the supernet at a genotype for predictions, as validation uses it."""
         return Predictor(self.network, genotype, bfloat16=self.bfloat16)
 
     def schedule(self, step: int, progress: float) -> None:
-        """Sets the learning rate of a step: the ``scheduler`` of a `strategies.Search`."""
+        """Sets the learning rate of a step. It is the ``scheduler`` of a `strategies.Search`."""
         set_learning_rate(self.optimizer, learning_rate(self.training, step, progress))
 
 
 def learning_rate(training: Training, step: int, progress: float | None = None) -> float:
-    """The learning rate of a step: linear warm-up times polynomial decay.
+    """Returns the learning rate of a step: linear warm-up times polynomial decay.
 
     Args:
-        training: The schedule.
-        step: Counted from 0.
-        progress: Fraction of the training that is over, in [0, 1]; by default ``step / steps``.
+        training: Section of the config with the schedule.
+        step: Number of the step, from 0.
+        progress: Finished fraction of the training, in [0, 1]; by default ``step / steps``.
     """
     warm = min(1.0, (step + 1) / (training.warmup + 1))
     decay: float = (1 - (step / training.steps if progress is None else progress)) ** training.power
@@ -113,7 +113,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def build_optimizer(backbone: nn.Module, network: nn.Module, training: Training) -> torch.optim.Optimizer:
-    """The optimiser of the weights; ``factor`` of a group multiplies the learning rate."""
+    """Returns the optimiser of the weights. The ``factor`` of a group multiplies the learning rate."""
     of_backbone = {id(p) for p in backbone.parameters()}
 
     def group(inside: bool, factor: float) -> dict[str, Any]:

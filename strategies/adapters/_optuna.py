@@ -75,9 +75,10 @@ class OptunaStrategy(MultiTrialStrategy):
     reseeded: ClassVar[bool] = True
     """Whether a sampler gets another seed for every trial; a low-discrepancy sequence may not."""
     defaults: ClassVar[dict[str, Any]] = {}
-    """Options that the sampler always gets, with the values that Optuna 5.0 has by default unless a comment says
-    otherwise: Optuna has changed its defaults, and one config must be one algorithm whatever the version. An option
-    that the installed version does not know is left out."""
+    """Options that the sampler always gets, so that a config is the same algorithm with every version of Optuna.
+
+    The values are the defaults of Optuna 5.0 unless a comment says otherwise, since Optuna has changed its defaults.
+    An option that the installed version does not know is left out."""
 
     def __init__(
         self,

@@ -53,7 +53,7 @@ def test_a_single_unsupported_run_still_gives_tables(write: Write, tmp_path: Pat
     told = "\n".join(made.notes)
     assert "atrc train demo --model single" in told
     assert "atrc search demo" in told
-    assert "one run only" in told
+    assert "only one run" in told
 
 
 def test_one_search_has_a_genotype_but_no_agreement(
@@ -63,7 +63,7 @@ def test_one_search_has_a_genotype_but_no_agreement(
     write("search", 0, of(ATRC), genotype=CPSpace(TASKS).uniform("local"))
     made = analyze([tmp_path], tmp_path / "out")
     assert set(made.figures) == {"genotypes", "proportions"}
-    assert any("one search only" in note for note in made.notes)
+    assert any("only one search" in note for note in made.notes)
 
 
 def shown(paths: list[Path], width: int = 110) -> str:
@@ -126,7 +126,7 @@ def test_genotypes_of_different_spaces_are_noted_and_left_out(
     assert not [note for note in apart.notes if "no shares" in note]
     together = analyze([tmp_path], tmp_path / "together", by="dataset.name")
     assert "proportions" not in together.figures
-    assert any("dataset.name=rooms: no shares" in note and "different spaces" in note for note in together.notes)
+    assert any("dataset.name=rooms: the shares" in note and "different spaces" in note for note in together.notes)
     assert "genotypes-demo" in together.figures
 
 

@@ -307,7 +307,7 @@ class TestRefused:
     def test_a_run_in_the_wrong_folder(self, put: Put) -> None:
         made = put("multi", 0, of(MULTI))
         made.path.rename(made.path.with_name("seed1"))
-        with pytest.raises(InputError, match="multi/seed1 is of 'multi' with seed 0"):
+        with pytest.raises(InputError, match="multi/seed1 has the model 'multi' and the seed 0"):
             paper_table(1, "rooms")
 
     def test_what_is_no_run_or_lacks_a_metric(self, put: Put) -> None:

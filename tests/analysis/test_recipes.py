@@ -65,14 +65,14 @@ def test_each_change_by_hand_is_named(whole: Path) -> None:
     change_result(whole / "multi" / "seed0", metrics={**of(MULTI), "edge": None})
     change(whole / "single-normals" / "seed2", "flip: 0.5", "flip: 0.25")
 
-    seeds = the_note(whole, "not of the same seeds")
+    seeds = the_note(whole, "are over different seeds")
     assert "single-depth lacks seed 1" in seeds
     assert "retrain lacks seed 2" in seeds
     assert str(whole / "multi" / "seed0") in the_note(whole, "no metric of edge")
-    mean = the_note(whole, "one mean holds")
+    mean = the_note(whole, "is over runs that differ")
     assert "single-normals" in mean
     assert "augmentation.flip is 0.5 (seed 0, seed 1) and 0.25 (seed 2)" in mean
-    assert "and 0.25 (single-normals)" in the_note(whole, "were not made alike")
+    assert "and 0.25 (single-normals)" in the_note(whole, "differ in more than the model")
     table = summarize(load_runs([whole])).set_index("model")
     assert table["missing"].to_dict() == {"single": "depth: 1", "multi": "", "retrain": "2", "search": ""}
     differs = {"single": "augmentation.flip", "multi": "", "retrain": "", "search": ""}
@@ -94,7 +94,7 @@ def test_tables_for_people_have_a_mark(whole: Path, tmp_path: Path) -> None:
 
 def test_an_unfinished_run_counts_as_a_missing_seed(write: Write, whole: Path) -> None:
     write("multi", 3, None)
-    seeds = the_note(whole, "not of the same seeds")
+    seeds = the_note(whole, "are over different seeds")
     assert "multi lacks seed 3" in seeds
     assert "single-depth lacks seed 3" in seeds
 
@@ -104,7 +104,7 @@ def test_models_of_another_recipe_are_named_though_each_mean_is_of_one(whole: Pa
         # the first is of the search, which a training does not depend on
         for steps in ("20000", "30000"):
             change(whole / "multi" / f"seed{seed}", "steps: 40000", f"steps: {steps}")
-    models = the_note(whole, "were not made alike")
+    models = the_note(whole, "differ in more than the model")
     assert models.count(" is ") == 1
     assert "train.steps is 40000 (single-semseg, " in models
     assert "and 30000 (multi)" in models
@@ -114,7 +114,9 @@ def test_runs_that_saw_other_data_are_named(whole: Path) -> None:
     """A dataset was changed in its place: no key of the config tells it."""
     for seed, content in enumerate(("a" * 16, "a" * 16, "b" * 16)):
         change_result(whole / "multi" / f"seed{seed}", data={"val": {"image": content}})
-    assert "data.val.image is aaaaaa (seed 0, seed 1) and bbbbbb (seed 2)" in the_note(whole, "one mean holds")
+    assert "data.val.image is aaaaaa (seed 0, seed 1) and bbbbbb (seed 2)" in the_note(
+        whole, "is over runs that differ"
+    )
 
 
 def test_searches_by_trials_have_no_metrics_and_no_note(whole: Path) -> None:

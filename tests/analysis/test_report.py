@@ -135,7 +135,7 @@ def _as_uri(kind: str, path: Path) -> str:
 
 def test_it_says_what_is_missing_and_how_numbers_were_made(report: Analysis) -> None:
     html = (report.out / "report.html").read_text()
-    assert "other: one run only" in html
+    assert "other: models with only one run" in html
     mean = sum(ATRC[0] * (1 + 0.002 * seed) for seed in range(3)) / 3
     assert f"{mean:.2f} ±" in html
     assert "&lt;script&gt;alert" in html

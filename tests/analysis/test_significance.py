@@ -64,7 +64,7 @@ def test_what_no_result_can_show_is_said_after_the_correction() -> None:
     (note,) = hopeless("test", [2.0**-7] * 36, 11)
     assert "cannot" in note
     assert "0.28" in note
-    assert "11 seeds would do" in note
+    assert "11 seeds would be enough" in note
     assert hopeless("test", [2.0**-10] * 36, 11) == []
     ranks = {
         name: [place + 0.01 * seed * (place + 1) for seed in range(11)] for place, name in enumerate("abcdefghi")

@@ -200,7 +200,7 @@ def test_unequal_budgets_are_refused_or_named(compared: tuple[Config, Path], tmp
     result = json.loads(kept)
     file.write_text(json.dumps({**result, "samples": 8}))
     try:
-        with pytest.raises(InputError, match=r"unequal budgets: random learnt from 28 images, .*48.*--unequal"):
+        with pytest.raises(InputError, match=r"unequal budgets: random used 28 images, .*48.*--unequal"):
             compare_strategies(config, folder, tmp_path)
         made = compare_strategies(config, folder, tmp_path, unequal=True)
     finally:
@@ -213,14 +213,14 @@ def test_runs_that_saw_other_data_are_named(compared: tuple[Config, Path], tmp_p
     file = folder / "search-random/seed0/result.json"
     kept = file.read_text()
     result = json.loads(kept)
-    assert not any("saw other data" in note for note in compare_strategies(config, folder, tmp_path).notes)
+    assert not any("used different data" in note for note in compare_strategies(config, folder, tmp_path).notes)
     result["data"]["train"]["image"] = "0" * 16
     file.write_text(json.dumps(result))
     try:
         made = compare_strategies(config, folder, tmp_path)
     finally:
         file.write_text(kept)
-    (said,) = [note for note in made.notes if "saw other data" in note]
+    (said,) = [note for note in made.notes if "used different data" in note]
     assert "data.train.image is" in said
     assert "000000 (search-random)" in said
 

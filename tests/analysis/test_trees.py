@@ -363,7 +363,7 @@ def test_searches_of_different_spaces_in_one_experiment_are_noted(
     made = analyze([tmp_path], tmp_path / "out", networks=False)
     assert not {"trees", "genotypes", "agreement"} & set(made.figures)
     assert any(
-        "what its searches found is not analysed: genotypes of different spaces" in note for note in made.notes
+        "the genotypes of its searches are not analysed: genotypes of different spaces" in note for note in made.notes
     )
 
 

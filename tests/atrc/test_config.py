@@ -143,7 +143,7 @@ def test_a_name_alone_is_enough() -> None:
     assert (config.strategy.name, config.strategy.options) == ("darts", {"lr": 0.5})
     assert parse_config(config.to_yaml(), "copy") == config
     with pytest.raises(
-        InputError, match="x: strategy: a name, or a mapping of 'name' and its options, is needed, got 5"
+        InputError, match="x: strategy: expected a name, or a mapping with 'name' and its options, got 5"
     ):
         parse_config(text, "x", ["strategy=5"])
 

@@ -81,7 +81,7 @@ class TestOfSearches:
         assert [run.path for run in agreed.searches] == [runs[0].path]
         assert agreed.remarks() == [
             "left out: search runs/search/seed1 is not finished; continue it with: atrc resume runs/search/seed1",
-            "one search only, so this is what runs/search/seed0 found",
+            "only one search, so the consensus is the genotype of runs/search/seed0",
         ]
 
     @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ class TestOfSearches:
             ({"tasks": {"depth": {}}}, "different tasks .* runs/search/seed0 has depth, edge; other has depth$"),
             (
                 {"space": {"name": "cp", "contexts": ["none", "global"]}},
-                "different spaces .* runs/search/seed0 is of cp .*; other is of cp .*'contexts': ",
+                "different spaces .* runs/search/seed0 has the space cp .*; other has cp .*'contexts': ",
             ),
-            ({"space": {"name": "bmtas"}}, "different spaces .*; other is of bmtas "),
+            ({"space": {"name": "bmtas"}}, "different spaces .*; other has bmtas "),
         ],
     )
     def test_searches_that_do_not_go_together(

@@ -110,7 +110,7 @@ def test_default_costs_refuse_choices_that_depend_on_one_another(
 ) -> None:
     kernels, setup = SPACES["kernels"], Setup(small)
     monkeypatch.setattr(kernels, "violation", lambda self, choices: "odd" if choices["a"] != choices["b"] else None)
-    message = r"space 'kernels' cannot be measured one by one.*\(odd\); its supernet must say"
+    message = r"space 'kernels' cannot be measured one by one.*\(odd\); define `costs` in its supernet"
     with pytest.raises(InputError, match=message):
         setup.costs(torch.device("cpu"))
     network = SUPERNETS["kernels"].network

@@ -54,7 +54,7 @@ def test_a_second_genotype_of_one_file_name_is_not_taken_for_the_first(short: Co
         execute_experiment(short, "runs", [other], quiet=True)
     assert str(caught.value) == (
         "run runs/genotype/seed0 trained another genotype (runs/genotype/seed0/genotype.json) than B/genotype.json; "
-        "name a genotype's file after what it is, or give another --out"
+        "rename the genotype file, or give another --out"
     )
     assert set(trained(run_path("runs", one, 0)).values()) == {"global"}
     execute_experiment(short, "runs", [one, genotype_file(short, "cut.json", "none")], quiet=True)
@@ -63,7 +63,7 @@ def test_a_second_genotype_of_one_file_name_is_not_taken_for_the_first(short: Co
 
 def test_two_genotypes_of_one_file_name_in_one_command_are_refused(short: Config) -> None:
     one, other = genotype_file(short, "A/genotype.json", "global"), genotype_file(short, "B/genotype.json", "none")
-    message = "^A/genotype.json and B/genotype.json would both be the run runs/genotype/seed0: name a genotype's file"
+    message = "^A/genotype.json and B/genotype.json would have the same run directory runs/genotype/seed0; rename one"
     with pytest.raises(InputError, match=message):
         create_train(short, [one, other], "runs")
     with pytest.raises(InputError, match=message):
@@ -88,11 +88,11 @@ def test_the_same_genotype_twice_is_one_run(short: Config) -> None:
 def test_a_file_that_has_the_name_of_something_else(short: Config, name: str) -> None:
     """A baseline, or the searches."""
     file = genotype_file(short, f"{name}.json", "global")
-    with pytest.raises(InputError, match=f"would both be the run runs/{name}/seed0"):
+    with pytest.raises(InputError, match=f"would have the same run directory runs/{name}/seed0"):
         execute_experiment(short, "runs", ["multi", file], quiet=True)
     assert not Path("runs").exists()
     (run,) = create_search(short, "runs") if name == "search" else create_train(short, ["multi"], "runs")
-    with pytest.raises(InputError, match=f"run {run.path} (is a search|trained another genotype)"):
+    with pytest.raises(InputError, match=f"run {run.path} (is of kind 'search'|trained another genotype)"):
         create_missing(plan_train(short, [file], "runs"))
 
 
@@ -116,7 +116,7 @@ def test_an_experiment_does_not_take_an_older_genotype_for_what_its_search_found
     found = trained(Path("runs/search/seed0"))
     other = next(g for g in map(Setup.of(short).space.uniform, ("global", "none")) if g != found)
     RunDirectory.open("runs/retrain/seed0").write_genotype(other)
-    with pytest.raises(InputError, match="than what runs/search/seed0 found"):
+    with pytest.raises(InputError, match="than the genotype of runs/search/seed0"):
         execute_experiment(short, "runs", [], quiet=True)
 
 
@@ -124,7 +124,9 @@ def test_two_searches_are_not_retrained_into_one_folder(short: Config) -> None:
     other = short.model_copy(update={"name": "other", "tasks": {"depth": {}}})
     searches = [*create_search(short, "one"), *create_search(other, "two")]
     execute_all(searches, quiet=True)
-    with pytest.raises(InputError, match=r"^what one/search/seed0 found and what two/search/seed0 found would"):
+    with pytest.raises(
+        InputError, match=r"^the genotype of one/search/seed0 and the genotype of two/search/seed0 would"
+    ):
         create_retrain(searches, "out")
     assert not Path("out").exists()
     again = RunDirectory.open(searches[0].path.absolute())

@@ -118,7 +118,7 @@ def test_an_experiment_of_before_is_continued_with_its_config(
     assert capsys.readouterr().err.count("earlier version") == 0  # reading a run says nothing
     execute_all([found], quiet=True)
     filled_in = "threads=1, search.clip=weights, trials.repeat=true, strategy.freeze_threshold=0.3"
-    said = f"{run.path}: made by an earlier version, continued as it was made: {filled_in}\n"
+    said = f"{run.path} was made by an earlier version; it continues with the settings of that version: {filled_in}\n"
     assert said in capsys.readouterr().err
     assert run.finished
 

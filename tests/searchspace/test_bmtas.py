@@ -64,7 +64,7 @@ def test_ends_of_the_range() -> None:
     [
         ([[TASKS]], "3 stages, got 1"),
         ([[TASKS], [("a", "b"), ("c",)], [TASKS]], "stage 2 .* every task once"),
-        ([[("a", "b"), ("c", "d")], [TASKS], [TASKS]], "parted at stage 1 and meet again"),
+        ([[("a", "b"), ("c", "d")], [TASKS], [TASKS]], "are apart at stage 1, but share a node after it"),
     ],
 )
 def test_what_is_no_tree(tree: list[list[tuple[str, ...]]], message: str) -> None:

@@ -70,7 +70,7 @@ def test_a_knob_out_of_its_range_is_one_line(name: str, knobs: dict[str, Any], m
 
 @pytest.mark.parametrize("text", ["1e-3", "1E5", "-2.5e4", "3.5e2", "1e+7"])
 def test_a_number_in_quotes_is_refused_as_text(text: str) -> None:
-    with pytest.raises(InputError, match="a number stands without quotes"):
+    with pytest.raises(InputError, match="write the number without quotes"):
         number("lr", text, above=0)
 
 

@@ -529,4 +529,4 @@ def test_events_are_given_in_order() -> None:
     finished = trials(RandomSearch(SPACE))
     finished.run()
     assert list(finished) == []
-    assert copy.deepcopy(finished.ended) == "all of 20 trials are told"
+    assert copy.deepcopy(finished.ended) == "all 20 trials are finished"

@@ -22,9 +22,10 @@ from searchspace import InputError
 __all__ = ["BORDERS", "FORMS", "forms_on", "local_attention", "local_attention_tiled", "local_attention_unfold"]
 
 BORDERS = ("mask", "zero")
-"""Rules for neighbours outside the image. ``mask``: they do not count (Eq. 4). ``zero``: they stay in the softmax
-with similarity 0 and value 0 (the released kernel), so that the weights of real pixels sum to less than 1 at the
-border."""
+"""Rules for neighbours outside the image.
+
+``mask``: they do not count (Eq. 4). ``zero``: they stay in the softmax with similarity 0 and value 0 (the released
+kernel), so that the weights of real pixels sum to less than 1 at the border."""
 
 
 def local_attention(

@@ -23,8 +23,9 @@ from atrc.machine.kernels import compiled, compiles
 __all__ = ["kernel_works", "local_attention_compiled"]
 
 _BAND = 16
-"""Number of image rows that a thread computes at a time. It changes the last digits of results; the number of threads
-does not."""
+"""Number of image rows that a thread computes at a time.
+
+It changes the last digits of results; the number of threads does not."""
 
 _KERNEL = Path(__file__).with_name("kernel.c")
 
@@ -85,7 +86,7 @@ def _run(
 
     statuses = [share(0)] if threads == 1 else list(_pool(threads).map(share, range(threads)))
     if any(statuses):
-        raise MemoryError("local attention has no memory for its buffers")
+        raise MemoryError("not enough memory for the buffers of local attention")
 
 
 @functools.lru_cache(maxsize=1)

@@ -59,7 +59,7 @@ class _Options:
             if need.context not in CONTENTS:
                 raise UnknownNameError("context", need.context, CONTENTS, where)
             if target == source and need.context == "s_label":
-                raise InputError(f"{where}: on the diagonal s_label is t_label: write t_label")
+                raise InputError(f"{where}: on the diagonal, s_label equals t_label; write t_label")
         return answer
 
 

@@ -19,8 +19,9 @@ from searchspace.errors import UnknownNameError
 __all__ = ["SPLITS", "VERSION", "Rendering", "compose", "render"]
 
 VERSION = 1
-"""Version of the renderer. It is increased with every change of a pixel or a label; caches of other versions are not
-read."""
+"""Version of the renderer.
+
+It increases with every change of a pixel or a label. Caches of other versions are not read."""
 
 SPLITS = {"train": 0, "val": 1}
 

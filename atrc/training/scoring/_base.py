@@ -129,7 +129,7 @@ class Scoring:
     def check_stop(self) -> None:
         """Raises Interrupted if somebody asked to stop."""
         if self.stop.requested:
-            raise Interrupted("stopped within a trial, which a resumed run starts again")
+            raise Interrupted("stopped during a trial; a resumed run starts it again")
 
 
 def _single_images(predictions: Predictions, batch: Batch) -> Iterator[tuple[Predictions, Batch]]:

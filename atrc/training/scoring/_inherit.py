@@ -112,7 +112,7 @@ class InheritScorer(InheritedScorer):
         if not isinstance(network, MultiTaskSupernet):
             raise InputError(f"run {run} trained no supernet whose weights could be inherited")
         if set(network.tasks) != set(scoring.tasks):
-            raise InputError(f"run {run} is of the tasks {', '.join(network.tasks)}, not {', '.join(scoring.tasks)}")
+            raise InputError(f"run {run} has the tasks {', '.join(network.tasks)}, not {', '.join(scoring.tasks)}")
         _check_choices(network.space, scoring.setup.space, run)
         super().__init__(scoring, network)
 

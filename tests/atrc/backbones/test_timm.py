@@ -199,7 +199,7 @@ def test_weights_that_timm_fetches(timm: Any, tmp_path: Path) -> None:
     """From a file in place of a download, which takes the same way through timm."""
     path = tmp_path / "weights.pth"
     options = {"model": "test_resnet", "pretrained": True, "pretrained_cfg_overlay": {"file": str(path)}}
-    with pytest.raises(InputError, match=r"FileNotFoundError.*; weights at hand are named by backbone\.weights$"):
+    with pytest.raises(InputError, match=r"FileNotFoundError.*; give a weights file with backbone\.weights$"):
         BACKBONES.create("timm", options)
     weights = timm.create_model("test_resnet").state_dict()
     torch.save(weights, path)

@@ -101,7 +101,7 @@ def assert_refused(result: tuple[int, str], *parts: str) -> None:
         (["search", "demo", "-s", "strategy={name: nni_darts}", "-s", "cost={}"], ["'nni_darts' takes no cost"]),
         (["search", "demo", "-s", "held_out=1.5"], ["held_out", "less than 1", "1.5"]),
         (["compare", "demo"], ["config 'demo' has no section 'compare'"]),
-        (["compare", "compare_rooms", "-s", "compare.samples=8"], ["compare.samples=8", "too few"]),
+        (["compare", "compare_rooms", "-s", "compare.samples=8"], ["compare.samples=8", "fewer than compare.points"]),
         (
             ["compare", "compare_rooms", "-s", "compare.strategies=[darts, evolutoin]"],
             ["unknown strategy 'evolutoin'", "did you mean 'evolution'"],
@@ -173,7 +173,7 @@ def test_images_and_checkpoints_of_a_trained_run(atrc: Run, trained: RunDirector
     for name, reason in (("text.jpg", "cannot identify"), ("deep.png", "mode I;16"), ("huge.png", "exceeds limit")):
         assert_refused(atrc("predict", trained.path, "good.png", name), f"{name}: not readable as image", reason)
     assert not (tmp_path / "predictions").exists()
-    assert_refused(atrc("importance", trained.path), "no run with context-pooling blocks", "baselines have none")
+    assert_refused(atrc("importance", trained.path), "has context-pooling blocks", "baselines and trees have none")
     assert_refused(atrc("attention", trained.path), "no context-pooling blocks")
     assert_refused(atrc("analyze", trained.path, "--by", "strategy.nme", "-o", "out"), "'strategy.nme'", "'name'")
     assert not (tmp_path / "out").exists()

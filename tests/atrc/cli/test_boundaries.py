@@ -310,7 +310,7 @@ BAD: dict[str, tuple[Callable[[], object], list[str]]] = {
     ),
     "no files": (lambda: clear("gt"), ["gt holds no .png, .npy or .mat file"]),
     "twice": (lambda: write("pred/a.png", bits8(column(5))), ["pred/a.png", "a.npy", "two maps of one image"]),
-    "size": (lambda: write("pred/a.npy", np.zeros((32, 24))), ["pred/a.npy is 32x24, but gt/a.mat 24x32"]),
+    "size": (lambda: write("pred/a.npy", np.zeros((32, 24))), ["pred/a.npy is 32x24, but gt/a.mat is 24x32"]),
     "above 1": (lambda: write("pred/a.npy", 2 * column(5)), ["pred/a.npy holds 0 .. 2", "0..1"]),
     "below 0": (lambda: write("pred/a.npy", -column(5)), ["pred/a.npy holds -1 .. -0", "0..1"]),
     "nan": (lambda: nan("pred/a.npy", "pred/a.npy"), ["pred/a.npy holds NaN", "0..1"]),

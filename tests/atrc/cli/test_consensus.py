@@ -67,7 +67,7 @@ def test_json_and_one_search(atrc: Command, config: Config) -> None:
     shown = json.loads(said.out)
     assert shown["genotype"] == SPACE.uniform("s_label").to_json()
     assert (shown["searches"], shown["unfinished"]) == ([str(run.path)], [])
-    assert shown["remarks"] == [f"one search only, so this is what {run.path} found"]
+    assert shown["remarks"] == [f"only one search, so the consensus is the genotype of {run.path}"]
     assert said.err == f"consensus: {shown['remarks'][0]}\n"
     assert shown["blocks"][1] == {
         "choice": "semseg<-depth",
@@ -92,9 +92,7 @@ def test_searches_that_are_not_alike_are_named_by_key(atrc: Command, config: Con
     search(config.model_copy(update={"search": config.search.model_copy(update={"lr": 0.5})}), "two", s0="global")
     said = atrc("consensus", "one", "two")
     assert said.status == 0
-    assert said.err == (
-        "consensus: the searches are not alike: search.lr is 0.02 (one/search) and 0.5 (two/search)\n"
-    )
+    assert said.err == ("consensus: the searches differ: search.lr is 0.02 (one/search) and 0.5 (two/search)\n")
     assert said.out.splitlines()[-1].endswith("-m tiny-test_consensus.json")  # no folder: which one?
 
 

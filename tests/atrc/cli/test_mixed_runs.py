@@ -65,9 +65,9 @@ def test_evaluate_names_what_has_no_network_and_measures_the_rest(
     assert said.err.splitlines() == [
         f"left out: run {unfinished.path.relative_to(tmp_path)} has no checkpoint yet; start it with: "
         f"atrc resume {unfinished.path.relative_to(tmp_path)}",
-        f"left out: run {searched.path.relative_to(tmp_path)} is a search by trials, which keeps no network: "
-        "train what it found",
+        f"left out: run {searched.path.relative_to(tmp_path)} is a search by trials, which keeps no network; "
+        "train its genotype with: atrc retrain",
     ]
     alone = atrc("evaluate", "mixed/trials", "-q")
     assert (alone.status, alone.out) == (2, "")
-    assert "is a search by trials, which keeps no network: train what it found" in alone.err
+    assert "is a search by trials, which keeps no network; train its genotype with: atrc retrain" in alone.err

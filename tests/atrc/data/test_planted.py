@@ -60,7 +60,7 @@ def test_an_answer_may_be_a_file(tmp_path: Path) -> None:
         ({"a": {"a": {"context": "local", "strength": float("nan")}}}, "answer.a.a.strength must be"),
         ("nowhere.yaml", "nowhere.yaml: no such file"),
         ({"a": {"a": "globel"}}, "did you mean 'global'"),
-        ({"a": {"a": "s_label"}}, "on the diagonal s_label is t_label"),
+        ({"a": {"a": "s_label"}}, "on the diagonal, s_label equals t_label"),
     ],
 )
 def test_an_answer_that_says_nothing_sensible_is_refused(answer: Any, message: str) -> None:

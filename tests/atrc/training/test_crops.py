@@ -65,7 +65,7 @@ def test_a_dataset_whose_semseg_cannot_be_read_is_cropped_without_it(
     expected = images(often.model_copy(update={"tasks": {"depth": {}}}), "depth")
     named = often.dataset.model_copy(update={"name": unsegmented})
     found = images(often.model_copy(update={"tasks": {"depth": {}}, "dataset": named}), "depth")
-    assert "crops are not drawn by semseg, which cannot be read: semseg/0.png" in capsys.readouterr().err
+    assert "crops are not guided by semseg, whose labels cannot be read: semseg/0.png" in capsys.readouterr().err
     assert not torch.equal(found, expected)
     with pytest.raises(InputError, match="no such file"):
         images(often.model_copy(update={"dataset": named}), "depth")

@@ -101,7 +101,7 @@ def test_an_id_leads_nowhere_else(tmp_path: Path, entry: str) -> None:
 def test_one_file_per_sample(tmp_path: Path) -> None:
     files = PredictionFiles(tmp_path, {"depth": Depth()})
     files(*batch_of("a", "b"))
-    with pytest.raises(InputError, match="two samples of the split are called 'b'"):
+    with pytest.raises(InputError, match="two samples of the split have the id 'b'"):
         files(*batch_of("b"))
     assert np.load(tmp_path / "depth/b.npy").tolist() == [[2]]
     PredictionFiles(tmp_path, {"depth": Depth()})(*batch_of("b"))  # a later evaluation

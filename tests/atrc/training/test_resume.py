@@ -196,7 +196,9 @@ def test_a_search_that_an_earlier_version_left_goes_on(
 def test_a_checkpoint_of_another_network_is_one_line(config: Config, tmp_path: Path) -> None:
     (run,) = create_train(config.model_copy(update={"tasks": {"depth": {}}}), ["multi"], tmp_path)
     save_checkpoint(run.checkpoints, {"learner": {"network": {"other.weight": torch.zeros(1)}, "optimizer": {}}})
-    with pytest.raises(InputError, match=r"last\.pt does not fit what its run's config makes in this version: .*"):
+    with pytest.raises(
+        InputError, match=r"last\.pt does not fit the network that this version builds from the run's config: .*"
+    ):
         open_run(run, "cpu")
 
 

@@ -388,7 +388,7 @@ def test_a_part_of_what_a_supernet_has_can_be_searched(config: Config, tmp_path:
 
 def test_a_supernet_of_other_tasks_is_refused(config: Config, tmp_path: Path) -> None:
     run = searched(small(config), tmp_path)
-    with pytest.raises(InputError, match="is of the tasks depth, edge, not depth"):
+    with pytest.raises(InputError, match="has the tasks depth, edge, not depth"):
         of_run(small(config).model_copy(update={"tasks": {"depth": {}}}), run)
 
 
