@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from atrc.cli._app import Json, OverrideOption, app, console, read_config
 from atrc.machine.files import json_text
+from atrc.machine.imports import without_collections
 
 if TYPE_CHECKING:
     from searchspace import Registry
@@ -57,11 +58,13 @@ def presets() -> None:
 def strategies(config: OptionalConfig = None, override: OverrideOption = None, json_: Json = False) -> None:
     """List the search strategies; with a config or -s plugins=..., also those of its plugins."""
     _import_plugins(config, override)
-    from strategies import STRATEGIES
+    with without_collections():
+        from strategies import STRATEGIES
 
+        every = sorted(STRATEGIES.items(), key=lambda item: (item[1].kind == "multi-trial", item[0]))
     rows = [
         {"name": name, "kind": entry.kind, "cost": _cost(entry), "summary": entry.summary, "paper": entry.paper}
-        for name, entry in sorted(STRATEGIES.items(), key=lambda item: (item[1].kind == "multi-trial", item[0]))
+        for name, entry in every
     ]
     if json_:
         console.print_json(json_text(rows))
@@ -106,7 +109,7 @@ def registry(config: OptionalConfig = None, override: OverrideOption = None, jso
         rows = [
             {"what": one.noun, "group": one.group, "name": name, "source": source, "summary": said}
             for one in every
-            for name, source, said in _entries(one)
+            for name, source, said in _described(one, one)
         ]
         console.print_json(json_text(rows))
         return
@@ -156,17 +159,18 @@ def _show_added(registries: Sequence[Registry[Any]]) -> None:
     """Prints a table of entries from outside this project: name, source and description."""
     table = Table("added", "name", "source", "what it does", box=None, pad_edge=False)
     for one in registries:
-        for name, source, said in _entries(one):
-            if source.split(".")[0] not in OURS:
-                table.add_row(one.noun, name, source, said)
+        foreign = [name for name, entry in one.items() if entry.__module__.split(".")[0] not in OURS]
+        for name, source, said in _described(one, foreign):
+            table.add_row(one.noun, name, source, said)
     if table.row_count:
         _wide().print(table)
 
 
-def _entries(registry: Registry[Any]) -> Iterator[tuple[str, str, str]]:
-    """Yields name, source and description of every entry: its summary, or the first line of its docstring."""
-    from atrc.config import source_of
+def _described(registry: Registry[Any], names: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Yields name, source and description of entries: their summary, or the first line of their docstring."""
+    for name in sorted(names):
+        from atrc.config import source_of  # here, since most lists have no foreign entry
 
-    for name, entry in sorted(registry.items()):
+        entry = registry[name]
         said = getattr(entry, "summary", None) or inspect.getdoc(entry) or ""
         yield name, source_of(entry), str(said).partition("\n")[0]

@@ -39,7 +39,7 @@ class Checks:
         setup = Setup.of(config)
         check_trackers(config.trackers)
         pick_device(config.device)
-        setup.tasks  # noqa: B018 - built here, so that a wrong task is reported first
+        list(setup.tasks)  # built first, so that a wrong task is named before anything else
         setup.augmentation()
         backbone = build_backbone(config, report=lambda loaded: print(loaded.summary(), file=sys.stderr))
         backbone.grid(setup.info.size)  # raises if the backbone does not take images of this size

@@ -173,7 +173,11 @@ def test_images_and_checkpoints_of_a_trained_run(atrc: Run, trained: RunDirector
     for name, reason in (("text.jpg", "cannot identify"), ("deep.png", "mode I;16"), ("huge.png", "exceeds limit")):
         assert_refused(atrc("predict", trained.path, "good.png", name), f"{name}: not readable as image", reason)
     assert not (tmp_path / "predictions").exists()
-    assert_refused(atrc("importance", trained.path), "has context-pooling blocks", "baselines and trees have none")
+    assert_refused(
+        atrc("importance", trained.path),
+        "has context-pooling blocks",
+        "baselines and networks of other spaces have none",
+    )
     assert_refused(atrc("attention", trained.path), "no context-pooling blocks")
     assert_refused(atrc("analyze", trained.path, "--by", "strategy.nme", "-o", "out"), "'strategy.nme'", "'name'")
     assert not (tmp_path / "out").exists()
