@@ -1,6 +1,6 @@
 """Builds everything that a config names: dataset, tasks, space, networks, costs and strategy.
 
-Names of a config are looked up in this module alone. A run makes one `Setup` and passes it on, so all its parts use
+Everything that needs a part of a config asks a `Setup` for it. A run makes one and passes it on, so all its parts use
 the same tasks and the same space.
 """
 

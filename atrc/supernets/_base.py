@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
@@ -17,7 +17,7 @@ from searchspace import CostModel, Genotype, InputError, Registry, SearchSpace, 
 __all__ = ["SUPERNETS", "FixedSelection", "MultiTaskSupernet", "supernet_of"]
 
 
-class MultiTaskSupernet(Trunk):
+class MultiTaskSupernet(Trunk, ABC):
     """A network that runs under any `Selection` of its space.
 
     A subclass names the kind of space in `space_type`, adds modules for the options, and defines `forward`. The
