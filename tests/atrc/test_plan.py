@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from atrc.config import Config
 from atrc.experiments import (
+    Checks,
+    _checks,
     create_missing,
     create_retrain,
     create_search,
@@ -17,7 +21,7 @@ from atrc.experiments import (
     execute_experiment,
     open_made_with,
 )
-from atrc.experiments.plan import plan_train
+from atrc.experiments.plan import plan_search, plan_train
 from atrc.runs import Result, RunDirectory, find_runs
 from atrc.runs.names import run_path
 from atrc.setup import Setup
@@ -162,3 +166,31 @@ def test_finished_runs_of_an_experiment_are_found(short: Config) -> None:
         run.write_result(Result({}, 1, 1, 1.0, 1, 1))
     assert [run.finished for run in create_missing(plan_train(short, ["baselines"], "runs"))] == [True] * 3
     assert len(find_runs(["runs"])) == 3
+
+
+def test_an_experiment_looks_at_its_config_and_its_data_once(
+    short: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many models it has: weights are read, and splits opened, by the first look."""
+    looks = Counter[str]()
+
+    def counted(owner: Any, name: str) -> None:
+        original = getattr(owner, name)
+
+        def counting(*arguments: Any, **named: Any) -> Any:
+            looks[name] += 1
+            return original(*arguments, **named)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    counted(_checks, "build_backbone")
+    counted(Setup, "splits")
+    checks = Checks()
+    for planned in (plan_search(short, tmp_path), plan_train(short, ["single", "multi", "all-global"], tmp_path)):
+        checks.config(short)
+        create_missing(planned, checks)
+    assert looks == {"build_backbone": 1, "splits": 1}
+    create_missing(
+        plan_train(short.model_copy(update={"tasks": {"depth": {}}}), ["multi"], tmp_path / "other"), checks
+    )
+    assert looks["splits"] == 2, "other tasks are other labels"
