@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import lazy_loader
 
+import atrc._moved  # noqa: F401 - former names of modules
+
 if TYPE_CHECKING:
     from analysis.comparison import compare_strategies
     from analysis.correlation import correlate

@@ -11,36 +11,67 @@ import importlib.abc
 import importlib.machinery
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
-__all__ = ["MOVED"]
+__all__ = ["MOVED", "NAMES", "former_names"]
 
+_FORMER = "atrc._former"
 MOVED: dict[str, tuple[str, ...]] = {
+    "analysis.strategies": ("analysis.comparison",),
     "atrc.boundary_files": ("atrc.inference.boundary_files",),
-    "atrc.build": ("atrc.setup", "atrc.networks", "atrc.supernets", "atrc.config"),
+    "atrc.build": ("atrc.setup", "atrc.networks", "atrc.supernets", "atrc.config", _FORMER),
     "atrc.comparison": ("atrc.experiments.comparison",),
     "atrc.consensus": ("atrc.experiments.consensus",),
-    "atrc.experiment": ("atrc.experiments", "atrc.runs.names"),
+    "atrc.experiment": ("atrc.experiments", "atrc.runs.names", _FORMER),
     "atrc.files": ("atrc.machine.files",),
     "atrc.kernels": ("atrc.machine.kernels",),
     "atrc.measures": ("atrc.costs",),
-    "atrc.network": ("atrc.networks", "atrc.supernets"),
+    "atrc.network": ("atrc.networks", "atrc.supernets", _FORMER),
     "atrc.paths": ("atrc.experiments.paths",),
     "atrc.plan": ("atrc.experiments.plan", "atrc.experiments", "atrc.runs.names"),
-    "atrc.predict": ("atrc.inference.predict", "atrc.data.decode"),
+    "atrc.predict": ("atrc.inference.predict", _FORMER),
     "atrc.recovery": ("atrc.experiments.recovery",),
+    "atrc.resource_table": ("analysis.resources",),
     "atrc.resources": ("atrc.costs",),
+    "atrc.training.augmentation": ("atrc.setup", _FORMER),
     "atrc.training.checkpoint": ("atrc.runs.checkpoint",),
     "atrc.training.evaluation": ("atrc.inference.evaluation",),
     "atrc.training.prediction_files": ("atrc.inference.prediction_files",),
 }
 """Former name of a module -> the modules that have its names now."""
+NAMES: dict[str, dict[str, str]] = {
+    "atrc.data": {"Problem": "atrc.data:Finding"},
+    "atrc.testing": {"check_search_network": "atrc.testing:check_multi_task_supernet"},
+    "atrc.training": {
+        **dict.fromkeys(("NoNetwork", "as_label", "decode_predictions", "evaluate"), "atrc.inference:"),
+        **dict.fromkeys(("load_checkpoint", "save_checkpoint"), "atrc.runs.checkpoint:"),
+        **dict.fromkeys(("evaluate_split", "load_learner"), f"{_FORMER}:"),
+        "measure": "atrc.inference:update_metrics",
+        "pick_device": "atrc.machine.devices:pick_device",
+    },
+    "atrc.training.scoring": {"Setting": f"{_FORMER}:Setting"},
+}
+"""Module -> former name in it -> its place now, as ``module:name``; without a name, the same one."""
+
+
+def former_names(module: str) -> Callable[[str], Any]:
+    """Returns a ``__getattr__`` that finds the former names of a module, with a warning."""
+
+    def find(name: str) -> Any:
+        if name not in NAMES[module]:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        place, _, now = NAMES[module][name].partition(":")
+        found = importlib.import_module(place)
+        warnings.warn(f"{module}.{name} has moved to {place}", DeprecationWarning, stacklevel=2)
+        return getattr(found, now or name)
+
+    return find
 
 
 class _Former(ModuleType):
-    """A stand-in for a module at its former name."""
+    """A module by its former name, whose names are in several modules now."""
 
     def __getattr__(self, name: str) -> Any:
         if name == "__all__":
@@ -50,10 +81,13 @@ class _Former(ModuleType):
         for place in _places(self):
             if hasattr(place, name):
                 return getattr(place, name)
-        raise AttributeError(
-            f"{self.__name__} has moved to {' and '.join(MOVED[self.__name__])}, which have no {name!r}; "
-            "the changelog says what replaces it"
-        )
+        now = _said(self.__name__)
+        raise AttributeError(f"{self.__name__} has moved to {now}, and {name!r} is gone; the changelog says where to")
+
+
+def _said(module: str) -> str:
+    """Returns the new places of a module, for a message."""
+    return " and ".join(place for place in MOVED[module] if place != _FORMER)
 
 
 def _places(module: ModuleType) -> list[Any]:
@@ -72,8 +106,10 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return _Former(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        now = " and ".join(MOVED[module.__name__])
-        warnings.warn(f"{module.__name__} has moved to {now}", DeprecationWarning, stacklevel=2)
+        places = MOVED[module.__name__]
+        if len(places) == 1:  # the module itself, by two names
+            sys.modules[module.__name__] = importlib.import_module(places[0])
+        warnings.warn(f"{module.__name__} has moved to {_said(module.__name__)}", DeprecationWarning, stacklevel=2)
 
 
 sys.meta_path.append(_Finder())

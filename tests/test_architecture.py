@@ -29,7 +29,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *("_categorical", "_step", "_statistics", "_budget", "_knobs", "_base"),
     ),
     "atrc": (
-        *("__main__", "cli", "bench", "testing", "problem", "experiments", "training", "inference"),
+        *("_former", "__main__", "cli", "bench", "testing", "problem", "experiments", "training", "inference"),
         *("setup", "supernets", "networks"),
         *("trackers", "data", "necks", "distillation", "tasks", "heads", "costs", "contexts", "metrics"),
         *("engines", "runs", "backbones", "config", "machine", "layers", "_version", "_moved"),

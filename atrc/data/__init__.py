@@ -1,5 +1,6 @@
 """Datasets, augmentation and batches."""
 
+from atrc._moved import former_names
 from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample, skipped_samples
 from atrc.data.answer import Answer, Need
 from atrc.data.batch import Batch, collate, image_windows
@@ -67,3 +68,5 @@ __all__ = [
     "skipped_samples",
     "train_transform",
 ]
+
+__getattr__ = former_names(__name__)

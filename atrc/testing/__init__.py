@@ -10,6 +10,7 @@ The suites are plain functions that raise AssertionError; they need no test fram
 The suites of strategies are in `strategies.testing`.
 """
 
+from atrc._moved import former_names
 from atrc.testing._backbones import check_backbone
 from atrc.testing._datasets import check_dataset
 from atrc.testing._distillation import check_distillation
@@ -25,3 +26,5 @@ __all__ = [
     "check_supernet",
     "check_task",
 ]
+
+__getattr__ = former_names(__name__)

@@ -1,5 +1,6 @@
 """How a genotype is scored for a search: by training it, with a supernet's weights, or by looking it up."""
 
+from atrc._moved import former_names
 from atrc.training.scoring._base import SCORERS, Score, Scorer, Scoring, build_scorer
 from atrc.training.scoring._inherit import InheritedScorer, InheritScorer
 from atrc.training.scoring._table import TableScorer
@@ -16,3 +17,5 @@ __all__ = [
     "TrainScorer",
     "build_scorer",
 ]
+
+__getattr__ = former_names(__name__)

@@ -163,6 +163,11 @@ class Scorer(PathOptions, ABC):
     def __init__(self, scoring: Scoring) -> None:
         self.scoring = scoring
 
+    @property
+    def setting(self) -> Scoring:
+        """The former name of `scoring`."""
+        return self.scoring
+
     def __call__(self, trial: Trial) -> Score:
         """The same as `score`."""
         return self.score(trial)
