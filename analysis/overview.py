@@ -152,7 +152,9 @@ def _recovery(analysis: Analysis, found: Mapping[str, Sequence[Found]]) -> None:
     if not found:
         return
     table, confused = recovery(found), confusion(found)
-    analysis.add_figure("recovery", table, lambda: draw_recovery(table))
+    view = shared_view(space_found(analysis.runs, experiment) for experiment in analysis.runs.experiments)
+    found_choices = f"planted {view.words.choice}s that were found"
+    analysis.add_figure("recovery", table, lambda: draw_recovery(table, found_choices))
     analysis.add_figure("recovery_confusion", confused, lambda: draw_confusion(confused))
     for column in VARIED:
         if table[column].nunique() > 1:
