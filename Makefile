@@ -37,7 +37,7 @@ test-lowest: setup
 	$(LOWEST)/pip install --quiet --disable-pip-version-check torch==$(or $(TORCH),$(shell sed -n 's/^torch==//p' requirements.lock))
 	$(BIN)/python tests/support/lowest.py torch > .venv-lowest/lowest.txt
 	$(LOWEST)/pip install --quiet --disable-pip-version-check --requirement .venv-lowest/lowest.txt
-	$(LOWEST)/pip install --quiet --disable-pip-version-check $(shell grep -E '^(pytest|pytest-xdist|hypothesis)==' requirements.lock)
+	$(LOWEST)/pip install --quiet --disable-pip-version-check $(shell grep -E '^(pytest|pytest-xdist|hypothesis|playwright)==' requirements.lock)
 	$(LOWEST)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	$(LOWEST)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
