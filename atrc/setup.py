@@ -30,7 +30,7 @@ from atrc.data import (
 )
 from atrc.data.labelled import LabelMaps, refuse_unlabelled
 from atrc.distillation import DISTILLATIONS
-from atrc.networks import MODELS, MultiTaskNetwork, Parts
+from atrc.networks import MODELS, MULTI, MultiTaskNetwork, Parts, single_task
 from atrc.supernets import FixedSelection, MultiTaskSupernet, supernet_of
 from atrc.tasks import TASKS, Task
 from searchspace import SPACES, CostModel, Genotype, InputError, SearchSpace, UnknownNameError
@@ -246,12 +246,7 @@ class Setup:
             InputError: The model is none of these, names an unknown task, has a genotype for other tasks, or is a
                 module that cannot be built.
         """
-        if model.startswith("single-"):
-            name = model.removeprefix("single-")
-            if name not in self.config.tasks:
-                raise UnknownNameError("task", name, self.config.tasks, f"model {model!r}")
-            return None
-        if model == "multi":
+        if single_task(model, self.config.tasks) is not None or model == MULTI:
             return None
         if model in DISTILLATIONS:
             self.parts().distillation(model, dict.fromkeys(self.config.tasks, 8))
@@ -259,7 +254,7 @@ class Setup:
         named = self.space.named()
         if model.replace("-label", "_label") not in named and not model.startswith("all-") and model[-5:] != ".json":
             modules = sorted(DISTILLATIONS)
-            near = did_you_mean(model, ["multi", "consensus", *modules, *named])
+            near = did_you_mean(model, [MULTI, "consensus", *modules, *named])
             raise InputError(f"model {model!r} is none of {', '.join(MODELS)} ({', '.join(modules)}){near}")
         return resolve_genotype(model, self.space)
 

@@ -165,8 +165,8 @@ class SearchSpace(Mapping[str, tuple[str, ...]], PathOptions):
         """The same space with one option for every choice, that of a genotype: for the network that it stands for."""
         alone = copy.copy(self)
         alone._choices = {choice: (genotype[choice],) for choice in self}
-        for computed in ("_listed", "_free", "_combinations"):
-            alone.__dict__.pop(computed, None)
+        for name in [one for one in vars(alone) if isinstance(getattr(type(self), one, None), cached_property)]:
+            del vars(alone)[name]
         return alone
 
     def sample(self, rng: random.Random) -> Genotype:

@@ -139,11 +139,11 @@ OTHER = "other"
 
 def _parts_of(network: Any) -> dict[nn.Module, str]:
     """Returns module -> part, for the modules that lie in parts: the innermost part, and the first of several."""
-    inside = {part: [one for root in roots for one in root.modules()] for part, roots in network.parts().items()}
+    parts = network.parts()
+    inside = {part: [one for root in roots for one in root.modules()] for part, roots in parts.items()}
 
     def outermost(part: str) -> bool:
-        roots = network.parts()[part]
-        return not any(root in inside[other] for other in inside if other != part for root in roots)
+        return not any(root in inside[other] for other in inside if other != part for root in parts[part])
 
     found: dict[nn.Module, str] = {}
     for part in sorted(inside, key=outermost):  # a stable order: inner parts come first

@@ -43,7 +43,7 @@ class Opened:
 
     def __init__(self, run: RunDirectory, device: torch.device) -> None:
         self.run = run
-        self.setup = Setup.of(run.config)
+        self.setup = Setup.of(run.config)  # imports plugins, which may define the strategy
         checkpoint = _newest(run)
         named: Genotype | None = None
         if run.spec.kind == "search":
@@ -91,7 +91,6 @@ def _newest(run: RunDirectory) -> Path:
     Raises:
         NoNetwork: The run is a search by trials, or has no checkpoint yet.
     """
-    Setup.of(run.config)  # imports plugins, which may define the strategy
     if run.spec.kind == "search" and issubclass(STRATEGIES[run.config.strategy.name], MultiTrialStrategy):
         raise NoNetwork(
             f"run {run.path} is a search by trials, which keeps no network; train its genotype with: atrc retrain"

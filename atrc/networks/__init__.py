@@ -4,13 +4,14 @@
 genotypes. Supernets, which run under selections, are built on the same `Trunk`; see `atrc.supernets`.
 """
 
-from atrc.networks._build import MODELS, RANDOM_WEIGHTS, Parts, build_backbone, lacks_weights
+from atrc.networks._build import MODELS, MULTI, RANDOM_WEIGHTS, Parts, build_backbone, lacks_weights, single_task
 from atrc.networks._loss import multi_task_loss
 from atrc.networks._network import MultiTaskNetwork
 from atrc.networks._trunk import Decoder, Encoded, Encoder, Predictions, Trunk, on_grid
 
 __all__ = [
     "MODELS",
+    "MULTI",
     "RANDOM_WEIGHTS",
     "Decoder",
     "Encoded",
@@ -23,4 +24,5 @@ __all__ = [
     "lacks_weights",
     "multi_task_loss",
     "on_grid",
+    "single_task",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from atrc.tasks import Task
 from searchspace import InputError, UnknownNameError, build_space, load_genotype
 from searchspace.bmtas import tree_space
 
-__all__ = ["MODELS", "RANDOM_WEIGHTS", "Parts", "build_backbone", "lacks_weights"]
+__all__ = ["MODELS", "MULTI", "RANDOM_WEIGHTS", "Parts", "build_backbone", "lacks_weights", "single_task"]
 
 MODELS = ("single-TASK", "multi", "consensus", "all-CONTEXT", "GENOTYPE.json", "a distillation module")
 """Kinds of stand-alone networks, in words for messages."""
@@ -27,6 +27,20 @@ _PLAIN = "none"
 """Name of the distillation module of the single-task and the multi-task baseline."""
 RANDOM_WEIGHTS = "begins with random weights, the paper's with ImageNet weights; set -s backbone.weights=FILE"
 """The end of a remark on a backbone that `lacks_weights`."""
+
+
+def single_task(model: str, tasks: Iterable[str]) -> str | None:
+    """Returns the task of the model ``single-TASK``, or None for any other model.
+
+    Raises:
+        UnknownNameError: The task is not one of ``tasks``.
+    """
+    if not model.startswith(SINGLE):
+        return None
+    name, known = model.removeprefix(SINGLE), list(tasks)
+    if name not in known:
+        raise UnknownNameError("task", name, known, f"model {model!r}")
+    return name
 
 
 @dataclass(frozen=True)
@@ -83,10 +97,8 @@ class Parts:
         Raises:
             InputError: The model is none of these, the task is unknown, or the module does not take its options.
         """
-        if model.startswith(SINGLE):
-            name = model.removeprefix(SINGLE)
-            if name not in self.tasks:
-                raise UnknownNameError("task", name, self.tasks, f"model {model!r}")
+        name = single_task(model, self.tasks)
+        if name is not None:
             alone = Parts({name: self.tasks[name]}, self.backbone or self.encoder, self.decoder, self.model)
             return alone.baseline(MULTI)
         module = _PLAIN if model == MULTI else model

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from atrc.config import import_plugins
 from atrc.machine.devices import pick_device
 from atrc.machine.memory import keep_memory, reset_peak_memory
 from atrc.machine.stopping import stop_requests
@@ -46,11 +45,10 @@ def execute(run: RunDirectory, *, quiet: bool = False, position: int = 0, jobs: 
     if run.finished:
         return run.result()
     keep_memory()
-    import_plugins(run.config)
+    setup = Setup.of(run.config)
     device = pick_device(run.config.device)
     reset_peak_memory(device)
     with tracked(run), threads_of_a_run(run.config.threads):
-        setup = Setup.of(run.config)
         if run.spec.kind == "train":
             return execute_training(run, setup, device, quiet=quiet, position=position)
         strategy = _strategy_of(run, setup)

@@ -136,9 +136,8 @@ class OneShotRun(SearchRun):
         network, search = self.learner.network, self.search
         genotype = search.genotype()
         if self.scorer is not None:
-            self.scorer.recalibrate(
-                genotype
-            )  # batch-norm statistics of the found genotype, not of the last scored one
+            # The batch-norm statistics are those of the genotype that was scored last.
+            self.scorer.recalibrate(genotype)
             save_checkpoint(self.run.checkpoints, self.state_dict())
         predictor = self.learner.predictor(genotype)
         metrics = evaluate_split(
