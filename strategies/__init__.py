@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from strategies._base import STRATEGIES, NothingNamed, Strategy, build_strategy
     from strategies._budget import Budget, Score, Spent
     from strategies._categorical import Categorical, entropy, gumbel_noise, gumbel_softmax
+    from strategies._clipping import clip_gradients
     from strategies._events import AskedEvent, Event, StageEvent, StepEvent, ToldEvent
     from strategies._inherited import InheritedScore
     from strategies._search import Search
@@ -64,6 +65,7 @@ else:
             "_base": ["STRATEGIES", "NothingNamed", "Strategy", "build_strategy"],
             "_budget": ["Budget", "Score", "Spent"],
             "_categorical": ["Categorical", "entropy", "gumbel_noise", "gumbel_softmax"],
+            "_clipping": ["clip_gradients"],
             "_events": ["AskedEvent", "Event", "StageEvent", "StepEvent", "ToldEvent"],
             "_inherited": ["InheritedScore"],
             "_search": ["Search"],
@@ -159,6 +161,7 @@ __all__ = [
     "Trial",
     "adapters",
     "build_strategy",
+    "clip_gradients",
     "entropy",
     "entropy_below",
     "gumbel_noise",

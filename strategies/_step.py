@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from searchspace import InputError, Selection, Supernet
+from strategies._clipping import clip_gradients
 from strategies._statistics import keeping_buffers
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Step(Generic[BatchT]):
 
     def _clip(self, parameters: Iterable[Tensor]) -> None:
         if self.clip_norm is not None:
-            nn.utils.clip_grad_norm_(list(parameters), self.clip_norm)
+            clip_gradients(parameters, self.clip_norm)
 
 
 def _single_level(strategy: OneShotStrategy, step: Step[Any]) -> Tensor:

@@ -26,13 +26,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "strategies": (
         *("testing", "_search", "_trials", "_training", "_inherited", "_data", "_events"),
         *("adapters", "one_shot", "multi_trial"),
-        *("_categorical", "_step", "_statistics", "_budget", "_knobs", "_base"),
+        *("_categorical", "_step", "_clipping", "_statistics", "_budget", "_knobs", "_base"),
     ),
     "atrc": (
         *("_former", "__main__", "cli", "bench", "testing", "problem", "experiments", "training", "inference"),
         *("setup", "supernets", "networks"),
         *("trackers", "data", "necks", "distillation", "tasks", "heads", "costs", "contexts", "metrics"),
-        *("engines", "runs", "backbones", "config", "machine", "layers", "_version", "_moved"),
+        *("engines", "runs", "backbones", "config", "machine", "layers", "resizing", "_version", "_moved"),
     ),
     "analysis": (
         *("report", "paper", "screen", "overview", "comparison", "strategy_recovery"),

@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from atrc.resizing import resize
 from searchspace.errors import InputError
 from searchspace.paths import PathOptions
 from searchspace.registry import Registry
@@ -30,7 +30,6 @@ __all__ = [
     "Stage",
     "check_image",
     "deeper",
-    "resize",
     "stack_scales",
 ]
 
@@ -145,16 +144,6 @@ def check_image(image: Tensor) -> None:
         raise InputError(
             f"a backbone takes images (B, 3, H, W) with H, W >= {SMALLEST_IMAGE}, but got {tuple(image.shape)}"
         )
-
-
-def resize(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Resizes ``(B, C, h, w)`` to ``size`` = (H, W), bilinearly with ``align_corners=False``.
-
-    It takes a size and not a factor, because the maps of an odd image are not multiples of one another.
-    """
-    if tuple(x.shape[-2:]) == tuple(size):
-        return x
-    return functional.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
 
 
 def stack_scales(maps: Sequence[Tensor]) -> Tensor:

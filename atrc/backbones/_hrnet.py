@@ -15,8 +15,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from atrc.backbones._base import BACKBONES, Backbone, Cut, Maps, check_image, resize
+from atrc.backbones._base import BACKBONES, Backbone, Cut, Maps, check_image
 from atrc.layers import BasicBlock, Bottleneck, conv_bn, conv_bn_relu, init_from_scratch
+from atrc.resizing import resize
 
 __all__ = ["HRNet", "HRNetConfig", "hrnet18", "hrnet48"]
 

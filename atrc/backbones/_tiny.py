@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from atrc.backbones._base import BACKBONES, Backbone, Maps, check_image, deeper, resize
+from atrc.backbones._base import BACKBONES, Backbone, Maps, check_image, deeper
 from atrc.layers import BasicBlock, conv_bn, conv_bn_relu, init_from_scratch
+from atrc.resizing import resize
 from searchspace.errors import InputError
 
 __all__ = ["Tiny"]

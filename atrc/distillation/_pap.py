@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from atrc.distillation._base import DISTILLATIONS, Distillation, Features
 from atrc.layers import pointwise_bn_relu
+from atrc.resizing import resize
 
 __all__ = ["PAP"]
 
@@ -57,7 +58,7 @@ class PAP(Distillation):
             terms = [share * affinity for share, affinity in zip(shares, affinities, strict=True)]
             mixed_BLL = sum(terms[1:], start=terms[0])
             diffused = self._diffused(coarse[task], mixed_BLL)
-            enlarged = F.interpolate(diffused, features[task].shape[-2:], mode="bilinear", align_corners=False)
+            enlarged = resize(diffused, features[task].shape[-2:])
             refined[task] = self.refine[task](features[task] + enlarged)
         return refined
 

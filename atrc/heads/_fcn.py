@@ -11,11 +11,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from atrc.backbones import Pyramid, resize
+from atrc.backbones import Pyramid
 from atrc.heads._aspp import ASPP, RATES
 from atrc.heads._auxiliary import prediction_layer
 from atrc.heads._base import HEADS, Heads
 from atrc.layers import conv_bn_relu
+from atrc.resizing import resize
 
 __all__ = ["FCNHeads"]
 

@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from atrc.backbones import Pyramid, resize
+from atrc.backbones import Pyramid
 from atrc.heads import prediction_layer
 from atrc.layers import BasicBlock
 from atrc.necks._base import NECKS, Neck, Necked
+from atrc.resizing import resize
 
 __all__ = ["FPM", "Propagation"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from atrc.data import Batch
 from atrc.networks._trunk import Predictions
+from atrc.resizing import resize
 from atrc.tasks import Task
 
 __all__ = ["multi_task_loss"]
@@ -28,19 +28,15 @@ def multi_task_loss(
     for name, task in tasks.items():
         label = batch.labels[name]
         size = (int(label.shape[-2]), int(label.shape[-1]))
-        loss = task.loss(_resize(predictions.final[name], size), label)
+        loss = task.loss(resize(predictions.final[name], size), label)
         parts[name] = loss.detach()
         if name in predictions.regions:
-            auxiliary = task.aux_loss(_resize(predictions.regions[name], size), label)
+            auxiliary = task.aux_loss(resize(predictions.regions[name], size), label)
             parts[f"{name}.aux"] = auxiliary.detach()
             loss = loss + auxiliary
         for scale, initial in enumerate(predictions.initial.get(name, ())):
-            early = task.loss(_resize(initial, size), label)
+            early = task.loss(resize(initial, size), label)
             parts[f"{name}.initial{scale}"] = early.detach()
             loss = loss + early
         total = total + task.weight * loss
     return total, parts
-
-
-def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(x, size, mode="bilinear", align_corners=False)

@@ -6,9 +6,10 @@ single precision. Without any valid pixel they are exactly 0, with a zero gradie
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from atrc.tasks._base import IGNORE
 from searchspace.errors import InputError
@@ -50,8 +51,36 @@ def cross_entropy(logits: Tensor, label: Tensor, weight: Tensor | None = None) -
         weight: ``(C,)``, optional.
     """
     label = label.long()
-    total = functional.cross_entropy(full_precision(logits), label, weight, ignore_index=IGNORE, reduction="sum")
-    return total / (label != IGNORE).sum().clamp(min=1)
+    valid = label != IGNORE
+    total: Tensor = _CrossEntropy.apply(full_precision(logits), label.masked_fill(~valid, 0), valid, weight)
+    return total / valid.sum().clamp(min=1)
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """The weighted sum of the cross entropy over the valid pixels.
+
+    The gradient, ``softmax - one-hot``, is made in the memory of the log-probabilities. Torch's own needs three maps
+    of the size of the logits, and twice the time.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, label: Tensor, valid: Tensor, weight: Tensor | None) -> Tensor:
+        counts = valid.to(logits.dtype) if weight is None else torch.where(valid, weight.to(logits.dtype)[label], 0)
+        counts, label = counts.unsqueeze(1), label.unsqueeze(1)
+        log_p = torch.log_softmax(logits, dim=1)
+        # multiplied by 0, an infinite loss of an ignored pixel would be NaN
+        total = -(log_p.gather(1, label).masked_fill(~valid.unsqueeze(1), 0) * counts).sum()
+        if ctx.needs_input_grad[0]:
+            slopes = log_p.exp_()
+            slopes.scatter_add_(1, label, slopes.new_full((), -1).expand(label.shape))
+            ctx.save_for_backward(slopes.mul_(counts))
+        return total
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (slopes,) = ctx.saved_tensors
+        return slopes * grad, None, None, None
 
 
 def two_class_cross_entropy(logits: Tensor, label: Tensor, positive_weight: Tensor | float) -> Tensor:

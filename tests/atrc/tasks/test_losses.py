@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from atrc.tasks import TASKS, Depth, Edge, Field, HumanParts, Normals, Saliency, SemSeg, Task
+from atrc.tasks import IGNORE, TASKS, Depth, Edge, Field, HumanParts, Normals, Saliency, SemSeg, Task
+from atrc.tasks._losses import cross_entropy
 from searchspace.errors import InputError
 
 B, H, W = 2, 3, 4
@@ -165,3 +167,17 @@ def test_predictions_of_another_size_than_a_field_are_refused() -> None:
 def test_label_with_a_channel_axis_is_refused(task: Task) -> None:
     with pytest.raises(InputError, match="differ in shape"):
         task.loss(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gradient_of_the_cross_entropy_is_that_of_torch(weighted: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 5, 7, 6, dtype=torch.double, generator=generator, requires_grad=True)
+    label = torch.randint(0, 5, (2, 7, 6), generator=generator)
+    label[0, :3] = IGNORE
+    weight = torch.rand(5, dtype=torch.double, generator=generator) if weighted else None
+    ours = cross_entropy(logits, label, weight)
+    theirs = functional.cross_entropy(logits, label, weight, ignore_index=IGNORE, reduction="sum") / 66
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-12)
+    found, expected = (torch.autograd.grad(3 * loss, logits)[0] for loss in (ours, theirs))
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-15)
