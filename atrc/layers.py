@@ -6,10 +6,14 @@ Submodule names are those of the ImageNet checkpoints of ResNet and HRNet (``con
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["BasicBlock", "Bottleneck", "conv_bn", "conv_bn_relu", "init_from_scratch", "pointwise_bn_relu"]
+__all__ = ["BasicBlock", "Bottleneck", "conv_bn", "conv_bn_relu", "init_from_scratch", "join", "pointwise_bn_relu"]
 
 NARROW = 16
 """Number of channels that the widest vector registers hold."""
@@ -112,3 +116,25 @@ def init_from_scratch(network: nn.Module) -> None:
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
+
+
+def join(tensors: Sequence[Tensor]) -> Tensor:
+    """Returns `torch.cat` of tensors along the first dimension, for parameters of many small modules.
+
+    In the backward pass all get their part of the gradient in one call.
+    """
+    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        joined: Tensor = _Join.apply(*tensors)
+        return joined
+    return torch.cat(list(tensors))
+
+
+class _Join(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *tensors: Tensor) -> Tensor:
+        ctx.sizes = [len(x) for x in tensors]
+        return torch.cat(tensors)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+        return grad.contiguous().split(ctx.sizes)

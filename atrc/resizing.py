@@ -40,16 +40,24 @@ class _Resize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, size: tuple[int, int]) -> Tensor:
         ctx.small, ctx.large = tuple(x.shape[-2:]), size
-        return _resized(x, size)
+        plain = x.is_contiguous() and x.dtype in (torch.float, torch.double)
+        if not plain or torch.is_autocast_enabled(x.device.type):
+            return _resized(x, size)
+        rows, columns = _matrices(ctx, x)
+        return rows @ (x @ columns.T)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         wide = grad.float() if grad.dtype in (torch.bfloat16, torch.float16) else grad
-        rows, columns = (
-            _weights(large, small, wide.dtype, wide.device) for large, small in zip(ctx.large, ctx.small, strict=True)
-        )
+        rows, columns = _matrices(ctx, wide)
         with torch.autocast(grad.device.type, enabled=False):
             return (rows.T @ (wide @ columns)).to(grad.dtype), None
+
+
+def _matrices(ctx: Any, like: Tensor) -> list[Tensor]:
+    """Returns A and B."""
+    sides = zip(ctx.large, ctx.small, strict=True)
+    return [_weights(large, small, like.dtype, like.device) for large, small in sides]
 
 
 @lru_cache(maxsize=64)

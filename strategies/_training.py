@@ -149,8 +149,8 @@ class Training:
         stepped = hasattr(self._scheduler, "step")
         if self._scheduler is not None and not stepped:
             self._scheduler(self._spent.steps, progress)
-        if isinstance(self._supernet, nn.Module):
-            self._supernet.train()
+        if isinstance(self._supernet, nn.Module) and not self._supernet.training:
+            self._supernet.train()  # it visits a thousand modules
         counted: Any = _Counted(self._supernet, self._count, self._spent)
         step = Step(counted, self._optimizer, batch, held_out, self._clip_norm, self._clip)
         with _forward_under(self._autocast, self._supernet):

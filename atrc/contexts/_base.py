@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from enum import Enum
 from typing import ClassVar
 
@@ -97,6 +97,26 @@ class Context(nn.Module, PathOptions):
             ``(B, hidden, H, W)``.
         """
         raise NotImplementedError(f"{type(self).__name__} overrides neither attend nor forward")
+
+    def alike(self) -> Hashable:
+        """Returns a value that is equal for contexts that attend in the same way; None for one that runs alone.
+
+        The queries, keys and values of contexts that are alike pass through `attend_in_order` together, as if their
+        images were one batch. So `attend` must treat every image by itself.
+        """
+        return None
+
+    def attend_in_order(self, query: Tensor, key: Tensor, value: Tensor, order: Tensor | None) -> Tensor:
+        """Computes `attend` where keys and values are those of other images than the queries.
+
+        Args:
+            query: See `attend`.
+            key: See `attend`.
+            value: See `attend`.
+            order: ``(B,)`` permutation: queries of image b attend to the keys of image ``order[b]``. None: of image
+                b.
+        """
+        return self.attend(query, key, value) if order is None else self.attend(query, key[order], value[order])
 
 
 CONTEXTS: Registry[type[Context]] = Registry("context type", "atrc.contexts")

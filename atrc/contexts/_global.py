@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -19,3 +21,9 @@ class GlobalContext(Context):
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         return linear_attention(query, key, value)
+
+    def alike(self) -> Hashable:
+        return type(self).attend
+
+    def attend_in_order(self, query: Tensor, key: Tensor, value: Tensor, order: Tensor | None) -> Tensor:
+        return linear_attention(query, key, value, order)

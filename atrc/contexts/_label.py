@@ -5,6 +5,7 @@ T-label partitions by the target task's labels, S-label by the source task's; th
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import ClassVar
 
 from torch import Tensor
@@ -20,6 +21,12 @@ class _LabelContext(Context):
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         return prototype_attention(query, key, value)
+
+    def alike(self) -> Hashable:
+        return type(self).attend
+
+    def attend_in_order(self, query: Tensor, key: Tensor, value: Tensor, order: Tensor | None) -> Tensor:
+        return prototype_attention(query, key, value, order)
 
 
 @CONTEXTS.register("t_label")

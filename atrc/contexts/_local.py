@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from torch import Tensor
@@ -39,7 +40,13 @@ class LocalContext(Context):
         self.form = form
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        return local_attention(query, key, value, window=self.window, border=self.border, form=self.form)
+        return self.attend_in_order(query, key, value, None)
+
+    def alike(self) -> Hashable:
+        return type(self), self.window, self.border, self.form
+
+    def attend_in_order(self, query: Tensor, key: Tensor, value: Tensor, order: Tensor | None) -> Tensor:
+        return local_attention(query, key, value, window=self.window, border=self.border, form=self.form, order=order)
 
     def reference_form(self) -> None:
         """Computes the attention in the form that defines it, from now on."""

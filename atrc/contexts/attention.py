@@ -20,19 +20,56 @@ __all__ = [
 ]
 
 
-def linear_attention(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor) -> Tensor:
+def linear_attention(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, order: Tensor | None = None) -> Tensor:
     """Computes Eq. 3 with the linear kernel sim(q, k) = q . k, in O(L), since ``sum_j k_j v_j^T`` comes first.
 
     Queries and keys must be non-negative (they are outputs of a softplus).
 
+    Args:
+        q_BdHW: Queries.
+        k_BdHW: Keys.
+        v_BeHW: Values.
+        order: ``(B,)`` permutation: queries of image b attend to the keys of image ``order[b]``. None: of image b.
+
     Returns:
         ``(B, e, H, W)``.
     """
-    q_BdL, k_BdL, v_BeL = q_BdHW.flatten(2), k_BdHW.flatten(2), v_BeHW.flatten(2)
-    s_Bed = _sum_over_pixels(v_BeL, k_BdL)
-    z_B1d = k_BdL.sum(-1, keepdim=True).transpose(1, 2)
-    out_BeL = (s_Bed @ q_BdL) / (z_B1d @ q_BdL).clamp_min(1e-12)
+    out_BeL: Tensor = _LinearAttention.apply(q_BdHW.flatten(2), k_BdHW.flatten(2), v_BeHW.flatten(2), order)
     return out_BeL.view(*v_BeHW.shape[:2], *q_BdHW.shape[2:])
+
+
+class _LinearAttention(torch.autograd.Function):
+    """Linear attention whose sums over keys, of values and of ones, are one matrix ``(e + 1, d)`` per image."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, order: Tensor | None) -> Tensor:
+        sums = torch.cat([v @ k.transpose(1, 2), k.sum(2).unsqueeze(1)], dim=1)
+        if order is not None:
+            sums = sums[order]
+        both = sums @ q
+        scale = both[:, -1:].clamp_min(_SMALLEST)
+        out = both[:, :-1] / scale
+        ctx.save_for_backward(q, k, v, sums, scale, out)
+        ctx.order = order
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, sums, scale, out = ctx.saved_tensors
+        both = grad.new_empty(len(grad), grad.shape[1] + 1, grad.shape[2])
+        torch.div(grad, scale, out=both[:, :-1])
+        torch.sum(both[:, :-1] * out, 1, keepdim=True, out=both[:, -1:])
+        both[:, -1:].mul_((scale > _SMALLEST).to(grad.dtype).neg_())
+        dq, dsums = sums.transpose(1, 2) @ both, both @ q.transpose(1, 2)
+        if ctx.order is not None:
+            dsums = torch.empty_like(dsums).index_copy_(0, ctx.order, dsums)
+        dk = torch.baddbmm(dsums[:, -1].unsqueeze(2), dsums[:, :-1].transpose(1, 2), v)
+        return dq, dk, dsums[:, :-1] @ k, None
+
+
+_SMALLEST = 1e-12
+"""The least sum of similarities that divides."""
 
 
 def spatial_softmax(regions_BRHW: Tensor, valid_B1HW: Tensor | None = None) -> Tensor:
@@ -59,12 +96,22 @@ def region_prototypes(density_BRHW: Tensor, features_BCHW: Tensor) -> Tensor:
     return prototypes_BCR.unsqueeze(-1)
 
 
-def prototype_attention(q_BdHW: Tensor, k_BdR1: Tensor, v_BeR1: Tensor) -> Tensor:
-    """Computes Eq. 2 with R prototypes instead of pixels: softmax(q k / sqrt(d)) v, ``(B, e, H, W)``."""
-    q_BLd, k_BdR, v_BeR = q_BdHW.flatten(2).transpose(1, 2), k_BdR1.squeeze(-1), v_BeR1.squeeze(-1)
-    weights_BLR = torch.softmax((q_BLd @ k_BdR) * q_BLd.shape[-1] ** -0.5, dim=-1)
-    out_BeL = v_BeR @ weights_BLR.transpose(1, 2)
-    return out_BeL.view(*v_BeR.shape[:2], *q_BdHW.shape[2:])
+def prototype_attention(q_BdHW: Tensor, k_BdR1: Tensor, v_BeR1: Tensor, order: Tensor | None = None) -> Tensor:
+    """Computes Eq. 2 with R prototypes instead of pixels: softmax(q k / sqrt(d)) v, ``(B, e, H, W)``.
+
+    Pixels stay the last dimension throughout, which is the one that processors read at once; R may be 2.
+
+    Args:
+        q_BdHW: Queries.
+        k_BdR1: Keys.
+        v_BeR1: Values.
+        order: ``(B,)`` permutation: queries of image b attend to the keys of image ``order[b]``. None: of image b.
+    """
+    q_BdL, k_BdR, v_BeR = q_BdHW.flatten(2), k_BdR1.squeeze(-1), v_BeR1.squeeze(-1)
+    if order is not None:
+        k_BdR, v_BeR = k_BdR[order], v_BeR[order]
+    weights_BRL = torch.softmax((k_BdR * k_BdR.shape[1] ** -0.5).transpose(1, 2) @ q_BdL, dim=1)
+    return (v_BeR @ weights_BRL).view(*v_BeR.shape[:2], *q_BdHW.shape[2:])
 
 
 def _sum_over_pixels(a_BmL: Tensor, b_BnL: Tensor) -> Tensor:

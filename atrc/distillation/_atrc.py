@@ -9,8 +9,7 @@ Drop it into any network that has a feature map per task::
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -19,12 +18,13 @@ from torch import Tensor, nn
 from atrc.contexts import CONTEXTS, Context
 from atrc.contexts.attention import spatial_softmax
 from atrc.distillation._base import DISTILLATIONS, Distillation, Features
-from atrc.distillation._pooling import Call, pool, recomputed
+from atrc.distillation._pooling import Call
+from atrc.distillation._rows import Block, pooled_rows
 from atrc.layers import pointwise_bn_relu
 from searchspace import NONE, Genotype, InputError, block
 from searchspace.cp import context_space
 
-__all__ = ["ATRC", "RowFusion", "build_context", "call", "densities", "row_hidden"]
+__all__ = ["ATRC", "RowFusion", "apart", "build_context", "call", "densities", "row_hidden"]
 
 
 class RowFusion(nn.Module):
@@ -55,7 +55,8 @@ class RowFusion(nn.Module):
     def _joined(self, target: Tensor, pooled: Sequence[Tensor]) -> Tensor:
         if self.out is None:
             return target
-        return torch.cat([self.out(torch.cat(list(pooled), dim=1)), target], dim=1)
+        row = pooled[0] if len(pooled) == 1 else torch.cat(list(pooled), dim=1)
+        return torch.cat([self.out(row), target], dim=1)
 
     def before_relu(self, target: Tensor, pooled: Sequence[Tensor]) -> Tensor:
         """Computes `forward` up to the ReLU, its only step that is not linear in evaluation mode."""
@@ -124,7 +125,7 @@ class ATRC(Distillation):
             )
         self.blocks = nn.ModuleDict()
         self.rows = nn.ModuleDict()
-        self._calls: dict[str, list[Call]] = {}
+        self._blocks: dict[tuple[str, str], Block] = {}
         self.fused = fused
         self.checkpoint = checkpoint
         self.mask_padding = mask_padding
@@ -137,34 +138,31 @@ class ATRC(Distillation):
                     row[source] = build_context(
                         option, channels[target], channels[source], width, contexts, affine_value=True
                     )
-            self._calls[target] = [call(context, target, source) for source, context in row.items()]
+                    self._blocks[target, source] = Block(
+                        width, [call(row[source], target, source)], [None], row[source]
+                    )
             self.blocks[target] = nn.ModuleDict(row)
             self.rows[target] = RowFusion(channels[target], width * len(row), dropout=dropout)
-        reads = (one.reads for row_calls in self._calls.values() for one in row_calls)
+        reads = (one.reads for blocks in self._blocks.values() for one in blocks.calls)
         self.region_tasks = frozenset(task for task in reads if task is not None)
 
     def forward(self, features: Features, regions: Features, valid: Tensor | None = None) -> dict[str, Tensor]:
-        return self.fuse(features, self.pool(features, regions, valid))
+        pooled = self._pooled(features, regions, valid)
+        return {
+            target: row(features[target], [pooled[target]] if target in pooled else [])
+            for target, row in self.rows.items()
+        }
 
     def pool(
         self, features: Features, regions: Features, valid: Tensor | None = None
     ) -> dict[str, dict[str, Tensor]]:
         """Returns target -> source -> output of their block, ``(B, d, H, W)``; blocks that are cut are left out."""
+        return apart(self._pooled(features, regions, valid), self._blocks, self.space.tasks)
+
+    def _pooled(self, features: Features, regions: Features, valid: Tensor | None) -> dict[str, Tensor]:
+        """Returns the outputs of the blocks of a target, side by side, for every target with a block."""
         density = densities(regions, self.region_tasks, valid if self.mask_padding else None)
-        calls = [one for row in self._calls.values() for one in row]
-
-        def blocks(*calls: Call) -> list[Tensor]:
-            return pool(calls, features, density, fused=self.fused)
-
-        if self.checkpoint:
-            pooled = iter([recomputed(partial(blocks, one), one.context)[0] for one in calls])
-        else:
-            pooled = iter(blocks(*calls))
-        return {target: {one.source: next(pooled) for one in row} for target, row in self._calls.items()}
-
-    def fuse(self, features: Features, pooled: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-        """Computes the refined features from the outputs of `pool`."""
-        return {target: self.rows[target](features[target], list(row.values())) for target, row in pooled.items()}
+        return pooled_rows(self._blocks, features, density, fused=self.fused, checkpoint=self.checkpoint)
 
     def fusion(self) -> list[nn.Module]:
         return [self.rows]
@@ -199,6 +197,19 @@ def build_context(
 def call(context: Context, target: str, source: str) -> Call:
     """Places a context in the block (target, source)."""
     return Call(context, target, source, context.reads(target, source))
+
+
+def apart(
+    pooled: Mapping[str, Tensor], blocks: Iterable[tuple[str, str]], targets: Iterable[str]
+) -> dict[str, dict[str, Tensor]]:
+    """Takes rows of blocks apart: target -> ``(B, blocks * d, H, W)`` to target -> source -> ``(B, d, H, W)``."""
+    sources: dict[str, list[str]] = {target: [] for target in targets}
+    for target, source in blocks:
+        sources[target].append(source)
+    return {
+        target: dict(zip(row, pooled[target].chunk(len(row), dim=1), strict=True)) if row else {}
+        for target, row in sources.items()
+    }
 
 
 def densities(regions: Features, tasks: frozenset[str], valid: Tensor | None) -> dict[str, Tensor]:

@@ -1,17 +1,19 @@
 """Runs many contexts on the same features, one by one or fused: computations that they share are done once.
 
-The contexts of N x N blocks project the same N feature maps hundreds of times. The fused form passes all projections
-of a map to `project`. It computes the prototypes of a label space for all sources in one product.
+The contexts of N x N blocks project the same N feature maps hundreds of times, and attend in four ways. The fused
+form passes all projections of all maps to `project`, and all contexts that are alike attend in one call. It computes
+the prototypes of a label space for all sources in one product.
 
 Both forms have the same parameters, buffers and results, up to rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +21,10 @@ from torch.utils.checkpoint import checkpoint
 
 from atrc.contexts import Context
 from atrc.contexts.attention import region_prototypes
-from atrc.contexts.projection import project
+from atrc.contexts.projection import Rows, Section, project
+from atrc.contexts.region_projection import project_regions
 
-__all__ = ["Call", "pool", "recomputed"]
+__all__ = ["Call", "Group", "pool", "recomputed"]
 
 Result = TypeVar("Result")
 
@@ -43,16 +46,37 @@ class Call:
     reads: str | None
 
 
+@dataclass(frozen=True)
+class Group:
+    """The outputs of some calls, side by side.
+
+    Attributes:
+        calls: Target -> its calls in this group, as numbers in the list that `pool` was given.
+        rows: The order of the outputs: over targets, images, and the calls of a target.
+        outputs: ``(rows, d, P)``, where P = H * W.
+    """
+
+    calls: Mapping[str, Sequence[int]]
+    rows: Rows
+    outputs: Tensor
+
+
 def pool(
     calls: Sequence[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor], *, fused: bool
-) -> list[Tensor]:
-    """Returns the output ``(B, d, H, W)`` of every call; ``fused`` does computations that they share once.
+) -> list[Group]:
+    """Returns the outputs of all calls, in groups; ``fused`` does computations that they share once.
 
     Under autocast nothing is fused, because the written-out gradients support one data type only.
     """
+    together: dict[int, Call] = {}
     if fused and calls and not torch.is_autocast_enabled(features[calls[0].target].device.type):
-        return _fused(calls, features, density)
-    return _one_by_one(calls, features, density)
+        together = {i: call for i, call in enumerate(calls) if _is_fusible(call.context)}
+    groups = _fused(together, features, density)
+    for i, call in enumerate(calls):
+        if i not in together:
+            out = _run(call, features, density)
+            groups.append(Group({call.target: (i,)}, Rows((1,), len(out)), out.flatten(2)))
+    return groups
 
 
 def recomputed(run: Callable[[], Result], module: nn.Module) -> Result:
@@ -77,54 +101,146 @@ def _restored(buffers: Sequence[Tensor]) -> Iterator[None]:
             buffer.copy_(before)
 
 
-def _one_by_one(calls: Sequence[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor]) -> list[Tensor]:
-    return [
-        call.context(features[call.target], features[call.source], density[call.reads] if call.reads else None)
-        for call in calls
-    ]
+def _run(call: Call, features: Mapping[str, Tensor], density: Mapping[str, Tensor]) -> Tensor:
+    out: Tensor = call.context(
+        features[call.target], features[call.source], density[call.reads] if call.reads else None
+    )
+    return out
 
 
-def _fused(calls: Sequence[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor]) -> list[Tensor]:
-    """Computes the results of `_one_by_one` in the fused form; contexts that cannot be fused run one by one.
+def _fused(calls: Mapping[int, Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor]) -> list[Group]:
+    """Computes contexts in the fused form.
 
     A context is fused if it has the projections of `Context` and overrides only `Context.attend`.
     """
-    fusible = [call for call in calls if _is_fusible(call.context)]
-    prototypes = _prototypes(fusible, features, density)
-    readers: dict[tuple[str, Callable[[Tensor], Tensor]], list[nn.Sequential]] = {}
-    for call in fusible:
-        context = call.context
-        readers.setdefault((call.target, context.activation), []).append(context.query)
-        if not call.reads:
-            readers.setdefault((call.source, context.activation), []).extend((context.key, context.value))
-    projected: dict[nn.Sequential, Tensor] = {}
-    for (name, activation), projections in readers.items():
-        projected.update(zip(projections, project(features[name], projections, activation), strict=True))
-
-    def output(call: Call) -> Tensor:
-        context = call.context
-        if context.query not in projected:
-            return _one_by_one([call], features, density)[0]
-        if call.reads:
-            # fusing a few dozen regions is not worth it
-            regions = prototypes[call.reads, call.source]
-            key, value = context.activation(context.key(regions)), context.value(regions)
+    prototypes = _prototypes(calls.values(), features, density)
+    kinds = _kinds(calls, features)
+    wanted: dict[tuple[int, int], dict[tuple[int, str], Section]] = {}
+    for k, kind in enumerate(kinds):
+        wanted.setdefault((kind.widths[0], kind.hidden), {})[k, "query"] = kind.section("query", kind.of_target)
+        if not kind.reads:
+            for part in ("key", "value"):
+                wanted.setdefault((kind.widths[1], kind.hidden), {})[k, part] = kind.section(part, kind.of_source)
+    projected: dict[tuple[int, str], Tensor] = {}
+    for (width, _), sections in wanted.items():
+        maps = [x for x in features.values() if x.shape[1] == width]
+        projected.update(zip(sections, project(maps, list(sections.values())), strict=True))
+    groups = []
+    for k, kind in enumerate(kinds):
+        some = next(iter(features.values()))
+        query = projected[k, "query"].unflatten(2, some.shape[2:])
+        if kind.reads:
+            key, value = kind.of_regions(prototypes)
         else:
-            key, value = projected[context.key], projected[context.value]
-        return context.attend(projected[context.query], key, value)
+            key, value = (projected[k, part].unflatten(2, some.shape[2:]) for part in ("key", "value"))
+        if len(kind.calls) == 1:
+            out = kind.context.attend(query, key, value)
+        else:
+            out = kind.context.attend_in_order(query, key, value, kind.order(len(some), some.device))
+        rows = Rows(tuple(len(of) for of in kind.of_target.values()), len(some))
+        groups.append(Group(kind.of_target, rows, out.flatten(2)))
+    return groups
 
-    return [output(call) for call in calls]
+
+class _Kind:
+    """Calls whose contexts attend together: alike, of equal widths, and with the same label regions.
+
+    Args:
+        calls: Number of a call -> the call.
+        features: The maps by name.
+
+    Attributes:
+        calls: See above.
+        widths: Channels of the maps of queries and of keys.
+        hidden: Channels of the projections.
+        of_target: Name of each map that the queries may be of -> numbers of the calls, in the order of the results.
+        of_source: The same for the keys.
+        context: One of the contexts.
+        reads: Task whose regions the contexts read, or None.
+    """
+
+    def __init__(self, calls: Mapping[int, Call], features: Mapping[str, Tensor]) -> None:
+        first = next(iter(calls.values()))
+        self.calls, self.context, self.reads = calls, first.context, first.reads
+        self.hidden = _hidden(first.context)
+        self.widths = features[first.target].shape[1], features[first.source].shape[1]
+        targets, sources = ([name for name, x in features.items() if x.shape[1] == width] for width in self.widths)
+        self.of_target = {name: tuple(i for i, call in calls.items() if call.target == name) for name in targets}
+        self.of_source = {name: tuple(i for i, call in calls.items() if call.source == name) for name in sources}
+
+    def section(self, part: str, of_map: Mapping[str, Sequence[int]]) -> Section:
+        """Returns the projections to ``query``, ``key`` or ``value``."""
+        chosen = tuple(tuple(getattr(self.calls[i].context, part) for i in of) for of in of_map.values())
+        return Section(chosen, self.context.activation)
+
+    def of_regions(self, prototypes: Mapping[tuple[str | None, str], Tensor]) -> tuple[Tensor, Tensor]:
+        """Returns keys and values ``(rows, d, R, 1)`` of label regions; rows run over images, then over calls."""
+        chosen = [self.calls[i] for of in self.of_target.values() for i in of]
+        keys_and_values = project_regions(
+            torch.stack([prototypes[self.reads, call.source].squeeze(-1) for call in chosen], dim=1),
+            [call.context.key for call in chosen],
+            [call.context.value for call in chosen],
+            self.context.activation,
+        )
+        key, value = (x.flatten(0, 1).unsqueeze(-1) for x in keys_and_values)
+        return key, value
+
+    def order(self, batch: int, device: torch.device) -> Tensor:
+        """Returns the row of the keys for every row of the queries."""
+        # Tensors that are made under a tracer must not outlive it.
+        make = _order if torch.compiler.is_compiling() else _kept_order
+        queries = tuple(self.of_target.values())
+        keys = (tuple(i for of in queries for i in of),) if self.reads else tuple(self.of_source.values())
+        return make(queries, keys, batch, device)
+
+
+@torch.inference_mode(False)  # an index made in inference mode could not be used in a later training step
+def _order(
+    queries: tuple[tuple[int, ...], ...], keys: tuple[tuple[int, ...], ...], batch: int, device: torch.device
+) -> Tensor:
+    """Returns the row of the keys for every row of the queries; both are numbers of calls, map by map."""
+    row = {name: i for i, name in enumerate(_names(keys, batch))}
+    return torch.tensor([row[name] for name in _names(queries, batch)], device=device)
+
+
+_kept_order = lru_cache(maxsize=256)(_order)
+
+
+def _names(maps: tuple[tuple[int, ...], ...], batch: int) -> list[tuple[int, int]]:
+    """Returns call and image of every row; see `Rows`."""
+    return [(call, image) for of_map in maps for image in range(batch) for call in of_map]
+
+
+def _kinds(calls: Mapping[int, Call], features: Mapping[str, Tensor]) -> list[_Kind]:
+    alike: dict[Hashable, dict[int, Call]] = {}
+    for i, call in calls.items():
+        context = call.context
+        widths = tuple(features[name].shape[1] for name in (call.target, call.source))
+        alike.setdefault((_alike(context), context.activation, _hidden(context), widths, call.reads), {})[i] = call
+    return [_Kind(members, features) for members in alike.values()]
+
+
+def _hidden(context: Context) -> int:
+    convolution: Any = context.value[0]
+    return int(convolution.out_channels)
+
+
+def _alike(context: Context) -> Hashable:
+    """Returns `Context.alike`, unless a subclass has overridden `Context.attend` alone."""
+    key = context.alike()
+    defined = [next(kind for kind in type(context).__mro__ if name in vars(kind)) for name in ("attend", "alike")]
+    return id(context) if key is None or defined[0] is not defined[1] else key
 
 
 def _prototypes(
     calls: Iterable[Call], features: Mapping[str, Tensor], density: Mapping[str, Tensor]
-) -> dict[tuple[str, str], Tensor]:
+) -> dict[tuple[str | None, str], Tensor]:
     """Returns ``(region task, source)`` -> ``(B, C, R, 1)`` for every read pair; a product per region task."""
     sources: dict[str, dict[str, None]] = {}
     for call in calls:
         if call.reads:
             sources.setdefault(call.reads, {})[call.source] = None
-    found: dict[tuple[str, str], Tensor] = {}
+    found: dict[tuple[str | None, str], Tensor] = {}
     for regions, names in sources.items():
         stacked = torch.cat([features[name] for name in names], dim=1)
         parts = region_prototypes(density[regions], stacked).split([features[name].shape[1] for name in names], dim=1)
@@ -132,33 +248,37 @@ def _prototypes(
     return found
 
 
+_LAYERS = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Conv2d, nn.BatchNorm2d)
+
+
 def _is_fusible(context: Context) -> bool:
-    if type(context).forward is not Context.forward or any(_has_hooks(m) for m in context.modules()):
+    """Returns whether a context does what `Context` does, but for `Context.attend`; it is asked in every step."""
+    return (
+        type(context).forward is Context.forward
+        and not _has_hooks(context)
+        and all(_is_standard(projection) for projection in (context.query, context.key, context.value))
+    )
+
+
+def _is_standard(projection: nn.Module) -> bool:
+    """Returns whether a projection has exactly the layers that `Context` gave it, none of them replaced."""
+    if type(projection) is not nn.Sequential or len(projection._modules) not in (3, 5) or _has_hooks(projection):
         return False
-    return all(_is_standard(projection) for projection in (context.query, context.key, context.value))
+    for layer, kind in zip(projection._modules.values(), _LAYERS, strict=False):
+        if type(layer) is not kind or _has_hooks(layer):
+            return False
+        if isinstance(layer, nn.BatchNorm2d) and not (
+            layer.momentum == 0.1
+            and layer.eps == 1e-5
+            and layer.track_running_stats
+            and layer.training is projection.training
+        ):
+            return False
+    return True
 
 
 def _has_hooks(module: nn.Module) -> bool:
     """Returns whether the module has hooks, which see its calls only if it is called."""
     return bool(
         module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
-    )
-
-
-_LAYERS = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Conv2d, nn.BatchNorm2d)
-
-
-def _is_standard(projection: nn.Module) -> bool:
-    """Returns whether a projection has exactly the layers that `Context` gave it, none of them replaced."""
-    if type(projection) is not nn.Sequential or len(projection) not in (3, 5):
-        return False
-    if any(type(layer) is not kind for layer, kind in zip(projection, _LAYERS, strict=False)):
-        return False
-    return all(
-        layer.momentum == 0.1
-        and layer.eps == 1e-5
-        and layer.track_running_stats
-        and layer.training is projection.training
-        for layer in projection
-        if isinstance(layer, nn.BatchNorm2d)
     )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
-from itertools import islice
 from typing import Any
 
 from torch import Tensor, nn
 
-from atrc.distillation._atrc import RowFusion, build_context, call, densities, row_hidden
+from atrc.distillation._atrc import RowFusion, apart, build_context, call, densities, row_hidden
 from atrc.distillation._base import Features
-from atrc.distillation._pooling import Call, pool, recomputed
+from atrc.distillation._pooling import Call
+from atrc.distillation._rows import Block, pooled_rows
 from searchspace import NONE, CPSpace, Selection, block
 
 __all__ = ["CPBlock", "Supergraph"]
@@ -51,11 +50,13 @@ class CPBlock(nn.Module):
                 self.candidates[option] = context
                 self.calls[option] = call(context, target, source)
 
+        self.hidden = hidden
         self.choice = block(target, source)
 
-    def active(self, selection: Selection) -> dict[str, Call]:
-        """Returns the contexts that run under a selection."""
-        return {option: self.calls[option] for option in selection.active(self.choice) if option != NONE}
+    def under(self, selection: Selection) -> Block:
+        """Returns the contexts that run under a selection, with their weights."""
+        active = [(self.calls[name], weight) for name, weight in selection[self.choice] if name != NONE]
+        return Block(self.hidden, [one for one, _ in active], [weight for _, weight in active], self)
 
     def forward(self, features: Features, density: Features, selection: Selection) -> Tensor | None:
         """Computes the output of this block alone, without fusing.
@@ -68,9 +69,11 @@ class CPBlock(nn.Module):
         Returns:
             ``(B, hidden, H, W)``; None if only ``none`` is active.
         """
-        active = self.active(selection)
-        outputs = pool(list(active.values()), features, density, fused=False)
-        return selection.mix(self.choice, dict(zip(active, outputs, strict=True)))
+        found = self.under(selection)
+        if not found.calls:
+            return None
+        target, source = found.calls[0].target, found.calls[0].source
+        return pooled_rows({(target, source): found}, features, density, fused=False, checkpoint=False)[target]
 
 
 class Supergraph(nn.Module):
@@ -105,7 +108,6 @@ class Supergraph(nn.Module):
         self.blocks = nn.ModuleDict()
         self.rows = nn.ModuleDict()
         self._grid: dict[tuple[str, str], CPBlock] = {}
-        self._hidden: dict[str, int] = {}
         self.fused = fused
         self.checkpoint = checkpoint
         self.mask_padding = mask_padding
@@ -124,7 +126,6 @@ class Supergraph(nn.Module):
                 for source in space.tasks
             }
             self._grid.update({(target, source): cp_block for source, cp_block in row.items()})
-            self._hidden[target] = width
             self.blocks[target] = nn.ModuleDict(row)
             self.rows[target] = RowFusion(channels[target], width * len(space.tasks))
 
@@ -132,37 +133,23 @@ class Supergraph(nn.Module):
         self, features: Features, regions: Features, selection: Selection, valid: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Returns the refined features of every task under a selection, see `Distillation.forward`."""
-        pooled = self.pool(features, regions, selection, valid)
-        return {target: self.rows[target](features[target], list(row.values())) for target, row in pooled.items()}
+        pooled = self._pooled(features, regions, selection, valid)
+        return {target: self.rows[target](features[target], [pooled[target]]) for target in self.space.tasks}
 
     def pool(
         self, features: Features, regions: Features, selection: Selection, valid: Tensor | None = None
     ) -> dict[str, dict[str, Tensor]]:
         """Returns target -> source -> output of their block, ``(B, d, H, W)``; zeros where the block is cut."""
-        active = {pair: self._grid[pair].active(selection) for pair in self.space.pairs()}
-        reads = frozenset(one.reads for row in active.values() for one in row.values() if one.reads)
+        return apart(self._pooled(features, regions, selection, valid), self.space.pairs(), self.space.tasks)
+
+    def _pooled(
+        self, features: Features, regions: Features, selection: Selection, valid: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Returns for every target the outputs of its blocks, side by side."""
+        blocks = {pair: self._grid[pair].under(selection) for pair in self.space.pairs()}
+        reads = frozenset(one.reads for each in blocks.values() for one in each.calls if one.reads)
         density = densities(regions, reads, valid if self.mask_padding else None)
-
-        def blocks(*pairs: tuple[str, str]) -> list[Tensor | None]:
-            """Computes the outputs of some blocks together."""
-            calls = [one for pair in pairs for one in active[pair].values()]
-            outputs = iter(pool(calls, features, density, fused=self.fused))
-            mine = {pair: dict(zip(active[pair], islice(outputs, len(active[pair])), strict=True)) for pair in pairs}
-            return [selection.mix(block(*pair), mine[pair]) for pair in pairs]
-
-        if self.checkpoint:
-            found = [recomputed(partial(blocks, pair), self._grid[pair])[0] for pair in active]
-        else:
-            found = blocks(*active)
-        pooled: dict[str, dict[str, Tensor]] = {target: {} for target in self.space.tasks}
-        for (target, source), output in zip(active, found, strict=True):
-            pooled[target][source] = self._nothing(features[target], target) if output is None else output
-        return pooled
-
-    def _nothing(self, features: Tensor, target: str) -> Tensor:
-        """Returns the output of a block in which only ``none`` is active."""
-        B, _, H, W = features.shape
-        return features.new_zeros(B, self._hidden[target], H, W)
+        return pooled_rows(blocks, features, density, fused=self.fused, checkpoint=self.checkpoint)
 
     def reference_form(self) -> None:
         """Computes every context by itself from now on: fused projections have no batch norms."""

@@ -25,7 +25,7 @@ class AuxiliaryHead(nn.Module):
 
     def forward(self, pyramid: Pyramid) -> Tensor:
         """Computes ``(B, R, H, W)`` logits."""
-        out: Tensor = self.regions(self.hidden(pyramid.stacked.detach()))
+        out: Tensor = self.regions(self.hidden(pyramid.detached))
         return out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from atrc.data import Batch
@@ -28,15 +29,24 @@ def multi_task_loss(
     for name, task in tasks.items():
         label = batch.labels[name]
         size = (int(label.shape[-2]), int(label.shape[-1]))
-        loss = task.loss(resize(predictions.final[name], size), label)
+        loss = task.loss(_enlarged(predictions.final[name], size), label)
         parts[name] = loss.detach()
         if name in predictions.regions:
-            auxiliary = task.aux_loss(resize(predictions.regions[name], size), label)
+            auxiliary = task.aux_loss(_enlarged(predictions.regions[name], size), label)
             parts[f"{name}.aux"] = auxiliary.detach()
             loss = loss + auxiliary
         for scale, initial in enumerate(predictions.initial.get(name, ())):
-            early = task.loss(resize(initial, size), label)
+            early = task.loss(_enlarged(initial, size), label)
             parts[f"{name}.initial{scale}"] = early.detach()
             loss = loss + early
         total = total + task.weight * loss
     return total, parts
+
+
+def _enlarged(prediction: Tensor, size: tuple[int, int]) -> Tensor:
+    """Returns a prediction at the labels' size, ready for the losses.
+
+    What they need is done on the small map: single precision, and one channel after the other.
+    """
+    half = prediction.dtype in (torch.float16, torch.bfloat16)
+    return resize((prediction.float() if half else prediction).contiguous(), size)

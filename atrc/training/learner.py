@@ -52,7 +52,8 @@ class WeightLearner(Learner):
             step: Number of the step, from 0.
         """
         set_learning_rate(self.optimizer, learning_rate(self.training, step))
-        self.network.train()
+        if not self.network.training:
+            self.network.train()  # it visits all modules
         with self.autocast:
             predictions = self.network(batch.image, batch.valid)
         loss, parts = multi_task_loss(predictions, batch, self.tasks)

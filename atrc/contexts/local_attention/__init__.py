@@ -29,7 +29,14 @@ kernel), so that the weights of real pixels sum to less than 1 at the border."""
 
 
 def local_attention(
-    q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int = 9, border: str = "mask", form: str = "auto"
+    q_BdHW: Tensor,
+    k_BdHW: Tensor,
+    v_BeHW: Tensor,
+    *,
+    window: int = 9,
+    border: str = "mask",
+    form: str = "auto",
+    order: Tensor | None = None,
 ) -> Tensor:
     """Computes Eq. 4: every pixel attends to the ``window`` x ``window`` pixels around it, scaled by 1 / sqrt(d).
 
@@ -40,10 +47,17 @@ def local_attention(
         window: Odd side of the neighbourhood.
         border: One of `BORDERS`.
         form: One of `FORMS`. ``tiled`` and ``unfold`` can be differentiated twice.
+        order: ``(B,)`` permutation: queries of image b attend to the keys of image ``order[b]``. None: of image b.
 
     Returns:
         ``(B, e, H, W)``.
     """
+    if form == "auto":
+        form = _best_form(q_BdHW)
+    if form == "compiled":
+        return local_attention_compiled(q_BdHW, k_BdHW, v_BeHW, window=window, border=border, order=order)
+    if order is not None:
+        k_BdHW, v_BeHW = k_BdHW[order], v_BeHW[order]
     return FORMS[form](q_BdHW, k_BdHW, v_BeHW, window=window, border=border)
 
 
@@ -57,11 +71,10 @@ def forms_on(device: torch.device) -> tuple[str, ...]:
     return (*own, "tiled", "unfold")
 
 
-def _auto(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int, border: str) -> Tensor:
+def _best_form(q_BdHW: Tensor) -> str:
+    """Returns the form that ``auto`` stands for."""
     form = "tiled" if torch.compiler.is_compiling() else forms_on(q_BdHW.device)[0]
-    if q_BdHW.dtype not in _KINDS.get(form, (q_BdHW.dtype,)):
-        form = "tiled"
-    return FORMS[form](q_BdHW, k_BdHW, v_BeHW, window=window, border=border)
+    return form if q_BdHW.dtype in _KINDS.get(form, (q_BdHW.dtype,)) else "tiled"
 
 
 def _triton(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int, border: str) -> Tensor:
@@ -90,7 +103,7 @@ _KINDS = {
 """Data types that a form takes; a form that is missing takes all."""
 
 FORMS: dict[str, Callable[..., Tensor]] = {
-    "auto": _auto,
+    "auto": local_attention,
     "compiled": local_attention_compiled,
     "triton": _triton,
     "flex": _flex,

@@ -30,13 +30,24 @@ It changes the last digits of results; the number of threads does not."""
 _KERNEL = Path(__file__).with_name("kernel.c")
 
 
-def local_attention_compiled(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int, border: str) -> Tensor:
+def local_attention_compiled(
+    q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, window: int, border: str, order: Tensor | None = None
+) -> Tensor:
     """Computes `atrc.contexts.local_attention.local_attention` for CPU tensors of float32 or float64.
+
+    Args:
+        q_BdHW: Queries.
+        k_BdHW: Keys.
+        v_BeHW: Values.
+        window: See `local_attention`.
+        border: See `local_attention`.
+        order: ``(B,)`` permutation: the queries of image b attend to the keys of image ``order[b]``. None: to those
+            of image b.
 
     Raises:
         InputError: There is no C compiler.
     """
-    out: Tensor = _LocalAttention.apply(q_BdHW, k_BdHW, v_BeHW, window, border)
+    out: Tensor = _LocalAttention.apply(q_BdHW, k_BdHW, v_BeHW, window, border, order)
     return out
 
 
@@ -47,11 +58,11 @@ def kernel_works() -> bool:
 
 class _LocalAttention(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, window: int, border: str) -> Tensor:
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, window: int, border: str, order: Tensor | None) -> Tensor:
         q, k, v = q.contiguous(), k.contiguous(), v.contiguous()
         out, log_sum = torch.empty_like(v), torch.empty_like(q[:, 0])
-        _run("forward", (), q, v, window, border, (q, k, v, out, log_sum))
-        ctx.window, ctx.border = window, border
+        _run("forward", (), q, v, window, border, (order, q, k, v, out, log_sum))
+        ctx.window, ctx.border, ctx.order = window, border, order
         ctx.save_for_backward(q, k, v, out, log_sum)
         return out
 
@@ -60,14 +71,20 @@ class _LocalAttention(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, out, log_sum = ctx.saved_tensors
         grads = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        tensors = q, k, v, out, log_sum, grad.contiguous(), *grads
+        tensors = ctx.order, q, k, v, out, log_sum, grad.contiguous(), *grads
         for parity in (0, 1):
             _run("backward", (parity,), q, v, ctx.window, ctx.border, tensors)
-        return *grads, None, None
+        return *grads, None, None, None
 
 
 def _run(
-    name: str, extra: tuple[int, ...], q: Tensor, v: Tensor, window: int, border: str, tensors: tuple[Tensor, ...]
+    name: str,
+    extra: tuple[int, ...],
+    q: Tensor,
+    v: Tensor,
+    window: int,
+    border: str,
+    tensors: tuple[Tensor | None, ...],
 ) -> None:
     """Calls a function of the kernel on torch's number of threads, each for its share of the bands."""
     is_float = q.dtype == torch.float32
@@ -77,7 +94,7 @@ def _run(
     # a band needs at least twice the radius in rows, so that every other band can run at the same time
     sizes = d, e, window, int(border == "mask"), long(H), long(W), long(max(_BAND, window - 1))
     scale = (ctypes.c_float if is_float else ctypes.c_double)(d**-0.5)
-    pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors]
+    pointers = [ctypes.c_void_p(None if tensor is None else tensor.data_ptr()) for tensor in tensors]
     threads = torch.get_num_threads()
 
     def share(thread: int) -> int:

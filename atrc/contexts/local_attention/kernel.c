@@ -147,11 +147,13 @@ static void NAME(release)(const Shape *s, const Desk *desk, T *dkeys, T *dvalues
     NAME(leave)(s, desk->dvalues, dvalues, row);
 }
 
-/* Outputs of the bands first, first + step, ... of all images, and the logarithm of their softmax's denominator,
+/* Queries of image b attend to the keys of image of[b], a permutation, or of image b if there is none.
+
+   Outputs of the bands first, first + step, ... of all images, and the logarithm of their softmax's denominator,
    (B, H, W). 0, or -1 without memory. */
 int NAME(forward)(
     int64_t first, int64_t step, int64_t images, int d, int e, int window, int masks, int64_t H, int64_t width,
-    int64_t band, T scale, const T *q, const T *k, const T *v, T *out, T *log_sum) {
+    int64_t band, T scale, const int64_t *of, const T *q, const T *k, const T *v, T *out, T *log_sum) {
     const Shape shape = NAME(shape)(window, masks, H, width), *s = &shape;
     Desk desk;
     T *block = NAME(furnish)(&desk, s, d, e, 0);
@@ -159,7 +161,8 @@ int NAME(forward)(
     const int64_t bands = (H + band - 1) / band, area = H * width, R = s->radius;
     for (int64_t task = first; task < images * bands; task += step) {
         const int64_t b = task / bands, begin = task % bands * band, end = begin + band < H ? begin + band : H;
-        const T *keys = k + b * d * area, *values = v + b * e * area;
+        const int64_t source = of ? of[b] : b;
+        const T *keys = k + source * d * area, *values = v + source * e * area;
         for (int64_t row = begin - R; row < begin + R; row++) NAME(see)(s, &desk, keys, values, row);
         for (int64_t y = begin; y < end; y++) {
             NAME(see)(s, &desk, keys, values, y + R);
@@ -200,8 +203,8 @@ int NAME(forward)(
    of the rows that it sees, which lie in it and the bands beside it: bands of one parity never meet. */
 int NAME(backward)(
     int64_t first, int64_t step, int parity, int64_t images, int d, int e, int window, int masks, int64_t H,
-    int64_t width, int64_t band, T scale, const T *q, const T *k, const T *v, const T *out, const T *log_sum,
-    const T *grad, T *dq, T *dk, T *dv) {
+    int64_t width, int64_t band, T scale, const int64_t *of, const T *q, const T *k, const T *v, const T *out,
+    const T *log_sum, const T *grad, T *dq, T *dk, T *dv) {
     const Shape shape = NAME(shape)(window, masks, H, width), *s = &shape;
     Desk desk;
     T *block = NAME(furnish)(&desk, s, d, e, 1);
@@ -211,7 +214,8 @@ int NAME(backward)(
     for (int64_t task = first; task < images * bands; task += step) {
         const int64_t b = task / bands, begin = (task % bands * 2 + parity) * band;
         const int64_t end = begin + band < H ? begin + band : H;
-        const T *keys = k + b * d * area, *values = v + b * e * area;
+        const int64_t source = of ? of[b] : b;
+        const T *keys = k + source * d * area, *values = v + source * e * area;
         for (int64_t row = begin - R; row < begin + R; row++) NAME(see)(s, &desk, keys, values, row);
         for (int64_t y = begin; y < end; y++) {
             NAME(see)(s, &desk, keys, values, y + R);
@@ -241,10 +245,10 @@ int NAME(backward)(
             NAME(gather)(s, desk.keys, desk.slopes, factor, desk.shifted, dq + b * d * area, y);
             NAME(scatter)(s, desk.dkeys, desk.slopes, desk.queries);
             NAME(scatter)(s, desk.dvalues, desk.grid, desk.grads);
-            NAME(release)(s, &desk, dk + b * d * area, dv + b * e * area, y - R);
+            NAME(release)(s, &desk, dk + source * d * area, dv + source * e * area, y - R);
         }
         for (int64_t row = end - R; row < end + R; row++)
-            NAME(release)(s, &desk, dk + b * d * area, dv + b * e * area, row);
+            NAME(release)(s, &desk, dk + source * d * area, dv + source * e * area, row);
     }
     free(block);
     return 0;
