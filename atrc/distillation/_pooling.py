@@ -21,8 +21,7 @@ from torch.utils.checkpoint import checkpoint
 
 from atrc.contexts import Context
 from atrc.contexts.attention import region_prototypes
-from atrc.contexts.projection import Rows, Section, project
-from atrc.contexts.region_projection import project_regions
+from atrc.contexts.projection import Rows, Section, project, project_regions
 
 __all__ = ["Call", "Group", "pool", "recomputed"]
 

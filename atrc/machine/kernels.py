@@ -10,12 +10,15 @@ import platform
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from atrc.machine.files import cache_root
 from searchspace import InputError
 
-__all__ = ["compiled", "compiles"]
+__all__ = ["compiled", "compiles", "run_kernel"]
 
 _FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-std=gnu11", "-shared", "-fPIC")
 
@@ -51,6 +54,41 @@ def compiles(source: Path) -> bool:
     except InputError:
         return False
     return True
+
+
+def run_kernel(source: Path, name: str, threads: int, sizes: Iterable[Any], arrays: Iterable[Any]) -> None:
+    """Calls a function of a kernel on several threads, each for its share of the work.
+
+    The function gets the number of the thread, the number of threads, sizes, and the addresses of arrays. It returns
+    0, or something else if there is not enough memory.
+
+    Args:
+        source: The C file; see `compiled`.
+        name: Name of the function.
+        threads: Number of threads.
+        sizes: Whole numbers, or ctypes numbers of other types.
+        arrays: Tensors, or None for no array.
+
+    Raises:
+        InputError: The kernel cannot be built.
+        MemoryError: There is not enough memory.
+    """
+    function = getattr(compiled(source), name)
+    given: list[Any] = [ctypes.c_int64(size) if isinstance(size, int) else size for size in sizes]
+    given += [ctypes.c_void_p(None if array is None else array.data_ptr()) for array in arrays]
+
+    def share(thread: int) -> int:
+        status: int = function(ctypes.c_int64(thread), ctypes.c_int64(threads), *given)
+        return status
+
+    statuses = [share(0)] if threads == 1 else list(_pool(threads).map(share, range(threads)))
+    if any(statuses):
+        raise MemoryError(f"not enough memory for the buffers of {name}")
+
+
+@functools.lru_cache(maxsize=1)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, "kernel")
 
 
 def _compile(command: list[str], path: Path) -> None:

@@ -10,15 +10,13 @@ Results do not depend on the number of threads.
 from __future__ import annotations
 
 import ctypes
-import functools
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from atrc.machine.kernels import compiled, compiles
+from atrc.machine.kernels import compiles, run_kernel
 
 __all__ = ["kernel_works", "local_attention_compiled"]
 
@@ -73,39 +71,25 @@ class _LocalAttention(torch.autograd.Function):
         grads = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         tensors = ctx.order, q, k, v, out, log_sum, grad.contiguous(), *grads
         for parity in (0, 1):
-            _run("backward", (parity,), q, v, ctx.window, ctx.border, tensors)
+            _run("backward", (ctypes.c_int(parity),), q, v, ctx.window, ctx.border, tensors)
         return *grads, None, None, None
 
 
 def _run(
     name: str,
-    extra: tuple[int, ...],
+    extra: tuple[ctypes.c_int, ...],
     q: Tensor,
     v: Tensor,
     window: int,
     border: str,
     tensors: tuple[Tensor | None, ...],
 ) -> None:
-    """Calls a function of the kernel on torch's number of threads, each for its share of the bands."""
+    """Calls a function of the kernel, whose threads share the bands."""
     is_float = q.dtype == torch.float32
-    function = getattr(compiled(_KERNEL), f"{name}_{'float' if is_float else 'double'}")
     (B, d, H, W), e = q.shape, v.shape[1]
-    long = ctypes.c_int64
     # a band needs at least twice the radius in rows, so that every other band can run at the same time
-    sizes = d, e, window, int(border == "mask"), long(H), long(W), long(max(_BAND, window - 1))
+    band = max(_BAND, window - 1)
+    small = [ctypes.c_int(number) for number in (d, e, window, border == "mask")]
     scale = (ctypes.c_float if is_float else ctypes.c_double)(d**-0.5)
-    pointers = [ctypes.c_void_p(None if tensor is None else tensor.data_ptr()) for tensor in tensors]
-    threads = torch.get_num_threads()
-
-    def share(thread: int) -> int:
-        status: int = function(long(thread), long(threads), *extra, long(B), *sizes, scale, *pointers)
-        return status
-
-    statuses = [share(0)] if threads == 1 else list(_pool(threads).map(share, range(threads)))
-    if any(statuses):
-        raise MemoryError("not enough memory for the buffers of local attention")
-
-
-@functools.lru_cache(maxsize=1)
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, "local-attention")
+    sizes = *extra, B, *small, H, W, band, scale
+    run_kernel(_KERNEL, f"{name}_{'float' if is_float else 'double'}", torch.get_num_threads(), sizes, tensors)
