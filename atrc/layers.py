@@ -13,7 +13,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["BasicBlock", "Bottleneck", "conv_bn", "conv_bn_relu", "init_from_scratch", "join", "pointwise_bn_relu"]
+from atrc.products import multiply, outer
+
+__all__ = [
+    "BasicBlock",
+    "Bottleneck",
+    "Pointwise",
+    "conv_bn",
+    "conv_bn_relu",
+    "init_from_scratch",
+    "join",
+    "pointwise_bn_relu",
+]
 
 NARROW = 16
 """Number of channels that the widest vector registers hold."""
@@ -35,8 +46,50 @@ def conv_bn_relu(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, di
 def pointwise_bn_relu(inputs: int, outputs: int, *, affine: bool = True) -> nn.Sequential:
     """Returns a 1x1 convolution without bias, a batch norm and a ReLU."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs, affine=affine), nn.ReLU(inplace=True)
+        Pointwise(inputs, outputs, bias=False), nn.BatchNorm2d(outputs, affine=affine), nn.ReLU(inplace=True)
     )
+
+
+class Pointwise(nn.Conv2d):
+    """A 1x1 convolution, computed as a product of weights with maps where that is faster: in training on a CPU.
+
+    Args:
+        inputs: Channels of the map.
+        outputs: Channels of the result.
+        bias: Whether it learns a bias.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        plain = x.device.type == "cpu" and x.is_contiguous() and x.dtype == self.weight.dtype
+        if not plain or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
+            return super().forward(x)
+        out: Tensor = _Pointwise.apply(x, self.weight, self.bias)
+        return out
+
+
+class _Pointwise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        out = multiply(weight.flatten(1), x.flatten(2))
+        if bias is not None:
+            out += bias[:, None]
+        return out.unflatten(2, x.shape[2:])
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        grad = grad.contiguous()
+        slopes, of_x, of_bias = grad.flatten(2), None, None
+        if ctx.needs_input_grad[0]:
+            of_x = multiply(weight.flatten(1).T, slopes).unflatten(2, x.shape[2:])
+        if ctx.needs_input_grad[2]:
+            of_bias = slopes.sum((0, 2))
+        return of_x, outer(slopes, x.flatten(2)).view_as(weight), of_bias
 
 
 def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from atrc.contexts.attention import region_prototypes
-from atrc.layers import pointwise_bn_relu
+from atrc.layers import Pointwise, pointwise_bn_relu
 from searchspace import Registry
 from searchspace.paths import PathOptions
 
@@ -125,5 +125,5 @@ CONTEXTS: Registry[type[Context]] = Registry("context type", "atrc.contexts")
 def _projection(inputs: int, hidden: int) -> nn.Sequential:
     """Returns the projection to a query or key, without the context's activation."""
     return nn.Sequential(
-        *pointwise_bn_relu(inputs, hidden), nn.Conv2d(hidden, hidden, 1, bias=False), nn.BatchNorm2d(hidden)
+        *pointwise_bn_relu(inputs, hidden), Pointwise(hidden, hidden, bias=False), nn.BatchNorm2d(hidden)
     )

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from atrc.products import multiply, outer
+
 __all__ = [
     "linear_attention",
     "prototype_attention",
@@ -43,10 +45,10 @@ class _LinearAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, order: Tensor | None) -> Tensor:
-        sums = torch.cat([v @ k.transpose(1, 2), k.sum(2).unsqueeze(1)], dim=1)
+        sums = torch.cat([_outer(v, k), k.sum(2).unsqueeze(1)], dim=1)
         if order is not None:
             sums = sums[order]
-        both = sums @ q
+        both = multiply(sums, q)
         scale = both[:, -1:].clamp_min(_SMALLEST)
         out = both[:, :-1] / scale
         ctx.save_for_backward(q, k, v, sums, scale, out)
@@ -61,11 +63,12 @@ class _LinearAttention(torch.autograd.Function):
         torch.div(grad, scale, out=both[:, :-1])
         torch.sum(both[:, :-1] * out, 1, keepdim=True, out=both[:, -1:])
         both[:, -1:].mul_((scale > _SMALLEST).to(grad.dtype).neg_())
-        dq, dsums = sums.transpose(1, 2) @ both, both @ q.transpose(1, 2)
+        dq, dsums = multiply(sums.transpose(1, 2), both), _outer(both, q)
         if ctx.order is not None:
             dsums = torch.empty_like(dsums).index_copy_(0, ctx.order, dsums)
-        dk = torch.baddbmm(dsums[:, -1].unsqueeze(2), dsums[:, :-1].transpose(1, 2), v)
-        return dq, dk, dsums[:, :-1] @ k, None
+        dk = dsums[:, -1].unsqueeze(2).expand_as(k).contiguous()
+        multiply(dsums[:, :-1].transpose(1, 2), v, dk, add=True)
+        return dq, dk, multiply(dsums[:, :-1], k), None
 
 
 _SMALLEST = 1e-12
@@ -110,8 +113,26 @@ def prototype_attention(q_BdHW: Tensor, k_BdR1: Tensor, v_BeR1: Tensor, order: T
     q_BdL, k_BdR, v_BeR = q_BdHW.flatten(2), k_BdR1.squeeze(-1), v_BeR1.squeeze(-1)
     if order is not None:
         k_BdR, v_BeR = k_BdR[order], v_BeR[order]
-    weights_BRL = torch.softmax((k_BdR * k_BdR.shape[1] ** -0.5).transpose(1, 2) @ q_BdL, dim=1)
-    return (v_BeR @ weights_BRL).view(*v_BeR.shape[:2], *q_BdHW.shape[2:])
+    out_BeL: Tensor = _PrototypeAttention.apply(q_BdL, k_BdR * k_BdR.shape[1] ** -0.5, v_BeR)
+    return out_BeL.view(*v_BeR.shape[:2], *q_BdHW.shape[2:])
+
+
+class _PrototypeAttention(torch.autograd.Function):
+    """Softmax over regions, whose products run over pixels."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        weights = torch.softmax(multiply(k.transpose(1, 2), q), dim=1)
+        ctx.save_for_backward(q, k, v, weights)
+        return multiply(v, weights)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v, weights = ctx.saved_tensors
+        slopes = multiply(v.transpose(1, 2), grad)
+        slopes = torch.ops.aten._softmax_backward_data(slopes, weights, 1, weights.dtype)
+        return multiply(k, slopes), _outer(q, slopes), _outer(grad, weights)
 
 
 def _sum_over_pixels(a_BmL: Tensor, b_BnL: Tensor) -> Tensor:
@@ -129,11 +150,17 @@ class _SumOverPixels(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        out = a @ b.transpose(1, 2)
+        out = _outer(a, b)
         ctx.save_for_backward(a.to(out.dtype), b.to(out.dtype))  # autocast may have chosen another type
         return out
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         a, b = ctx.saved_tensors
-        return grad @ b, grad.transpose(1, 2) @ a
+        return multiply(grad, b), multiply(grad.transpose(1, 2), a)
+
+
+def _outer(a_BmL: Tensor, b_BnL: Tensor) -> Tensor:
+    """Returns ``a b^T``, ``(B, m, n)``."""
+    return outer(a_BmL.unsqueeze(1), b_BnL.unsqueeze(1))

@@ -20,7 +20,7 @@ from atrc.contexts.attention import spatial_softmax
 from atrc.distillation._base import DISTILLATIONS, Distillation, Features
 from atrc.distillation._pooling import Call
 from atrc.distillation._rows import Block, pooled_rows
-from atrc.layers import pointwise_bn_relu
+from atrc.layers import Pointwise, pointwise_bn_relu
 from searchspace import NONE, Genotype, InputError, block
 from searchspace.cp import context_space
 
@@ -43,7 +43,7 @@ class RowFusion(nn.Module):
         super().__init__()
         self.out: nn.Sequential | None = None
         if pooled:
-            self.out = nn.Sequential(nn.Conv2d(pooled, channels, 1, bias=False), nn.BatchNorm2d(channels))
+            self.out = nn.Sequential(Pointwise(pooled, channels, bias=False), nn.BatchNorm2d(channels))
             nn.init.zeros_(self.out[1].weight)  # type: ignore[arg-type]
         self.fuse = pointwise_bn_relu(2 * channels if pooled else channels, channels)
         self.dropout = nn.Dropout2d(dropout)

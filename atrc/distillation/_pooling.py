@@ -22,6 +22,7 @@ from torch.utils.checkpoint import checkpoint
 from atrc.contexts import Context
 from atrc.contexts.attention import region_prototypes
 from atrc.contexts.projection import Rows, Section, project, project_regions
+from atrc.layers import Pointwise
 
 __all__ = ["Call", "Group", "pool", "recomputed"]
 
@@ -65,17 +66,24 @@ def pool(
 ) -> list[Group]:
     """Returns the outputs of all calls, in groups; ``fused`` does computations that they share once.
 
-    Under autocast nothing is fused, because the written-out gradients support one data type only.
+    Under autocast the fused form computes in single precision. Its moments need the digits, and it is faster than the
+    plain form in bfloat16.
     """
-    together: dict[int, Call] = {}
-    if fused and calls and not torch.is_autocast_enabled(features[calls[0].target].device.type):
-        together = {i: call for i, call in enumerate(calls) if _is_fusible(call.context)}
-    groups = _fused(together, features, density)
+    together = {i: call for i, call in enumerate(calls) if fused and _is_fusible(call.context)}
+    groups: list[Group] = []
+    if together:
+        device = features[calls[0].target].device.type
+        with torch.autocast(device, enabled=False):
+            groups = _fused(together, _at_least_single(features), _at_least_single(density))
     for i, call in enumerate(calls):
         if i not in together:
             out = _run(call, features, density)
             groups.append(Group({call.target: (i,)}, Rows((1,), len(out)), out.flatten(2)))
     return groups
+
+
+def _at_least_single(maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: x.float() if x.dtype in (torch.float16, torch.bfloat16) else x for name, x in maps.items()}
 
 
 def recomputed(run: Callable[[], Result], module: nn.Module) -> Result:
@@ -247,7 +255,7 @@ def _prototypes(
     return found
 
 
-_LAYERS = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Conv2d, nn.BatchNorm2d)
+_LAYERS = (Pointwise, nn.BatchNorm2d, nn.ReLU, Pointwise, nn.BatchNorm2d)
 
 
 def _is_fusible(context: Context) -> bool:
@@ -265,6 +273,8 @@ def _is_standard(projection: nn.Module) -> bool:
         return False
     for layer, kind in zip(projection._modules.values(), _LAYERS, strict=False):
         if type(layer) is not kind or _has_hooks(layer):
+            return False
+        if isinstance(layer, Pointwise) and layer.bias is not None:
             return False
         if isinstance(layer, nn.BatchNorm2d) and not (
             layer.momentum == 0.1

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from atrc.contexts.local_attention import local_attention
 from atrc.distillation._atrc import RowFusion
 from atrc.distillation._base import DISTILLATIONS, Distillation, Features
-from atrc.layers import pointwise_bn_relu
+from atrc.layers import Pointwise, pointwise_bn_relu
 
 __all__ = ["PSD"]
 
@@ -46,7 +46,7 @@ class PSD(Distillation):
         self.key = nn.ModuleDict({task: pointwise_bn_relu(channels[task], width) for task, width in widths.items()})
         self.value = nn.ModuleDict({task: pointwise_bn_relu(channels[task], width) for task, width in widths.items()})
         together = sum(channels.values())
-        self.gate = nn.ModuleDict({task: nn.Conv2d(together, len(channels), 1) for task in channels})
+        self.gate = nn.ModuleDict({task: Pointwise(together, len(channels)) for task in channels})
         self.rows = nn.ModuleDict({task: RowFusion(channels[task], width) for task, width in widths.items()})
 
     def forward(self, features: Features, regions: Features, valid: Tensor | None = None) -> dict[str, Tensor]:

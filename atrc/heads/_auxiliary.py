@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from atrc.backbones import Pyramid
-from atrc.layers import pointwise_bn_relu
+from atrc.layers import Pointwise, pointwise_bn_relu
 
 __all__ = ["AuxiliaryHead", "prediction_layer"]
 
@@ -31,7 +31,7 @@ class AuxiliaryHead(nn.Module):
 
 def prediction_layer(inputs: int, outputs: int) -> nn.Conv2d:
     """Returns a 1x1 conv with weights from N(0, 0.01) and bias 0."""
-    layer = nn.Conv2d(inputs, outputs, 1)
+    layer = Pointwise(inputs, outputs)
     nn.init.normal_(layer.weight, std=0.01)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)

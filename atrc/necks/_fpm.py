@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from atrc.backbones import Pyramid
 from atrc.heads import prediction_layer
-from atrc.layers import BasicBlock
+from atrc.layers import BasicBlock, Pointwise
 from atrc.necks._base import NECKS, Neck, Necked
 from atrc.resizing import resize
 
@@ -43,7 +43,7 @@ class Propagation(nn.Module):
         everything = len(tasks) * channels
         hidden = max(1, everything // reduction)
         self.mask = nn.Sequential(
-            BasicBlock(everything, hidden), BasicBlock(hidden, hidden), nn.Conv2d(hidden, everything, 1)
+            BasicBlock(everything, hidden), BasicBlock(hidden, hidden), Pointwise(hidden, everything)
         )
         self.reduce = BasicBlock(everything, channels)
         self.excite = nn.ModuleDict({task: _Excitation(channels) for task in tasks})
