@@ -74,6 +74,9 @@ class Shared(torch.autograd.Function):
                 for m in _together(reached, at):
                     multiply(back[m], together[m], dx[at][m], add=reached[at][m.start])
                 reached[at] = [True] * len(reached[at])
+        for m, has in enumerate(reached):
+            if not has:
+                dx[m] = 0
         dweight, dgain, dshift, through = norms.backward(torch.cat(products), B * P)
         member = (ctx.of == torch.arange(M, device=x.device)[:, None]).to(x.dtype)  # a sum that repeats to the bit
         multiply((member @ through.flatten(1)).view(M, 1, c, c), x, dx, add=True)

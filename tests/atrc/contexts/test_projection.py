@@ -18,6 +18,7 @@ FORMS: dict[str, tuple[tuple[bool, Counts], ...]] = {
     "values": ((False, (2, 2)),),
     "keys": ((True, (2, 2)),),
     "uneven": ((True, (1, 3)), (False, (2, 0))),
+    "one map": ((True, (0, 2)),),
     "many": ((True, (2, 2)), (False, (1, 1)), (True, (0, 2)), (False, (3, 1))),
 }
 """Sections: whether their projections are deep, and the number of projections of both maps."""
@@ -82,7 +83,13 @@ def test_is_the_plain_form(training: bool, affine: bool, form: str, activation: 
     expected, got = plainly(plain, maps), project(maps, fused)
     cotangents = [torch.randn_like(out) for out in expected]
     grads = [
-        torch.autograd.grad(outputs, [*maps, *modules(sections).parameters()], [x.clone() for x in cotangents])
+        torch.autograd.grad(
+            outputs,
+            [*maps, *modules(sections).parameters()],
+            [x.clone() for x in cotangents],
+            allow_unused=True,
+            materialize_grads=True,
+        )
         for outputs, sections in ((got, fused), (expected, plain))
     ]
     torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-9)

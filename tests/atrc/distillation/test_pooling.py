@@ -38,11 +38,11 @@ def both(module: ATRC | Supergraph) -> tuple[nn.Module, nn.Module]:
     return module, plain
 
 
-def assert_same(fused: nn.Module, plain: nn.Module, run) -> None:
+def assert_same(fused: nn.Module, plain: nn.Module, run, channels: dict[str, int] = CHANNELS) -> None:
     """Outputs, all gradients, and the running statistics agree."""
     results = []
     for module in (fused, plain):
-        features, regions = maps(CHANNELS, 0), maps(REGIONS, 1)
+        features, regions = maps(channels, 0), maps(REGIONS, 1)
         outputs, extra = run(module, features, regions)
         torch.manual_seed(5)
         torch.autograd.backward(list(outputs.values()), [torch.randn_like(out) for out in outputs.values()])
@@ -97,6 +97,20 @@ def test_checkpointing_keeps_little_until_the_backward_pass() -> None:
             supergraph(features, regions, select())
         kept[checkpoint] = sum(sizes.values())
     assert kept[True] < kept[False] / 4
+
+
+@pytest.mark.parametrize("option", ["global", "local", "t_label", "s_label"])
+def test_nothing_is_read_before_it_is_written(option: str) -> None:
+    """A single block runs: maps, rows and blocks are left out. New memory holds NaN."""
+    selection = Selection.of(SPACE.genotype(dict.fromkeys(SPACE, "none") | {block("depth", "edge"): option}))
+    equal = dict.fromkeys(TASKS, 8)
+    fused, plain = both(Supergraph(equal, SPACE))
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert torch.utils.deterministic.fill_uninitialized_memory
+        assert_same(fused, plain, lambda module, features, regions: (module(features, regions, selection), []), equal)
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 def test_only_active_candidates_run() -> None:
