@@ -17,6 +17,7 @@ from atrc.inference import Predictor
 from atrc.networks import multi_task_loss
 from atrc.tasks import Task, load_task_states, task_states
 from searchspace import Genotype
+from strategies._optimizers import eager
 
 __all__ = ["Learner", "SearchLearner", "WeightLearner", "build_optimizer", "learning_rate", "set_learning_rate"]
 
@@ -125,6 +126,6 @@ def build_optimizer(backbone: nn.Module, network: nn.Module, training: Training)
 
 
 _OPTIMIZERS = {
-    "sgd": lambda groups, t: torch.optim.SGD(groups, t.lr, momentum=t.momentum, weight_decay=t.weight_decay),
-    "adamw": lambda groups, t: torch.optim.AdamW(groups, t.lr, weight_decay=t.weight_decay),
+    "sgd": lambda groups, t: eager(torch.optim.SGD)(groups, t.lr, momentum=t.momentum, weight_decay=t.weight_decay),
+    "adamw": lambda groups, t: eager(torch.optim.AdamW)(groups, t.lr, weight_decay=t.weight_decay),
 }
