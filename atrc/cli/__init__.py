@@ -11,6 +11,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from atrc.cli._app import app
+from atrc.machine.imports import end_without_collection
 from atrc.machine.stopping import Interrupted
 from searchspace.errors import InputError
 
@@ -43,6 +44,8 @@ def main() -> None:
     except BrokenPipeError:  # `atrc ... | head` closed its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    finally:
+        end_without_collection()
 
 
 def _complain(message: str, style: str = "red") -> None:

@@ -13,6 +13,7 @@ import traceback
 from contextlib import suppress
 from typing import Any
 
+from atrc.machine.imports import end_without_collection, without_collections
 from atrc.machine.stopping import Interrupted
 from searchspace import InputError
 
@@ -36,6 +37,7 @@ def work(answers: int, slot: int) -> None:
             busy.clear()
             file.write(answer + "\n")
             file.flush()
+    end_without_collection()
 
 
 def _listen(jobs: queue.Queue[str | None], busy: threading.Event) -> None:
@@ -65,4 +67,6 @@ def _do(line: str, slot: int) -> Any:
     job = json.loads(line)
     arguments = {**job["arguments"], **({"slot": slot} if "slot" in job["arguments"] else {})}
     module, function = job["function"].split(":")
-    return getattr(importlib.import_module(module), function)(**arguments)
+    with without_collections():
+        found = getattr(importlib.import_module(module), function)
+    return found(**arguments)
