@@ -1,9 +1,9 @@
 """Counts the floating-point operations of tensors on the meta device. A multiply-add is two of them.
 
-The formulas are torch's own and a few more. torch's ``FlopCounterMode`` gives the same numbers, but it imports the
-compiler (`torch._dynamo`), which takes more than a second. So do many operations whose shapes torch finds in Python;
-others import sympy. The operations of our networks are therefore not passed on to torch. A network with others is
-counted as well, after that second.
+torch's ``FlopCounterMode`` gives the same numbers for products and convolutions. But it imports the compiler
+(`torch._dynamo`), which takes more than a second, and so do many operations whose shapes torch finds in Python.
+Others import sympy, and torch's formulas Triton. The operations of our networks are therefore not passed on to torch.
+A network with others is counted as well, after that second.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
-from torch.utils.flop_counter import conv_flop_count, flop_registry
 
 __all__ = ["Operations", "per_element"]
 
@@ -38,7 +37,7 @@ class Operations(TorchDispatchMode):
     def __init__(self, formulas: Mapping[Any, Formula]) -> None:
         super().__init__()
         self.number = 0
-        self._formulas = {**flop_registry, **_FORMULAS, **formulas}
+        self._formulas = {**_FORMULAS, **formulas}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -53,6 +52,8 @@ class Operations(TorchDispatchMode):
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
+            if not (func in _FREE or func.is_view or torch.Tag.pointwise in func.tags):
+                formula = _formulas_of_torch().get(func.overloadpacket)
         if func in _RESULTS:
             result = _RESULTS[func](*args, **kwargs)
         elif torch.Tag.pointwise in func.tags and not (func._schema.is_mutable or _RANDOM in func.tags):
@@ -69,9 +70,24 @@ def per_element(*_: Any, out_val: Tensor, **__: Any) -> int:
     return 2 * out_val.numel()
 
 
-def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None, *_: Any, out_val: Tensor, **__: Any) -> int:
-    products = conv_flop_count(list(x.shape), list(weight.shape), list(out_val.shape))
-    return products + (2 * out_val.numel() if bias is not None else 0)
+def _formulas_of_torch() -> dict[Any, Formula]:
+    from torch.utils.flop_counter import flop_registry
+
+    return flop_registry
+
+
+def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None, *more: Any, out_val: Tensor, **_: Any) -> int:
+    transposed = more[3]
+    places = x[0, 0].numel() if transposed else out_val[0, 0].numel()
+    return 2 * len(x) * places * weight.numel() + (2 * out_val.numel() if bias is not None else 0)
+
+
+def _products(left: Tensor, _: Tensor, *, out_val: Tensor) -> int:
+    return 2 * left.shape[-1] * out_val.numel()
+
+
+def _added_products(_: Tensor, left: Tensor, right: Tensor, *, out_val: Tensor, **__: Any) -> int:
+    return _products(left, right, out_val=out_val)
 
 
 def _batch_norm(x: Tensor, *_: Any, **__: Any) -> int:
@@ -141,7 +157,11 @@ _LIBRARY.impl("norm", lambda x: x.new_empty(x.shape), "Meta")
 _RANDOM = torch.Tag.nondeterministic_seeded
 aten = torch.ops.aten
 _FORMULAS: dict[Any, Formula] = {
+    aten.addmm: _added_products,
+    aten.baddbmm: _added_products,
+    aten.bmm: _products,
     aten.convolution: _convolution,
+    aten.mm: _products,
     torch.ops.atrc.norm: _batch_norm,
     aten._native_batch_norm_legit_no_training: _batch_norm,
     aten.native_batch_norm: _batch_norm,
@@ -163,3 +183,11 @@ _RESULTS: dict[Any, Callable[..., Tensor]] = {
     aten.zeros_like.default: _alike,
 }
 """Operation -> a function that returns a tensor of the shape of its result."""
+_FREE = {
+    *_RESULTS,
+    aten._unsafe_view.default,
+    aten.avg_pool2d.default,
+    aten.max_pool2d_with_indices.default,
+    aten.new_zeros.default,
+}
+"""Operations that do not count, apart from those on elements and views."""

@@ -74,7 +74,7 @@ def test_metrics_are_loaded_where_something_is_measured() -> None:
 
 def test_runs_do_not_load_the_compiler_of_torch(tmp_path: Path, config_file: Path) -> None:
     """It takes more than a second of every process, and nothing is compiled."""
-    code = COMMAND + "\nprint('compiler', *(name for name in ('torch._dynamo', 'sympy') if name in sys.modules))"
+    code = COMMAND + "\nprint('compiler', 'torch._dynamo' in sys.modules)"
     for kind in (["search"], ["train", "--model", "all-local"]):
         command = [
             *kind,
@@ -89,4 +89,4 @@ def test_runs_do_not_load_the_compiler_of_torch(tmp_path: Path, config_file: Pat
         ]
         _, text = loaded(code, *command)
         assert "status 0" in text
-        assert "compiler\n" in text
+        assert "compiler False" in text
