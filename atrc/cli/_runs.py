@@ -26,6 +26,7 @@ from atrc.cli._app import (
     show_skipped,
 )
 from atrc.cli._show import show_analysis, show_comparison
+from atrc.machine.imports import spare_imports
 from searchspace.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def experiment(
     from atrc.experiments import default_jobs, execute_experiment
     from atrc.runs import find_runs
 
+    spare_imports()
     folder = experiment_folder(settings, out)
     execute_experiment(settings, folder, model or ["baselines"], jobs=jobs or default_jobs(settings), quiet=quiet)
     show_analysis([folder], folder / "analysis", quiet=quiet)
@@ -102,6 +104,7 @@ def compare(
     from atrc.experiments.comparison import baselines, networks, searches
     from atrc.runs import find_runs
 
+    spare_imports()
     folder = experiment_folder(settings, out)
     at_once = jobs or default_jobs(settings)
     checks = Checks()
@@ -175,6 +178,7 @@ def resume(runs: RunsArgument, jobs: Jobs = None, quiet: Quiet = False) -> None:
 def _execute(runs: Sequence[RunDirectory], jobs: int | None, quiet: bool) -> None:
     from atrc.experiments import execute_all
 
+    spare_imports()
     execute_all(runs, jobs=jobs or _jobs_for_all(runs), quiet=quiet)
     console.print(results_table(runs))
     _show_skipped(runs)

@@ -13,7 +13,8 @@ import traceback
 from contextlib import suppress
 from typing import Any
 
-from atrc.machine.imports import end_without_collection, without_collections
+from atrc.machine.ending import end_process
+from atrc.machine.imports import spare_imports, without_collections
 from atrc.machine.stopping import Interrupted
 from searchspace import InputError
 
@@ -37,7 +38,7 @@ def work(answers: int, slot: int) -> None:
             busy.clear()
             file.write(answer + "\n")
             file.flush()
-    end_without_collection()
+    end_process()
 
 
 def _listen(jobs: queue.Queue[str | None], busy: threading.Event) -> None:
@@ -67,6 +68,8 @@ def _do(line: str, slot: int) -> Any:
     job = json.loads(line)
     arguments = {**job["arguments"], **({"slot": slot} if "slot" in job["arguments"] else {})}
     module, function = job["function"].split(":")
-    with without_collections():
-        found = getattr(importlib.import_module(module), function)
-    return found(**arguments)
+    if module not in sys.modules:
+        with without_collections():
+            importlib.import_module(module)
+        spare_imports()
+    return getattr(sys.modules[module], function)(**arguments)
