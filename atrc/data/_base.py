@@ -72,6 +72,14 @@ class Dataset(PathOptions, ABC):
     info: DatasetInfo
     skipped: Mapping[str, str] = MappingProxyType({})
 
+    @property
+    def source(self) -> str | None:
+        """Text that would be another one if any sample were another one; None if no such text is known.
+
+        What was learnt from all samples, such as the fit of a task, is kept under it as long as the process lives.
+        """
+        return None
+
     @classmethod
     @abstractmethod
     def describe(cls, **options: Any) -> DatasetInfo:

@@ -91,6 +91,7 @@ class Folder(Dataset):
         self.ids = read_ids(self.reader.root / description.splits[split], split, description.exclude)
         if skip_bad:
             self._skip_bad()
+        self._source: str | None = None
         self._arrays = self._cached_arrays() if cached else None
 
     @classmethod
@@ -117,6 +118,10 @@ class Folder(Dataset):
     def splits(cls, *, spec: str | Path | Mapping[str, Any], **_: Any) -> tuple[str, ...]:
         """Returns the names of all splits of a spec; takes the options of the class."""
         return tuple(load_spec(spec).splits)
+
+    @property
+    def source(self) -> str | None:
+        return self._source
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -146,6 +151,7 @@ class Folder(Dataset):
     def _cached_arrays(self) -> dict[str, np.ndarray]:
         """Returns array name -> ``(N, H, W)`` or ``(N, H, W, C)`` memory-map, and builds those that are missing."""
         folders = {name: self._cache_folder(name) for name in (IMAGE, *self.tasks)}
+        self._source = " ".join(map(str, folders.values()))  # their names change with the files of the dataset
         missing = {name: folder for name, folder in folders.items() if not folder.is_dir()}
         if missing:
             refuse_absent(self.reader, self.ids, list(missing), self._title)

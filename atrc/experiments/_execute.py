@@ -14,6 +14,7 @@ from atrc.engines import Processes
 from atrc.experiments._checks import Checks
 from atrc.experiments._create import create_missing
 from atrc.experiments.plan import plan_consensus, plan_retrain, plan_search, plan_train
+from atrc.machine.kernels import compile_all
 from atrc.runs import RunDirectory
 from atrc.runs.names import CONSENSUS, expand_models
 from atrc.training import Interrupted, execute, stop_requests
@@ -101,6 +102,7 @@ def execute_all(
     if at_once > 1:
         with suppress(Exception):  # a run whose data cannot be opened raises later by itself
             (checks or Checks()).data(run.config for run in waiting)
+        compile_all()  # otherwise every process would compile at the same time
         failed = _execute_in_processes(waiting, at_once, for_trials, quiet)
     else:
         failed = _execute_here(waiting, for_trials, quiet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import subprocess
@@ -49,8 +50,12 @@ def _processor() -> str:
     return f"{platform.processor()}, {os.cpu_count()} cores"
 
 
+@functools.cache
 def _revision() -> str | None:
-    """Returns the commit of this software, or None if it does not run from a checkout."""
+    """Returns the commit of this software, or None if it does not run from a checkout.
+
+    A process asks once: its modules stay as they were imported, whatever happens to the checkout.
+    """
     here = Path(__file__).parent
     try:
         found = subprocess.run(

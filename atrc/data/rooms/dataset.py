@@ -141,6 +141,10 @@ class Rooms(Dataset):
         tasks = {task: dict(_TASKS[task]) for task in PROFILES[checked.profile]}
         return DatasetInfo("Rooms", tasks, checked.size, checked.folder("train"))
 
+    @property
+    def source(self) -> str:
+        return str(self._folder)
+
     def __len__(self) -> int:
         return self._length
 
