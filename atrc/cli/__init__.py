@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 
 from atrc.cli._app import app
 from atrc.machine.ending import end_process
+from atrc.machine.imports import own_process
 from atrc.machine.stopping import Interrupted
 from searchspace.errors import InputError
 
@@ -48,7 +49,8 @@ def main() -> None:
 
 
 def run() -> NoReturn:
-    """Runs a command, and ends the process."""
+    """Runs a command in a process of its own, and ends it."""
+    own_process()
     try:
         main()
     except SystemExit as ended:

@@ -26,10 +26,10 @@ from atrc.cli._app import (
     show_skipped,
 )
 from atrc.cli._show import show_analysis, show_comparison
-from atrc.machine.imports import spare_imports
 from searchspace.errors import InputError
 
 if TYPE_CHECKING:
+    from atrc.experiments import Checks
     from atrc.runs import RunDirectory
 
 __all__: list[str] = []
@@ -73,7 +73,6 @@ def experiment(
     from atrc.experiments import default_jobs, execute_experiment
     from atrc.runs import find_runs
 
-    spare_imports()
     folder = experiment_folder(settings, out)
     execute_experiment(settings, folder, model or ["baselines"], jobs=jobs or default_jobs(settings), quiet=quiet)
     show_analysis([folder], folder / "analysis", quiet=quiet)
@@ -104,7 +103,6 @@ def compare(
     from atrc.experiments.comparison import baselines, networks, searches
     from atrc.runs import find_runs
 
-    spare_imports()
     folder = experiment_folder(settings, out)
     at_once = jobs or default_jobs(settings)
     checks = Checks()
@@ -128,10 +126,11 @@ def search(
 ) -> None:
     """Search a genotype for every seed, and evaluate the supernet at the found genotype."""
     settings = read_config(config, override, seeds, data, skip_bad)
-    from atrc.experiments import create_search
+    from atrc.experiments import Checks, create_search
 
-    runs = create_search(settings, experiment_folder(settings, out))
-    _execute(runs, jobs, quiet)
+    checks = Checks()
+    runs = create_search(settings, experiment_folder(settings, out), checks)
+    _execute(runs, jobs, quiet, checks)
     console.print(f"Train the found genotypes:  atrc retrain {' '.join(str(run.path) for run in runs)}")
 
 
@@ -149,9 +148,11 @@ def train(
 ) -> None:
     """Train stand-alone networks: baselines, one context everywhere, a genotype file, a consensus of searches."""
     settings = read_config(config, override, seeds, data, skip_bad)
-    from atrc.experiments import create_train
+    from atrc.experiments import Checks, create_train
 
-    _execute(create_train(settings, model or ["baselines"], experiment_folder(settings, out)), jobs, quiet)
+    checks = Checks()
+    runs = create_train(settings, model or ["baselines"], experiment_folder(settings, out), checks)
+    _execute(runs, jobs, quiet, checks)
 
 
 @app.command(rich_help_panel=TRAINING)
@@ -175,11 +176,10 @@ def resume(runs: RunsArgument, jobs: Jobs = None, quiet: Quiet = False) -> None:
     _execute(unfinished, jobs, quiet)
 
 
-def _execute(runs: Sequence[RunDirectory], jobs: int | None, quiet: bool) -> None:
+def _execute(runs: Sequence[RunDirectory], jobs: int | None, quiet: bool, checks: Checks | None = None) -> None:
     from atrc.experiments import execute_all
 
-    spare_imports()
-    execute_all(runs, jobs=jobs or _jobs_for_all(runs), quiet=quiet)
+    execute_all(runs, jobs=jobs or _jobs_for_all(runs), quiet=quiet, checks=checks)
     console.print(results_table(runs))
     _show_skipped(runs)
 

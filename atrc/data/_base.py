@@ -74,9 +74,10 @@ class Dataset(PathOptions, ABC):
 
     @property
     def source(self) -> str | None:
-        """Text that would be another one if any sample were another one; None if no such text is known.
+        """Text that differs from that of every split with other samples or changed files; None if none is known.
 
-        What was learnt from all samples, such as the fit of a task, is kept under it as long as the process lives.
+        It is that of the time when the split was opened. What is computed from the samples, such as hashes and the
+        fit of a task, is kept under it as long as the process lives.
         """
         return None
 

@@ -151,11 +151,12 @@ class Folder(Dataset):
     def _cached_arrays(self) -> dict[str, np.ndarray]:
         """Returns array name -> ``(N, H, W)`` or ``(N, H, W, C)`` memory-map, and builds those that are missing."""
         folders = {name: self._cache_folder(name) for name in (IMAGE, *self.tasks)}
-        self._source = " ".join(map(str, folders.values()))  # their names change with the files of the dataset
         missing = {name: folder for name, folder in folders.items() if not folder.is_dir()}
         if missing:
             refuse_absent(self.reader, self.ids, list(missing), self._title)
             self._build(missing)
+        # The name of a folder says which files of the dataset its array was made from.
+        self._source = hashed([fingerprint(folder / "array.npy") for folder in folders.values()])
         # A plain ndarray over the map: indexing an np.memmap costs more than reading a small image.
         return {name: np.asarray(np.load(folder / "array.npy", mmap_mode="r")) for name, folder in folders.items()}
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from atrc.machine.ending import end_process
-from atrc.machine.imports import spare_imports, without_collections
+from atrc.machine.imports import own_process, without_collections
 from atrc.machine.stopping import Interrupted
 from searchspace import InputError
 
@@ -28,6 +28,7 @@ def work(answers: int, slot: int) -> None:
         answers: File descriptor that gets one JSON object per job.
         slot: Number of this worker, for jobs that ask for it.
     """
+    own_process()
     jobs: queue.Queue[str | None] = queue.Queue()
     busy = threading.Event()
     threading.Thread(target=_listen, args=(jobs, busy), daemon=True).start()
@@ -68,8 +69,6 @@ def _do(line: str, slot: int) -> Any:
     job = json.loads(line)
     arguments = {**job["arguments"], **({"slot": slot} if "slot" in job["arguments"] else {})}
     module, function = job["function"].split(":")
-    if module not in sys.modules:
-        with without_collections():
-            importlib.import_module(module)
-        spare_imports()
-    return getattr(sys.modules[module], function)(**arguments)
+    with without_collections():
+        found = getattr(importlib.import_module(module), function)
+    return found(**arguments)

@@ -20,7 +20,7 @@ from torch import Tensor
 import atrc
 from atrc.config import Config
 from atrc.costs import count_multiply_adds
-from atrc.data import Folder
+from atrc.data import Dataset, Folder, content, content_hashes
 from atrc.data.labelled import fit_task
 from atrc.data.planted import picture
 from atrc.engines import Processes
@@ -218,3 +218,27 @@ def test_pictures_do_not_depend_on_how_many_are_drawn_at_once(
         return np.stack([train[index].image for index in range(len(train))])
 
     assert np.array_equal(pictures(7), pictures(100))
+
+
+def test_hashes_of_a_split_follow_its_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are taken once, and again if a file changes: one of the dataset, or the array that was made from it."""
+    computed: list[str] = []
+    original = content._hashes
+
+    def counting(dataset: Dataset, samples: int) -> dict[str, str]:
+        computed.append(dataset[0].id)
+        return original(dataset, samples)
+
+    monkeypatch.setattr(content, "_hashes", counting)
+    first, again = content_hashes(opened(folder)), content_hashes(opened(folder))
+    assert first == again
+    assert len(computed) == 1
+    Image.fromarray(np.full((8, 8), 9, np.uint8)).save(folder / "depth_0.png")
+    changed = content_hashes(opened(folder))
+    assert (changed["image"], len(computed)) == (first["image"], 2)
+    assert changed["depth"] != first["depth"]
+    held = opened(folder)
+    (array,) = (path for path in held.info.cache.glob("*-depth-*/array.npy"))
+    np.save(array, np.load(array) + 1)
+    assert content_hashes(opened(folder))["depth"] not in (changed["depth"], first["depth"])
+    assert content_hashes(opened(folder, cached=False)) == changed
