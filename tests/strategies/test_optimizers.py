@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -59,18 +57,3 @@ def test_hooks_of_a_step_are_called() -> None:
     assert called == ["before", "after"]
     assert isinstance(optimizer, torch.optim.SGD)
     assert repr(optimizer).startswith("SGD")
-
-
-def test_a_step_does_not_import_the_compiler() -> None:
-    code = """
-import sys, torch
-from strategies._optimizers import eager
-weight = torch.nn.Parameter(torch.ones(3))
-optimizer = eager(torch.optim.AdamW)([weight])
-weight.sum().backward()
-optimizer.step()
-optimizer.zero_grad()
-optimizer.load_state_dict(optimizer.state_dict())
-print("torch._dynamo" in sys.modules)
-"""
-    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
