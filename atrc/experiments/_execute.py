@@ -24,6 +24,8 @@ __all__ = ["execute_all", "execute_experiment", "execute_path"]
 
 _EXECUTE = "atrc.experiments._execute:execute_path"
 """The function that workers execute."""
+_MODULES = (__name__, "torchmetrics")
+"""What takes time to import, and all runs need."""
 
 
 def execute_experiment(
@@ -138,7 +140,7 @@ def _execute_in_processes(
 ) -> dict[Path, str]:
     """Executes several runs at a time; see `_execute_here`."""
     failed: dict[Path, str] = {}
-    with stop_requests(insist=False) as stop, Processes(processes) as engine:
+    with stop_requests(insist=False) as stop, Processes(processes, _MODULES) as engine:
         options = {"slot": None, "jobs": for_trials, "quiet": quiet}
         paths = {engine.submit(_EXECUTE, path=str(run.path), **options): run.path for run in runs}
         unfinished, passed_on = set(paths), False

@@ -37,7 +37,7 @@ class TrialProcesses:
 
     def __init__(self, scorer: Scorer, run: Path, number: int, stop: Stop) -> None:
         self._scorer, self._run, self._stop = scorer, run, stop
-        self._engine, self._number = Processes(number), number
+        self._engine, self._number = Processes(number, (__name__,)), number
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
