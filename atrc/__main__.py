@@ -1,5 +1,5 @@
 """Runs the command line: ``python -m atrc``."""
 
-from atrc.cli import main
+from atrc.cli import run
 
-main()
+run()

@@ -15,6 +15,7 @@ import torch
 
 from atrc.config import Augmentation, Config
 from atrc.data import Batch, Compose, Dataset, DatasetInfo, decode
+from atrc.data.labelled import LabelMaps
 from atrc.experiments import Checks
 from atrc.inference import PredictionFiles, Predictor, open_run
 from atrc.inference import evaluate_split as _evaluate_split
@@ -73,7 +74,8 @@ def build_tasks(config: Config, info: DatasetInfo) -> dict[str, Task]:
 
 def fit_tasks(tasks: Mapping[str, Task], train: Dataset) -> None:
     """Now `Setup.fit`."""
-    Setup.fit(cast(Any, None), train, tasks)  # which needs no config for given tasks
+    for name, task in tasks.items():
+        task.fit(LabelMaps(train, name), train.info.cache)
 
 
 def build_space(config: Config) -> SearchSpace:

@@ -161,10 +161,11 @@ class Bottleneck(nn.Module):
 def init_from_scratch(network: nn.Module) -> None:
     """Initialises convolutions Kaiming-normal (fan out, ReLU), and batch norms with weight 1 and bias 0.
 
-    Weights are drawn from torch's global generator.
+    Weights are drawn from torch's global generator. On the meta device nothing is drawn: there are no values, and
+    torch would import its compiler.
     """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)

@@ -11,12 +11,13 @@ from torch import nn
 
 from searchspace import InputError, Supernet
 from strategies import OneShotStrategy, Search, build_strategy
+from strategies._optimizers import eager
 
 __all__ = ["Problem"]
 
 
 def _adam(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    return torch.optim.Adam(parameters, lr=1e-3)
+    return eager(torch.optim.Adam)(parameters, lr=1e-3)
 
 
 @dataclass(frozen=True)

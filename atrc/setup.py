@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from atrc.config import Config, Training, import_plugins
-from atrc.costs import MEASURES
+from atrc.costs import MEASURES, count_multiply_adds, count_parameters
 from atrc.data import (
     DATASETS,
     BatchLoader,
@@ -28,7 +28,8 @@ from atrc.data import (
     hold_out,
     train_transform,
 )
-from atrc.data.labelled import LabelMaps, refuse_unlabelled
+from atrc.data.cache import hashed
+from atrc.data.labelled import fit_task, refuse_unlabelled
 from atrc.distillation import DISTILLATIONS
 from atrc.networks import MODELS, MULTI, MultiTaskNetwork, Parts, single_task
 from atrc.supernets import FixedSelection, MultiTaskSupernet, supernet_of
@@ -39,6 +40,9 @@ from searchspace.errors import did_you_mean
 from strategies import Strategy, build_strategy, resolve_genotype
 
 __all__ = ["Setup"]
+
+_COUNTED: dict[tuple[Any, ...], int] = {}
+"""What was counted in this process -> multiply-adds."""
 
 
 class Setup:
@@ -83,12 +87,16 @@ class Setup:
             UnknownNameError: A task is not registered, or the dataset has no labels for it.
         """
         tasks: dict[str, Task] = {}
-        for name, options in self.config.tasks.items():
+        for name in self.config.tasks:
             TASKS[name]  # raises for a task that is not registered, before the dataset is asked
             if name not in self.info.tasks:
                 raise UnknownNameError("task", name, self.info.tasks, f"of dataset {self.info.name}")
-            tasks[name] = TASKS.create(name, {**self.info.tasks[name], **options})
+            tasks[name] = TASKS.create(name, self._task_options(name))
         return tasks
+
+    def _task_options(self, name: str) -> dict[str, Any]:
+        """Returns the arguments of a task: the dataset's facts, and the config's options."""
+        return {**self.info.tasks[name], **self.config.tasks[name]}
 
     def split(self, name: str, tasks: Iterable[str] | None = None) -> Dataset:
         """Returns a split of the dataset.
@@ -158,7 +166,7 @@ class Setup:
     def fit(self, train: Dataset, tasks: Mapping[str, Task] | None = None) -> None:
         """Fits tasks, by default all, to the training labels; normals learn their centroids."""
         for name, task in (tasks or self.tasks).items():
-            task.fit(LabelMaps(train, name), train.info.cache)
+            fit_task(name, task, self._task_options(name), train)
 
     def augmentation(self) -> Compose:
         """Returns the transform of training samples.
@@ -276,6 +284,23 @@ class Setup:
             return parts.baseline(model)
         self.space.validate(genotype)
         return supernet_of(self.space).network(parts, genotype)
+
+    def multiply_adds(self, network: Any, model: str, genotype: Genotype | None) -> int:
+        """Returns the multiply-adds of a network of `network` for an image of the dataset.
+
+        In one process, networks of the same config, model and genotype are counted once.
+
+        Args:
+            network: The network.
+            model: See `genotype`.
+            genotype: The genotype, or None.
+        """
+        config = self.config.model_dump(mode="json", include={"tasks", "dataset", "backbone", "space", "model"})
+        named = model if genotype is None else genotype.to_json()
+        key = type(network), count_parameters(network), self.info.size, hashed([config, named])
+        if key not in _COUNTED:
+            _COUNTED[key] = count_multiply_adds(network, self.info.size)
+        return _COUNTED[key]
 
     def costs(self, device: torch.device, size: tuple[int, int] | None = None) -> CostModel | None:
         """Returns the cost model of the config's ``cost.measure``, or None if the config sets no cost.

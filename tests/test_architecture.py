@@ -26,7 +26,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "strategies": (
         *("testing", "_search", "_trials", "_training", "_inherited", "_data", "_events"),
         *("adapters", "one_shot", "multi_trial"),
-        *("_categorical", "_step", "_clipping", "_statistics", "_budget", "_knobs", "_base"),
+        *("_categorical", "_step", "_clipping", "_statistics", "_optimizers", "_budget", "_knobs", "_base"),
     ),
     "atrc": (
         *("_former", "__main__", "cli", "bench", "testing", "problem", "experiments", "training", "inference"),

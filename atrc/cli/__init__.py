@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from typing import NoReturn
 
 import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
 from atrc.cli._app import app
+from atrc.machine.ending import end_process
+from atrc.machine.imports import own_process
 from atrc.machine.stopping import Interrupted
 from searchspace.errors import InputError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run"]
 
 _COMMANDS = (
     *("_runs", "_consensus", "_models", "_boundaries", "_resources", "_data", "_analysis", "_paper"),
@@ -43,6 +46,16 @@ def main() -> None:
     except BrokenPipeError:  # `atrc ... | head` closed its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def run() -> NoReturn:
+    """Runs a command in a process of its own, and ends it."""
+    own_process()
+    try:
+        main()
+    except SystemExit as ended:
+        end_process(ended.code if isinstance(ended.code, int) else 1)
+    end_process()
 
 
 def _complain(message: str, style: str = "red") -> None:

@@ -29,6 +29,7 @@ from atrc.cli._show import show_analysis, show_comparison
 from searchspace.errors import InputError
 
 if TYPE_CHECKING:
+    from atrc.experiments import Checks
     from atrc.runs import RunDirectory
 
 __all__: list[str] = []
@@ -125,10 +126,11 @@ def search(
 ) -> None:
     """Search a genotype for every seed, and evaluate the supernet at the found genotype."""
     settings = read_config(config, override, seeds, data, skip_bad)
-    from atrc.experiments import create_search
+    from atrc.experiments import Checks, create_search
 
-    runs = create_search(settings, experiment_folder(settings, out))
-    _execute(runs, jobs, quiet)
+    checks = Checks()
+    runs = create_search(settings, experiment_folder(settings, out), checks)
+    _execute(runs, jobs, quiet, checks)
     console.print(f"Train the found genotypes:  atrc retrain {' '.join(str(run.path) for run in runs)}")
 
 
@@ -146,9 +148,11 @@ def train(
 ) -> None:
     """Train stand-alone networks: baselines, one context everywhere, a genotype file, a consensus of searches."""
     settings = read_config(config, override, seeds, data, skip_bad)
-    from atrc.experiments import create_train
+    from atrc.experiments import Checks, create_train
 
-    _execute(create_train(settings, model or ["baselines"], experiment_folder(settings, out)), jobs, quiet)
+    checks = Checks()
+    runs = create_train(settings, model or ["baselines"], experiment_folder(settings, out), checks)
+    _execute(runs, jobs, quiet, checks)
 
 
 @app.command(rich_help_panel=TRAINING)
@@ -172,10 +176,10 @@ def resume(runs: RunsArgument, jobs: Jobs = None, quiet: Quiet = False) -> None:
     _execute(unfinished, jobs, quiet)
 
 
-def _execute(runs: Sequence[RunDirectory], jobs: int | None, quiet: bool) -> None:
+def _execute(runs: Sequence[RunDirectory], jobs: int | None, quiet: bool, checks: Checks | None = None) -> None:
     from atrc.experiments import execute_all
 
-    execute_all(runs, jobs=jobs or _jobs_for_all(runs), quiet=quiet)
+    execute_all(runs, jobs=jobs or _jobs_for_all(runs), quiet=quiet, checks=checks)
     console.print(results_table(runs))
     _show_skipped(runs)
 

@@ -1,9 +1,9 @@
 """Counts parameters and multiply-adds of a network (Table 1 and Fig. 5) without computing anything.
 
-The network runs on torch's ``meta`` device, where tensors have shapes and no values, under torch's own operation
-counter. Multiply-adds are counted as the paper's resource columns are: every convolution and matrix product (those of
-the attentions included), one per bias element, two per element of a batch norm, one per element of a ReLU, and one
-per element that the backbone upsamples (not the stacking of its four maps).
+The network runs on torch's ``meta`` device, where tensors have shapes and no values, and
+`atrc.costs._operations` counts. Multiply-adds are counted as the paper's resource columns are: every convolution and
+matrix product (those of the attentions included), one per bias element, two per element of a batch norm, one per
+element of a ReLU, and one per element that the backbone upsamples (not the stacking of its four maps).
 
 The counter knows no class of this project. It uses these methods and attributes if they exist:
 
@@ -15,7 +15,6 @@ The counter knows no class of this project. It uses these methods and attributes
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +22,8 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
+from atrc.costs._operations import Operations, per_element
 from searchspace import Selection
 
 __all__ = ["Counter", "Resources", "count_module", "count_multiply_adds", "count_parameters"]
@@ -165,7 +164,7 @@ class _Tally:
         self._upsampled = [False]
         self._of: dict[str, int] = {}
         self._given = 0
-        self._counter = FlopCounterMode(display=False, custom_mapping={**_COSTS, **self._upsampling()})
+        self._counter = Operations(self._upsampling())
 
     def of(self, part: str) -> int:
         """Returns the multiply-adds of a part so far."""
@@ -203,17 +202,17 @@ class _Tally:
 
     def _give(self) -> None:
         """Adds the operations since the last call to the part that is being computed."""
-        total = self._counter.get_total_flops() // 2
+        total = self._counter.number // 2
         self.add(self._inside[-1], total - self._given)
         self._given = total
 
     def _upsampling(self) -> dict[Any, Any]:
         """Returns counters of upsampling, which count inside modules with ``counts_upsampling`` alone."""
 
-        def count(*_: Any, out_shape: Any, **__: Any) -> int:
-            return _per_element(out_shape=out_shape) if self._upsampled[-1] else 0
+        def count(*_: Any, out_val: Any, **__: Any) -> int:
+            return per_element(out_val=out_val) if self._upsampled[-1] else 0
 
-        return dict.fromkeys((aten.upsample_bilinear2d, aten.upsample_nearest2d), count)
+        return dict.fromkeys((torch.ops.aten.upsample_bilinear2d, torch.ops.aten.upsample_nearest2d), count)
 
 
 def count_module(module: nn.Module, inputs: Sequence[Any]) -> Resources:
@@ -232,35 +231,3 @@ def _ghost(network: nn.Module, instead: Mapping[int, nn.Module] | None = None) -
         elif type(module) is nn.BatchNorm2d:
             module.forward = torch.ops.atrc.norm  # type: ignore[method-assign]
     return ghost
-
-
-# Stands for a batch norm, which takes torch 4 ms on the meta device. It does nothing but is counted.
-_LIBRARY = torch.library.Library("atrc", "DEF")
-_LIBRARY.define("norm(Tensor x) -> Tensor")
-_LIBRARY.impl("norm", lambda x: x.new_empty(x.shape), "Meta")
-
-
-# The counter's unit is the floating-point operation; a multiply-add is two of them.
-
-
-def _convolution(x: Any, weight: Any, bias: Any, *_: Any, out_shape: Any, **__: Any) -> int:
-    return conv_flop_count(x, weight, out_shape) + (2 * math.prod(out_shape) if bias is not None else 0)
-
-
-def _batch_norm(x: Any, *_: Any, **__: Any) -> int:
-    return 2 * 2 * math.prod(x)
-
-
-def _per_element(*_: Any, out_shape: Any, **__: Any) -> int:
-    return 2 * math.prod(out_shape)
-
-
-aten = torch.ops.aten
-_COSTS = {
-    aten.convolution: _convolution,
-    torch.ops.atrc.norm: _batch_norm,
-    aten._native_batch_norm_legit_no_training: _batch_norm,
-    aten.native_batch_norm: _batch_norm,
-    aten.relu: _per_element,
-    aten.relu_: _per_element,
-}

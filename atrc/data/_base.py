@@ -72,6 +72,15 @@ class Dataset(PathOptions, ABC):
     info: DatasetInfo
     skipped: Mapping[str, str] = MappingProxyType({})
 
+    @property
+    def source(self) -> str | None:
+        """Text that differs from that of every split with other samples or changed files; None if none is known.
+
+        It is that of the time when the split was opened. What is computed from the samples, such as hashes and the
+        fit of a task, is kept under it as long as the process lives.
+        """
+        return None
+
     @classmethod
     @abstractmethod
     def describe(cls, **options: Any) -> DatasetInfo:

@@ -10,6 +10,9 @@ from atrc.data._base import Dataset
 
 __all__ = ["content_hashes"]
 
+_KNOWN: dict[tuple[str, int, tuple[str, ...]], dict[str, str]] = {}
+"""`Dataset.source`, number of samples to read, and tasks -> hashes, of this process."""
+
 
 def content_hashes(dataset: Dataset, samples: int = 32) -> dict[str, str]:
     """Returns hashes of the images and of every task's labels: ``"image"`` or the task's name -> 16 characters.
@@ -21,6 +24,16 @@ def content_hashes(dataset: Dataset, samples: int = 32) -> dict[str, str]:
         dataset: A split.
         samples: Largest number of samples to read; they are evenly spaced.
     """
+    source = dataset.source
+    if source is None:
+        return _hashes(dataset, samples)
+    key = source, samples, tuple(dataset[0].labels)
+    if key not in _KNOWN:
+        _KNOWN[key] = _hashes(dataset, samples)
+    return dict(_KNOWN[key])
+
+
+def _hashes(dataset: Dataset, samples: int) -> dict[str, str]:
     found: dict[str, hashlib._Hash] = {}
     for index in np.linspace(0, len(dataset) - 1, min(len(dataset), samples)).round().astype(int):
         sample = dataset[int(index)]

@@ -91,6 +91,7 @@ class Folder(Dataset):
         self.ids = read_ids(self.reader.root / description.splits[split], split, description.exclude)
         if skip_bad:
             self._skip_bad()
+        self._source: str | None = None
         self._arrays = self._cached_arrays() if cached else None
 
     @classmethod
@@ -117,6 +118,10 @@ class Folder(Dataset):
     def splits(cls, *, spec: str | Path | Mapping[str, Any], **_: Any) -> tuple[str, ...]:
         """Returns the names of all splits of a spec; takes the options of the class."""
         return tuple(load_spec(spec).splits)
+
+    @property
+    def source(self) -> str | None:
+        return self._source
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -150,6 +155,8 @@ class Folder(Dataset):
         if missing:
             refuse_absent(self.reader, self.ids, list(missing), self._title)
             self._build(missing)
+        # The name of a folder says which files of the dataset its array was made from.
+        self._source = hashed([fingerprint(folder / "array.npy") for folder in folders.values()])
         # A plain ndarray over the map: indexing an np.memmap costs more than reading a small image.
         return {name: np.asarray(np.load(folder / "array.npy", mmap_mode="r")) for name, folder in folders.items()}
 

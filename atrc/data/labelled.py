@@ -1,4 +1,4 @@
-"""Labels of a split: those of one task as a sequence, and a refusal of splits that have none of a task."""
+"""Labels of a split: those of one task as a sequence, fits of tasks to them, and a refusal of splits without any."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from atrc.data._base import Dataset
+from atrc.data.cache import hashed
 from atrc.tasks import Task
 from searchspace.errors import InputError
 
-__all__ = ["LabelMaps", "refuse_unlabelled"]
+__all__ = ["LabelMaps", "fit_task", "refuse_unlabelled"]
+
+_State = Mapping[str, Tensor]
+_FITTED: dict[tuple[Any, ...], tuple[_State, _State]] = {}
+"""What was fitted in this process -> the states of the task before and after."""
 
 
 class LabelMaps(Sequence[np.ndarray]):
@@ -33,6 +40,35 @@ class LabelMaps(Sequence[np.ndarray]):
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[i] for i in range(len(self)))
+
+
+def fit_task(name: str, task: Task, options: Mapping[str, Any], train: Dataset) -> None:
+    """Fits a task to the labels of a split. Of a split with a `Dataset.source`, that is done once in a process.
+
+    Args:
+        name: Name of the task in the dataset.
+        task: The task.
+        options: The arguments that the task was made with.
+        train: The split.
+
+    Raises:
+        InputError: The task cannot be fitted to these labels.
+    """
+    before, generator = task.state_dict(), torch.get_rng_state()
+    key = name, type(task), hashed(options), train.source
+    known = _FITTED.get(key)
+    if known is not None and _equal(known[0], before):  # the state before says what the task read from files
+        task.load_state_dict(known[1])
+        return
+    task.fit(LabelMaps(train, name), train.info.cache)
+    after = task.state_dict()
+    # A fit that drew from the global generator is made again, since what is drawn after it depends on it.
+    if after and train.source is not None and torch.equal(generator, torch.get_rng_state()):
+        _FITTED[key] = before, after
+
+
+def _equal(one: _State, other: _State) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
 def refuse_unlabelled(dataset: Dataset, tasks: Mapping[str, Task], split: str) -> None:

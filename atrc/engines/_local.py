@@ -13,11 +13,13 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
+from atrc.engines._nursery import Forked, Nursery
 from atrc.machine.stopping import Interrupted
 from searchspace import InputError
 
@@ -38,7 +40,7 @@ class WorkerDied(JobFailed):
 
 @dataclass
 class _Worker:
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | Forked
     answers: IO[str]
 
 
@@ -47,6 +49,8 @@ class Processes:
 
     Args:
         number: Number of parallel jobs, at least one.
+        modules: Modules that all jobs need. On Linux they are imported once, in a process from which the others are
+            forked. They must neither start threads nor compute when they are imported.
 
     Example::
 
@@ -55,9 +59,11 @@ class Processes:
         [future.result() for future in futures]  # [1.5, 3.5]
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, modules: Sequence[str] = ()) -> None:
         if number < 1:
             raise InputError(f"the number of processes must be >= 1, got {number}")
+        self._modules = modules if sys.platform.startswith("linux") else ()
+        self._nursery: Nursery | None = None
         self._jobs: queue.Queue[tuple[Future[Any], str] | None] = queue.Queue()
         self._workers: dict[int, _Worker] = {}
         self._lock = threading.Lock()
@@ -76,6 +82,8 @@ class Processes:
             self._jobs.put(None)
         for feeder in self._feeders:
             feeder.join()
+        if self._nursery is not None:
+            self._nursery.close()
 
     def submit(self, function: str, **arguments: Any) -> Future[Any]:
         """Queues a job. With the argument ``slot=None``, the function gets the number of its worker as ``slot``.
@@ -134,6 +142,8 @@ class Processes:
         raise _ERRORS.get(answer["error"], JobFailed)(answer["message"])
 
     def _start(self, slot: int) -> _Worker:
+        if self._modules:
+            return self._fork(slot)
         answers, theirs = os.pipe()
         code = _START.format(path=sys.path, answers=theirs, slot=slot)
         try:
@@ -147,21 +157,32 @@ class Processes:
             os.close(theirs)
         return _Worker(process, os.fdopen(answers, encoding="utf-8"))
 
+    def _fork(self, slot: int) -> _Worker:
+        self._nursery = self._nursery or Nursery(self._modules)
+        try:
+            worker = self._nursery.fork(slot)
+        except OSError:  # somebody killed it
+            self._nursery.close()
+            self._nursery = Nursery(self._modules)
+            worker = self._nursery.fork(slot)
+        return _Worker(worker, worker.answers)
+
     def _death(self, worker: _Worker) -> Exception:
-        self._close(worker)
-        code = worker.process.returncode
+        code = self._close(worker)
         if self._stopped:
             return Interrupted("stopped")
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
         return WorkerDied(f"its process {how}")
 
     @staticmethod
-    def _close(worker: _Worker) -> None:
+    def _close(worker: _Worker) -> int:
+        """Ends a worker that waits for a job, and returns the exit status."""
         assert worker.process.stdin is not None
         with suppress(BrokenPipeError):
-            worker.process.stdin.close()  # this ends a worker that waits for a job
-        worker.process.wait()
+            worker.process.stdin.close()
+        status = worker.process.wait()
         worker.answers.close()
+        return status
 
 
 _ERRORS: dict[str, type[Exception]] = {"InputError": InputError, "Interrupted": Interrupted}

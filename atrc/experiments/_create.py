@@ -17,15 +17,23 @@ from searchspace import Genotype, InputError
 __all__ = ["create_missing", "create_planned", "create_retrain", "create_search", "create_train", "open_made_with"]
 
 
-def create_search(config: Config, out: Path | str) -> list[RunDirectory]:
-    """Makes new search runs ``out/search/seedK``, one for each of the config's seeds."""
-    checks = Checks()
+def create_search(config: Config, out: Path | str, checks: Checks | None = None) -> list[RunDirectory]:
+    """Makes new search runs ``out/search/seedK``, one for each of the config's seeds.
+
+    Args:
+        config: The config.
+        out: The experiment's folder.
+        checks: The checks of the experiment, which skip what was checked before.
+    """
+    checks = checks or Checks()
     checks.config(config)
     checks.strategy(config)
     return create_planned(plan_search(config, out), checks)
 
 
-def create_train(config: Config, models: Sequence[str], out: Path | str) -> list[RunDirectory]:
+def create_train(
+    config: Config, models: Sequence[str], out: Path | str, checks: Checks | None = None
+) -> list[RunDirectory]:
     """Makes new training runs ``out/MODEL/seedK`` of stand-alone networks.
 
     Args:
@@ -34,11 +42,12 @@ def create_train(config: Config, models: Sequence[str], out: Path | str) -> list
             for the genotype that the finished searches in ``out`` agree on. Runs of a genotype file are named after
             the file.
         out: The experiment's folder.
+        checks: The checks of the experiment, which skip what was checked before.
 
     Raises:
         InputError: A run exists already, or two different runs would have one folder. No run is made then.
     """
-    checks = Checks()
+    checks = checks or Checks()
     checks.config(config)
     return create_planned(plan_train(config, models, out), checks)
 

@@ -14,6 +14,7 @@ from atrc.engines import Processes
 from atrc.experiments._checks import Checks
 from atrc.experiments._create import create_missing
 from atrc.experiments.plan import plan_consensus, plan_retrain, plan_search, plan_train
+from atrc.machine.kernels import compile_all
 from atrc.runs import RunDirectory
 from atrc.runs.names import CONSENSUS, expand_models
 from atrc.training import Interrupted, execute, stop_requests
@@ -23,6 +24,8 @@ __all__ = ["execute_all", "execute_experiment", "execute_path"]
 
 _EXECUTE = "atrc.experiments._execute:execute_path"
 """The function that workers execute."""
+_MODULES = (__name__, "torchmetrics")
+"""What takes time to import, and all runs need."""
 
 
 def execute_experiment(
@@ -101,6 +104,7 @@ def execute_all(
     if at_once > 1:
         with suppress(Exception):  # a run whose data cannot be opened raises later by itself
             (checks or Checks()).data(run.config for run in waiting)
+        compile_all()  # otherwise every process would compile at the same time
         failed = _execute_in_processes(waiting, at_once, for_trials, quiet)
     else:
         failed = _execute_here(waiting, for_trials, quiet)
@@ -136,7 +140,7 @@ def _execute_in_processes(
 ) -> dict[Path, str]:
     """Executes several runs at a time; see `_execute_here`."""
     failed: dict[Path, str] = {}
-    with stop_requests(insist=False) as stop, Processes(processes) as engine:
+    with stop_requests(insist=False) as stop, Processes(processes, _MODULES) as engine:
         options = {"slot": None, "jobs": for_trials, "quiet": quiet}
         paths = {engine.submit(_EXECUTE, path=str(run.path), **options): run.path for run in runs}
         unfinished, passed_on = set(paths), False

@@ -32,7 +32,8 @@ class AuxiliaryHead(nn.Module):
 def prediction_layer(inputs: int, outputs: int) -> nn.Conv2d:
     """Returns a 1x1 conv with weights from N(0, 0.01) and bias 0."""
     layer = Pointwise(inputs, outputs)
-    nn.init.normal_(layer.weight, std=0.01)
+    if not layer.weight.is_meta:  # there are no values, and torch would import its compiler
+        nn.init.normal_(layer.weight, std=0.01)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer

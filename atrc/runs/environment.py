@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import subprocess
@@ -20,16 +21,10 @@ LIBRARIES = ("atrc", "torch", "numpy", "optuna", "nni", "pandas", "torchmetrics"
 
 def environment(threads: int | None = None) -> dict[str, Any]:
     """Returns the content of environment.json. ``threads`` is by default the number of threads of this process."""
-    versions: dict[str, str | None] = {}
-    for library in LIBRARIES:
-        try:
-            versions[library] = metadata.version(library)
-        except metadata.PackageNotFoundError:
-            versions[library] = None
     program = Path(sys.argv[0]).name
     return {
         "python": platform.python_version(),
-        "versions": versions,
+        "versions": {library: _version(library) for library in LIBRARIES},
         "platform": platform.platform(),
         "processor": _processor(),
         "threads": torch.get_num_threads() if threads is None else threads,
@@ -40,6 +35,15 @@ def environment(threads: int | None = None) -> dict[str, Any]:
     }
 
 
+@functools.cache
+def _version(library: str) -> str | None:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+@functools.cache
 def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -49,8 +53,12 @@ def _processor() -> str:
     return f"{platform.processor()}, {os.cpu_count()} cores"
 
 
+@functools.cache
 def _revision() -> str | None:
-    """Returns the commit of this software, or None if it does not run from a checkout."""
+    """Returns the commit of this software, or None if it does not run from a checkout.
+
+    A process asks once: its modules stay as they were imported, whatever happens to the checkout.
+    """
     here = Path(__file__).parent
     try:
         found = subprocess.run(

@@ -50,7 +50,8 @@ class ClassMapTask(Task):
         self.channels = self.regions = len(self.classes)
         self.weight = check_weight("weight", weight)
         self.absent = absent
-        self.metric()  # refuses a wrong rule at once instead of after an epoch
+        if absent not in ("skip", "zero"):
+            self.metric()  # says what is wrong, at once instead of after an epoch; only metrics load torchmetrics
 
     def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
         return cross_entropy(prediction, label)

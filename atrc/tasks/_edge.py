@@ -61,7 +61,8 @@ class Edge(Task):
         self.positive_weight = float(positive_weight)
         self.max_distance = max_distance
         self.thresholds = thresholds
-        self.metric()  # refuses wrong arguments at once instead of after an epoch
+        if not (0 <= max_distance < 1 and thresholds >= 1):
+            self.metric()  # says what is wrong, at once instead of after an epoch; only metrics load torchmetrics
 
     def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
         logits = full_precision(prediction).squeeze(1)

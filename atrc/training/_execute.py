@@ -14,6 +14,8 @@ import torch
 from tqdm import tqdm
 
 from atrc.machine.devices import pick_device
+from atrc.machine.imports import without_collections
+from atrc.machine.kernels import compile_all
 from atrc.machine.memory import keep_memory, reset_peak_memory
 from atrc.machine.stopping import stop_requests
 from atrc.machine.threads import threads_of_a_run
@@ -45,11 +47,13 @@ def execute(run: RunDirectory, *, quiet: bool = False, position: int = 0, jobs: 
     if run.finished:
         return run.result()
     keep_memory()
+    compile_all()
     setup = Setup.of(run.config)
     device = pick_device(run.config.device)
     reset_peak_memory(device)
     with tracked(run), threads_of_a_run(run.config.threads):
         if run.spec.kind == "train":
+            _load_metrics(setup)
             return execute_training(run, setup, device, quiet=quiet, position=position)
         strategy = _strategy_of(run, setup)
         return _search(run, setup, strategy, device, quiet=quiet, position=position, jobs=jobs)
@@ -68,6 +72,7 @@ def _search(
     """Searches to the end, from the newest checkpoint if there is one."""
     with stop_requests(insist=True) as stop, _bar(run, quiet, position) as bar:
         if isinstance(strategy, OneShotStrategy):
+            _load_metrics(setup)
             found: SearchRun = OneShotRun(run, setup, strategy, device, stop, bar)
         else:
             found = TrialsRun(run, setup, strategy, device, stop, bar, jobs)
@@ -77,6 +82,13 @@ def _search(
         result = found.result(quiet, position)
     run.write_result(result)
     return result
+
+
+def _load_metrics(setup: Setup) -> None:
+    """Loads what the evaluation will need (torchmetrics), in less time than it would take there."""
+    with without_collections():
+        for task in setup.tasks.values():
+            task.metric()
 
 
 def _bar(run: RunDirectory, quiet: bool, position: int) -> tqdm[Any]:

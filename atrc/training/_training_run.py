@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from atrc.costs import count_multiply_adds, count_parameters
+from atrc.costs import count_parameters
 from atrc.data import BatchLoader, content_hashes, skipped_samples
 from atrc.inference import evaluate_split
 from atrc.machine.memory import peak_memory
@@ -61,7 +61,7 @@ def execute_training(run: RunDirectory, setup: Setup, device: torch.device, *, q
         samples=training.steps * training.batch_size,
         seconds=round(state.seconds, 3),
         parameters=count_parameters(network),
-        multiply_adds=count_multiply_adds(network, train.info.size),
+        multiply_adds=setup.multiply_adds(network, run.spec.model, run.genotype()),
         peak_memory=peak_memory(device),
         data={"train": content_hashes(train), "val": content_hashes(validation)},
         skipped=skipped_samples(train=train, val=validation),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from atrc.setup import Setup
 from atrc.training.scoring import Scorer, Scoring, build_scorer
 from strategies import Score, Trial
 
-__all__ = ["TrialProcesses", "score_trial"]
+__all__ = ["TrialProcesses", "prepare", "score_trial"]
 
 
 ATTEMPTS = 3
@@ -37,13 +37,16 @@ class TrialProcesses:
 
     def __init__(self, scorer: Scorer, run: Path, number: int, stop: Stop) -> None:
         self._scorer, self._run, self._stop = scorer, run, stop
-        self._engine = Processes(number)
+        self._engine, self._number = Processes(number, (__name__,)), number
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> None:
         self._engine.__enter__()
         self._watcher.start()
+        # The processes import torch and open the data before a clock measures their first trials. What goes wrong
+        # here goes wrong in a trial, too, and is raised there.
+        wait([self._engine.submit(f"{__name__}:prepare", run=str(self._run)) for _ in range(self._number)])
 
     def __exit__(self, *error: Any) -> None:
         self._over.set()
@@ -72,7 +75,7 @@ class TrialProcesses:
 
     def _begin(self, trial: Trial, outcome: Future[Score], attempt: int) -> None:
         job = self._engine.submit(
-            "atrc.training._trial_processes:score_trial",
+            f"{__name__}:score_trial",
             run=str(self._run),
             number=trial.number,
             genotype=dict(trial.genotype),
@@ -91,18 +94,24 @@ class TrialProcesses:
         job.add_done_callback(pass_on)
 
 
+def prepare(run: str) -> None:
+    """Makes this process ready to score trials of a search."""
+    _scorer(run)
+
+
 def score_trial(run: str, number: int, genotype: dict[str, str], budget: float) -> dict[str, Any]:
     """Scores a trial of a search in this process."""
-    directory = RunDirectory.open(run)
     scorer = _scorer(run)
-    with stop_requests(insist=True, stop=scorer.scoring.stop), threads_of_a_run(directory.config.threads):
-        trial = Trial(number, scorer.scoring.setup.space.genotype(genotype), budget)
+    scoring = scorer.scoring
+    with stop_requests(insist=True, stop=scoring.stop), threads_of_a_run(scoring.config.threads):
+        trial = Trial(number, scoring.setup.space.genotype(genotype), budget)
         score = scorer.score(trial)
     return {"value": score.value, "samples": score.samples, "metrics": dict(score.metrics)}
 
 
 @lru_cache(maxsize=1)
 def _scorer(run: str) -> Scorer:
+    """Builds the scorer of a search. A process does so once."""
     directory = RunDirectory.open(run)
     keep_memory()
     setup, device = Setup.of(directory.config), pick_device(directory.config.device)

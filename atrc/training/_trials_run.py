@@ -46,7 +46,7 @@ class TrialsRun(SearchRun):
         self.train = scoring.train
         scorer: Any = build_scorer(scoring)
         if jobs > 1 and config.trials.in_flight > 1:
-            scorer = self.workers = TrialProcesses(scorer, run.path, jobs, stop)
+            scorer = self.workers = TrialProcesses(scorer, run.path, min(jobs, config.trials.in_flight), stop)
         budget = search_budget(config)
         self.search = Search(
             strategy,

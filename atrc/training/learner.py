@@ -18,6 +18,7 @@ from atrc.networks import multi_task_loss
 from atrc.tasks import Task, load_task_states, task_states
 from searchspace import Genotype
 from strategies import clip_gradients
+from strategies._optimizers import eager
 
 __all__ = ["Learner", "SearchLearner", "WeightLearner", "build_optimizer", "learning_rate", "set_learning_rate"]
 
@@ -128,7 +129,9 @@ def build_optimizer(backbone: nn.Module, network: nn.Module, training: Training)
 
 def _sgd(groups: list[dict[str, Any]], training: Training) -> torch.optim.Optimizer:
     decay = training.weight_decay
-    optimizer = torch.optim.SGD(groups, training.lr, momentum=training.momentum, weight_decay=decay, fused=True)
+    optimizer = eager(torch.optim.SGD)(
+        groups, training.lr, momentum=training.momentum, weight_decay=decay, fused=True
+    )
     if training.momentum:
         # The fused form cannot begin with some parameters later than with others, as sampled options do. The first
         # buffer is the first gradient either way.
@@ -139,7 +142,7 @@ def _sgd(groups: list[dict[str, Any]], training: Training) -> torch.optim.Optimi
 
 
 def _adamw(groups: list[dict[str, Any]], training: Training) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(groups, training.lr, weight_decay=training.weight_decay, fused=True)
+    return eager(torch.optim.AdamW)(groups, training.lr, weight_decay=training.weight_decay, fused=True)
 
 
 # The fused forms update all parameters in one call, four times as fast on a CPU.

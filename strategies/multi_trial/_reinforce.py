@@ -42,11 +42,12 @@ class Reinforce(MultiTrialStrategy):
         import torch  # only this multi-trial strategy needs it
 
         from strategies._categorical import Categorical, seeded_generator
+        from strategies._optimizers import eager
 
         super().__init__(space, seed=seed)
         self._generator = seeded_generator(seed)
         self.distribution = Categorical(space)
-        self.optimizer = torch.optim.Adam([self.distribution.logits], lr=number("lr", lr, above=0))
+        self.optimizer = eager(torch.optim.Adam)([self.distribution.logits], lr=number("lr", lr, above=0))
         self._decay = number("baseline_decay", baseline_decay, at_least=0, below=1)
         self._mean: float | None = None
         self._variance = 0.0

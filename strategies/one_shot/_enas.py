@@ -16,6 +16,7 @@ from searchspace import CostModel, Genotype, SearchSpace, Selection
 from strategies._base import STRATEGIES
 from strategies._categorical import Categorical, entropy, seeded_generator
 from strategies._knobs import number, whole
+from strategies._optimizers import eager
 from strategies._step import DataUse
 from strategies.one_shot._base import OneShotStrategy
 
@@ -79,7 +80,7 @@ class ENAS(OneShotStrategy):
         with torch.no_grad():
             for parameter in self.controller.parameters():
                 parameter.uniform_(-0.1, 0.1, generator=self._generator)
-        self.optimizer = torch.optim.Adam(self.controller.parameters(), lr=rate)
+        self.optimizer = eager(torch.optim.Adam)(self.controller.parameters(), lr=rate)
         self._baseline: float | None = None
         self._log_p = self._entropy = torch.zeros(())
         self._indices: list[int] = []

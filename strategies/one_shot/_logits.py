@@ -12,6 +12,7 @@ from torch import Tensor
 from searchspace import CostModel, Genotype, SearchSpace
 from strategies._categorical import Categorical, entropy, seeded_generator
 from strategies._knobs import number, pair
+from strategies._optimizers import eager
 from strategies.one_shot._base import OneShotStrategy
 
 __all__ = ["LogitStrategy"]
@@ -49,7 +50,7 @@ class LogitStrategy(OneShotStrategy):
     ) -> None:
         super().__init__(space, seed=seed)
         self.distribution = Categorical(space)
-        self.optimizer = torch.optim.Adam(
+        self.optimizer = eager(torch.optim.Adam)(
             [self.distribution.logits],
             lr=number("lr", lr, above=0),
             betas=pair("betas", betas, at_least=0, below=1),

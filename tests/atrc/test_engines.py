@@ -49,9 +49,17 @@ def nap(mark, slot=None):
 """
 
 
+@pytest.fixture(params=[(), ("some_jobs", "no_such_module")], ids=["started", "forked"])
+def modules(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Without modules to import before, workers are started; with some, they are forked."""
+    found: tuple[str, ...] = request.param
+    return found
+
+
 @pytest.fixture(autouse=True)
-def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, modules: tuple[str, ...]) -> None:
     """A module of jobs, where this process and its workers find it."""
+    monkeypatch.setattr(Processes.__init__, "__defaults__", (modules,))
     (tmp_path / "some_jobs.py").write_text(JOBS)
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -158,14 +166,14 @@ def test_nothing_is_left(tmp_path: Path) -> None:
     assert set(psutil.Process().children()) <= others
 
 
-def test_a_plain_script_needs_no_guard(tmp_path: Path) -> None:
+def test_a_plain_script_needs_no_guard(tmp_path: Path, modules: tuple[str, ...]) -> None:
     """Workers never import the script, which without a guard would begin again in each of them."""
     script = tmp_path / "script.py"
     script.write_text(
-        textwrap.dedent("""
+        textwrap.dedent(f"""
         from atrc.engines import Processes
         print("begun")
-        with Processes(2) as engine:
+        with Processes(2, {modules}) as engine:
             print([job.result() for job in [engine.submit("some_jobs:double", x=x) for x in (1, 2)]])
         """)
     )
@@ -173,13 +181,13 @@ def test_a_plain_script_needs_no_guard(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("begun\n[2, 4]\n", "")
 
 
-def test_workers_do_not_outlive_their_parent(tmp_path: Path) -> None:
+def test_workers_do_not_outlive_their_parent(tmp_path: Path, modules: tuple[str, ...]) -> None:
     """The job at hand is asked to stop, and none of those that wait begins."""
     script, marks = tmp_path / "script.py", [tmp_path / f"mark{index}" for index in range(3)]
     script.write_text(
         textwrap.dedent(f"""
         from atrc.engines import Processes
-        with Processes(1) as engine:
+        with Processes(1, {modules}) as engine:
             for mark in {[str(mark) for mark in marks]}:
                 engine.submit("some_jobs:nap", mark=mark)
         """)
@@ -192,3 +200,30 @@ def test_workers_do_not_outlive_their_parent(tmp_path: Path) -> None:
     assert until(lambda: not psutil.pid_exists(worker))
     assert [text(mark) for mark in marks] == ["stopped", "", ""]
     assert said == b""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux")
+def test_modules_are_imported_once_for_all_workers(tmp_path: Path) -> None:
+    """Also for one that takes the place of a dead one; a killed process that forks is replaced, too."""
+    log = tmp_path / "imports"
+    with (tmp_path / "some_jobs.py").open("a") as file:
+        file.write(f"with open({str(log)!r}, 'a') as log: print(os.getpid(), file=log)\n")
+
+    def importing() -> list[int]:
+        return [int(line) for line in text(log).split()]
+
+    others = set(psutil.Process().children())
+    with Processes(2, ("some_jobs",)) as engine:
+        naps = [engine.submit("some_jobs:nap", mark=str(tmp_path / name)) for name in "ab"]
+        assert until(lambda: all(text(tmp_path / name).isdigit() for name in "ab"))
+        os.kill(int(text(tmp_path / "a")), signal.SIGKILL)
+        assert until(lambda: any(nap.done() for nap in naps))
+        assert engine.submit("some_jobs:double", x=2).result() == 4
+        (nursery,) = set(psutil.Process().children()) - others
+        assert importing() == [nursery.pid]
+        nursery.kill()
+        assert engine.submit("some_jobs:double", x=3).result() == 6  # its workers live on
+        assert isinstance(engine.submit("some_jobs:die", status=1).exception(), JobFailed)
+        assert engine.submit("some_jobs:double", x=4).result() == 8
+        assert len(importing()) == 2
+        engine.stop()

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.ndimage import uniform_filter
 
 from atrc.data.planted.scene import CLASSES, Scenes, look_up
 from searchspace import Registry
@@ -36,6 +35,8 @@ def panel(scenes: Scenes, target: int, source: int) -> np.ndarray:
 @CONTENTS.register("local")
 def neighbourhood(scenes: Scenes, target: int, source: int) -> np.ndarray:
     """Returns the density over the part of the window around the cell that lies on the panel."""
+    from scipy.ndimage import uniform_filter  # takes a tenth of a second, and only planted data needs it
+
     dots = scenes.dots[:, source].astype(float)
     dotted, cells = (
         uniform_filter(values, size=WINDOW, axes=(-2, -1), mode="constant") for values in (dots, np.ones_like(dots))

@@ -70,6 +70,15 @@ def _scenes(seed: int, split: str, count: int, panels: int, grid: int, purity: f
     return draw_scenes(generator, count, panels, grid, purity)
 
 
+@lru_cache(maxsize=2)
+def _pictures(seed: int, split: str, count: int, panels: int, grid: int, purity: float) -> np.ndarray:
+    """Returns the pictures of a split. They are cached, since a process executes many runs on the same ones."""
+    _, generator, *_ = _generators(seed, split, panels)
+    drawn = draw(_scenes(seed, split, count, panels, grid, purity), PanelLayout(panels, grid), generator)
+    drawn.flags.writeable = False
+    return drawn
+
+
 def _generators(seed: int, split: str, tasks: int) -> list[np.random.Generator]:
     """Returns the generators of the scenes, of the pictures, and of the noise of every task's labels."""
     sequence = np.random.SeedSequence([seed, SPLITS.index(split)])
@@ -151,15 +160,17 @@ class Planted(Dataset):
 
     def scenes(self, split: str | None = None) -> Scenes:
         """Returns the scenes behind the pictures of a split, by default of this one."""
-        split, options = split or self.split, self._options
-        count = options.train if split == "train" else options.val
-        return _scenes(options.seed, split, count, len(self._answer.tasks), options.grid, options.purity)
+        return _scenes(*self._drawn_from(split or self.split))
 
     @cached_property
     def _pictures(self) -> np.ndarray:
-        tasks = len(self._answer.tasks)
-        _, generator, *_ = _generators(self._options.seed, self.split, tasks)
-        return draw(self.scenes(), PanelLayout(tasks, self._options.grid), generator)
+        return _pictures(*self._drawn_from(self.split))
+
+    def _drawn_from(self, split: str) -> tuple[int, str, int, int, int, float]:
+        """Returns everything that the scenes and the pictures of a split depend on."""
+        options = self._options
+        count = options.train if split == "train" else options.val
+        return options.seed, split, count, len(self._answer.tasks), options.grid, options.purity
 
     @cached_property
     def _labels(self) -> dict[str, np.ndarray]:

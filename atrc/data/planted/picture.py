@@ -26,30 +26,38 @@ GRAIN = 6.0
 """Standard deviation of the noise on every pixel, whose values are 0..255."""
 
 
+_AT_ONCE = 50
+"""Number of pictures that are drawn together. It changes no pixel, but memory that fits into a cache is faster."""
+
+
 def draw(scenes: Scenes, layout: PanelLayout, generator: np.random.Generator) -> np.ndarray:
     """Draws ``(n, H, W, 3)`` uint8 pictures; unused panels of the layout stay black."""
-    count, side = len(scenes.dots), layout.grid * layout.cell
-    pictures = np.zeros((count, *layout.size, 3), np.float32)
-    for panel in range(layout.panels):
-        cells = _cells(scenes, panel, layout)
-        pictures[:, *layout.place(panel)] = cells.swapaxes(2, 3).reshape(count, side, side, 3)
-    pictures += GRAIN * generator.standard_normal(pictures.shape, np.float32)
-    np.rint(pictures, out=pictures)
-    return pictures.clip(0, 255).astype(np.uint8)
+    drawn = np.empty((len(scenes.dots), *layout.size, 3), np.uint8)
+    side = layout.grid * layout.cell
+    for start in range(0, len(drawn), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        pictures = np.zeros(drawn[some].shape, np.float32)
+        for panel in range(layout.panels):
+            cells = _cells(scenes, some, panel, layout)
+            pictures[:, *layout.place(panel)] = cells.swapaxes(2, 3).reshape(len(pictures), side, side, 3)
+        pictures += GRAIN * generator.standard_normal(pictures.shape, np.float32)
+        np.rint(pictures, out=pictures)
+        drawn[some] = pictures.clip(0, 255)
+    return drawn
 
 
-def _cells(scenes: Scenes, panel: int, layout: PanelLayout) -> np.ndarray:
-    """Draws the cells of one panel, ``(n, G, G, cell, cell, 3)``."""
-    classes, pointers = scenes.classes[:, panel], scenes.pointers[:, panel]
+def _cells(scenes: Scenes, some: slice, panel: int, layout: PanelLayout) -> np.ndarray:
+    """Draws the cells of one panel of some scenes, ``(n, G, G, cell, cell, 3)``."""
+    classes, pointers = scenes.classes[some, panel], scenes.pointers[some, panel]
     cells = np.empty((*classes.shape, layout.cell, layout.cell, 3), np.float32)
     cells[:] = _spread(COLOURS[classes])
     tile = cells[..., layout.border : -layout.border, layout.border : -layout.border, :]
     half, width = layout.tile // 2, layout.tile // layout.panels
     tile[:] = 0
-    tile[..., :half, :half, :] = _spread(255.0 * scenes.dots[:, panel, ..., None])
+    tile[..., :half, :half, :] = _spread(255.0 * scenes.dots[some, panel, ..., None])
     tile[..., :half, half:, :] = _spread(COLOURS[pointers])
     for other in range(layout.panels):
-        tile[..., half:, width * other : width * (other + 1), :] = _spread(COLOURS[scenes.hints[:, panel, other]])
+        tile[..., half:, width * other : width * (other + 1), :] = _spread(COLOURS[scenes.hints[some, panel, other]])
     return cells
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample
+from atrc.data.cache import fingerprint, hashed
 from atrc.data.rooms.labels import CLASSES, PARTS
 from atrc.data.rooms.renderer import SPLITS, VERSION, render
 from atrc.machine.files import atomic_folder, cache_root
@@ -133,6 +134,7 @@ class Rooms(Dataset):
         self._maps: dict[str, np.ndarray] = {}
         if not self._folder.is_dir():
             _render_split(self._folder, checked.seed, split, self._length, checked.size)
+        self._source = hashed([fingerprint(self._folder / f"{name}.npy") for name in _STORED])
 
     @classmethod
     def describe(cls, **options: Any) -> DatasetInfo:
@@ -140,6 +142,10 @@ class Rooms(Dataset):
         checked = _Options.read(options)
         tasks = {task: dict(_TASKS[task]) for task in PROFILES[checked.profile]}
         return DatasetInfo("Rooms", tasks, checked.size, checked.folder("train"))
+
+    @property
+    def source(self) -> str:
+        return self._source
 
     def __len__(self) -> int:
         return self._length

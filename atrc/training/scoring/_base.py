@@ -17,6 +17,7 @@ from atrc.machine.stopping import Interrupted, Stop
 from atrc.networks import Predictions, multi_task_loss
 from atrc.setup import Setup
 from atrc.tasks import Task
+from atrc.training.scoring._shared import KeptBatches
 from searchspace import Registry
 from searchspace.paths import PathOptions
 from strategies import Score, Trial
@@ -102,6 +103,11 @@ class Scoring:
             batch_size=self.config.evaluate_batch,
         )
 
+    @cached_property
+    def kept(self) -> KeptBatches:
+        """`held_out_batches` on the device. They are made once for all trials, if they are small enough."""
+        return KeptBatches(lambda: (batch.to(self.device) for batch in self.held_out_batches()), self.images)
+
     @torch.no_grad()
     def held_out_loss(self, predict: Callable[[Batch], Predictions]) -> float:
         """Mean over the images of `held_out_batches` of each image's total loss.
@@ -119,9 +125,8 @@ class Scoring:
             Interrupted: Somebody asked to stop.
         """
         losses: list[float] = []
-        for cpu_batch in self.held_out_batches():
+        for batch in self.kept:
             self.check_stop()
-            batch = cpu_batch.to(self.device)
             of_images = [multi_task_loss(*one, self.tasks)[0] for one in _single_images(predict(batch), batch)]
             losses += torch.stack(of_images).tolist()
         return sum(losses) / len(losses)

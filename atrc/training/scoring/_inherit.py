@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from atrc.data import Batch, collate
 from atrc.inference import open_run
 from atrc.supernets import MultiTaskSupernet
 from atrc.training.scoring._base import SCORERS, Score, Scorer, Scoring
+from atrc.training.scoring._shared import KeptBatches, SharedTrunk
 from searchspace import Genotype, InputError, SearchSpace, Selection
 from strategies import Trial
 from strategies._base import spawn_seed
@@ -61,6 +63,9 @@ class InheritedScorer(Scorer):
     def __init__(self, scoring: Scoring, network: MultiTaskSupernet) -> None:
         super().__init__(scoring)
         self.network = network
+        images = scoring.config.trials.recalibration
+        self._chunks = KeptBatches(self._recalibration_batches, images)
+        self._trunk = SharedTrunk(network, images + scoring.images)
 
     def samples(self, trial: Trial) -> int:
         return self.scoring.config.trials.recalibration + self.scoring.images
@@ -68,7 +73,8 @@ class InheritedScorer(Scorer):
     def score(self, trial: Trial) -> Score:
         self.recalibrate(trial.genotype)
         selection = Selection.of(trial.genotype)
-        loss = self.scoring.held_out_loss(lambda batch: self.network(batch.image, selection, batch.valid))
+        with self._trunk.remembered(self.scoring.kept):
+            loss = self.scoring.held_out_loss(lambda batch: self.network(batch.image, selection, batch.valid))
         return Score(-loss, self.samples(trial))
 
     def recalibrate(self, genotype: Genotype) -> None:
@@ -77,7 +83,14 @@ class InheritedScorer(Scorer):
         Raises:
             Interrupted: Somebody asked to stop.
         """
-        recalibrate(self.network, genotype, self._recalibration_batches(), self.scoring.device)
+        self._trunk.recalibrate(
+            self._chunks, lambda: recalibrate(self.network, genotype, self._checked(), self.scoring.device)
+        )
+
+    def _checked(self) -> Iterator[Batch]:
+        for batch in self._chunks:
+            self.scoring.check_stop()
+            yield batch
 
     def _recalibration_batches(self) -> Iterator[Batch]:
         scoring = self.scoring
@@ -88,8 +101,8 @@ class InheritedScorer(Scorer):
         drawn = np.concatenate(epochs)[:number]
         # A last image alone joins the chunk before: a norm after global pooling needs two images.
         for chunk in np.split(drawn, range(CHUNK, number - 1, CHUNK)):
-            scoring.check_stop()
-            yield collate([transform(train[int(index)], scoring.tasks, rng) for index in chunk])
+            batch = collate([transform(train[int(index)], scoring.tasks, rng) for index in chunk])
+            yield replace(batch, labels={}).to(scoring.device)
 
 
 @SCORERS.register("inherit")

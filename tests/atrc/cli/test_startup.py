@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +70,23 @@ def test_packages_that_need_no_torch(module: str) -> None:
 def test_metrics_are_loaded_where_something_is_measured() -> None:
     assert "torchmetrics" not in loaded("import atrc.tasks, atrc.training, atrc.experiments")[0]
     assert "torchmetrics" in loaded("from atrc.tasks import Depth; Depth().metric()")[0]
+
+
+def test_runs_do_not_load_the_compiler_of_torch(tmp_path: Path, config_file: Path) -> None:
+    """It takes more than a second of every process, and nothing is compiled."""
+    code = COMMAND + "\nprint('compiler', 'torch._dynamo' in sys.modules)"
+    for kind in (["search"], ["train", "--model", "all-local"]):
+        command = [
+            *kind,
+            str(config_file),
+            "--seeds",
+            "0",
+            "--out",
+            str(tmp_path / kind[0]),
+            "--quiet",
+            "--jobs",
+            "1",
+        ]
+        _, text = loaded(code, *command)
+        assert "status 0" in text
+        assert "compiler False" in text

@@ -222,7 +222,7 @@ class KillsAWorker:
 
     def __call__(self, source: str, line: Any) -> None:
         if source == "trials" and line["step"] == 2:
-            psutil.Process().children()[0].kill()
+            psutil.Process().children(recursive=True)[-1].kill()
 
 
 def test_trials_in_flight_do_not_depend_on_processes(config: Config, tmp_path: Path) -> None:
