@@ -74,13 +74,13 @@ class Shared(torch.autograd.Function):
                 for m in _together(reached, at):
                     multiply(back[m], together[m], dx[at][m], add=reached[at][m.start])
                 reached[at] = [True] * len(reached[at])
-        for m, has in enumerate(reached):
+        for one, has in zip(dx, reached, strict=True):
             if not has:
-                dx[m] = 0
+                one.zero_()
         dweight, dgain, dshift, through = norms.backward(torch.cat(products), B * P)
         member = (ctx.of == torch.arange(M, device=x.device)[:, None]).to(x.dtype)  # a sum that repeats to the bit
         multiply((member @ through.flatten(1)).view(M, 1, c, c), x, dx, add=True)
-        back_to_maps = [one.unflatten(2, ctx.sizes) for one in dx[:, :, : c - 1].unbind(0)]
+        back_to_maps = [part.unflatten(2, ctx.sizes) for part in dx[:, :, : c - 1].unbind(0)]
         return dweight, dgain, dshift, None, None, None, *back_to_maps
 
 
