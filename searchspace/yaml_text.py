@@ -9,7 +9,9 @@ refuses is read again by PyYAML itself, whose messages say more.
 
 from __future__ import annotations
 
+import copy
 import re
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -48,6 +50,12 @@ def read_yaml(text: str) -> Any:
     Raises:
         YAMLError: The text is not YAML.
     """
+    return copy.deepcopy(_parsed(text))
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> Any:
+    """Parses a text; the last ones are kept, since the runs of an experiment have one config."""
     if not _READ_OTHERWISE.search(text):
         try:
             return yaml.load(text, _FastLoader)  # a safe loader: it makes no Python objects

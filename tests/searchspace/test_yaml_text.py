@@ -51,6 +51,7 @@ def test_what_is_written_reads_back_to_the_same(value: Any) -> None:
 
 def outcome(text: str) -> str:
     """What a text reads as, types included, or what is said against it."""
+    yaml_text._parsed.cache_clear()
     try:
         return repr(read_yaml(text))
     except YAMLError as error:
@@ -87,6 +88,14 @@ def test_every_config_that_is_here_reads_alike(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.skipif(not yaml.__with_libyaml__, reason="PyYAML was built without libyaml")
 def test_libyaml_is_used_where_it_is_there() -> None:
     assert issubclass(yaml_text._FastLoader, yaml.CSafeLoader)
+
+
+def test_what_was_read_is_the_readers_own() -> None:
+    text = "a: [1, {b: 2}]"
+    first = read_yaml(text)
+    first["a"][1]["b"] = 3
+    first["c"] = 4
+    assert read_yaml(text) == {"a": [1, {"b": 2}]}
 
 
 def test_the_reader_makes_no_objects() -> None:
