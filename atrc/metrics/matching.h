@@ -154,21 +154,33 @@ static void search(side *from, side *to, disk d, int32_t root)
         const int32_t one = queue[head++];
         const int64_t begin = from->at[one] - d.reach, shift = begin % 64;
         const uint64_t *lonely = to->lonely + begin / 64, *open = to->open + begin / 64;
-        for (int64_t w = 0; w < d.windows; w++) {
+        uint64_t any = 0;
+        for (int64_t w = 0; w < d.windows; w++) any |= window(lonely + d.step[w], shift) & d.mask[w];
+        for (int64_t w = 0; any; w++) {
             uint64_t near = window(lonely + d.step[w], shift) & d.mask[w];
-            if (near) {
-                while (--tail) flip(to->open, to->at[from->partner[queue[tail]]]);
-                pair_along(from, to, one, begin + 64 * d.step[w] + __builtin_ctzll(near));
-                return;
+            if (!near) continue;
+            while (--tail) flip(to->open, to->at[from->partner[queue[tail]]]);
+            pair_along(from, to, one, begin + 64 * d.step[w] + __builtin_ctzll(near));
+            return;
+        }
+        for (int64_t first = 0; first < d.windows; first += 64) {
+            /* which windows are empty cannot be guessed, so that a branch for each would cost most of the time */
+            uint64_t near[64], some = 0;
+            int64_t count = d.windows - first < 64 ? d.windows - first : 64;
+            for (int64_t w = 0; w < count; w++) {
+                near[w] = window(open + d.step[first + w], shift) & d.mask[first + w];
+                some |= (uint64_t)(near[w] != 0) << w;
+            }
+            for (; some; some &= some - 1) {
+                int64_t w = __builtin_ctzll(some);
+                for (; near[w]; near[w] &= near[w] - 1) {
+                    int64_t at = begin + 64 * d.step[first + w] + __builtin_ctzll(near[w]);
+                    int32_t next = to->partner[number(to, at)];
+                    flip(to->open, at);
+                    from->parent[next] = one, queue[tail++] = next;
+                }
             }
         }
-        for (int64_t w = 0; w < d.windows; w++)
-            for (uint64_t near = window(open + d.step[w], shift) & d.mask[w]; near; near &= near - 1) {
-                int64_t at = begin + 64 * d.step[w] + __builtin_ctzll(near);
-                int32_t next = to->partner[number(to, at)];
-                flip(to->open, at);
-                from->parent[next] = one, queue[tail++] = next;
-            }
     }
 }
 
