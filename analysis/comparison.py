@@ -7,7 +7,7 @@ Each seed is a block: it draws the same initial weights and the same data order 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -15,9 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from analysis.bootstrap import bootstrap_mean
 from analysis.figures import (
+    FORMATS,
+    Press,
+    check_formats,
     draw_anytime,
     draw_confusion,
     draw_pareto,
@@ -84,7 +88,7 @@ class StrategyComparison:
         tests: Table of `analysis.significance.pairwise_tests`.
         notes: Warnings to the reader, one line each.
         tables: Name -> CSV file.
-        figures: Name -> its files: PDF, PNG and SVG.
+        figures: Name -> its files, in the order of `analysis.figures.FORMATS`.
         recovery: Planted answers that each strategy found; None where the dataset names no answer.
         power: Differences that the seeds could have shown; see `analysis.power.power_of_differences`.
     """
@@ -100,20 +104,29 @@ class StrategyComparison:
 
 
 def compare_strategies(
-    config: Config, folder: str | Path, out: str | Path, *, unequal: bool = False
+    config: Config,
+    folder: str | Path,
+    out: str | Path,
+    *,
+    unequal: bool = False,
+    formats: Collection[str] = FORMATS,
+    press: Press | None = None,
 ) -> StrategyComparison:
     """Makes every table and figure of a finished comparison.
 
     Args:
         config: A config with a ``compare`` section.
         folder: Folder of its runs.
-        out: Folder for CSV, PDF and PNG files.
+        out: Folder for CSV files and figures.
         unequal: Whether strategies are ranked although budgets differ; figures and notes then say so.
+        formats: Formats of figures; see `analysis.figures.save_figure`.
+        press: Processes that write figures; see `analysis.analyze`.
 
     Raises:
-        InputError: A run is missing or unfinished, or budgets differ and ``unequal`` is not set.
+        InputError: A run is missing or unfinished, or budgets differ and ``unequal`` is not set; or a format is
+            unknown.
     """
-    folder, out = Path(folder), Path(out)
+    folder, out, chosen = Path(folder), Path(out), check_formats(formats)
     points = strategy_points(config, folder)
     found = points[points["fraction"] == 1.0]
     notes = _budget_notes(found, unequal) + _missing(found) + _unlike(folder)
@@ -133,16 +146,16 @@ def compare_strategies(
     warning = notes[0] if unequal and notes and notes[0].startswith("Unequal") else None
     multi = _multi_task(config, folder)
     measured = points.dropna(subset=["delta_m"])
-    made.figures["anytime"] = save_figure(draw_anytime(measured, multi, warning), out, "anytime")
+    figures = {"anytime": draw_anytime(measured, multi, warning)}
     pivot = found.pivot(index="seed", columns="strategy", values="delta_m").dropna()
     if table["strategy"].nunique() > 2 and len(pivot) > 1:
-        made.figures["ranks"] = save_figure(
-            draw_ranks(pivot, dict(zip(found["strategy"], found["kind"], strict=True)), warning), out, "ranks"
-        )
+        figures["ranks"] = draw_ranks(pivot, dict(zip(found["strategy"], found["kind"], strict=True)), warning)
     if made.recovery is not None:
-        _write_recovery(made, made.recovery, out)
+        figures |= _recovered(made, made.recovery, out)
     if config.cost is not None:
-        _costs(made, config, folder, out)
+        figures |= _costs(made, config, folder, out)
+    save = save_figure if press is None else press.save
+    made.figures.update({name: save(figure, out, name, chosen) for name, figure in figures.items()})
     return made
 
 
@@ -199,21 +212,20 @@ def _recovery(planted: Points) -> Recovery:
     )
 
 
-def _write_recovery(made: StrategyComparison, found: Recovery, out: Path) -> None:
-    """Writes the tables and figures of the recovery."""
+def _recovered(made: StrategyComparison, found: Recovery, out: Path) -> dict[str, Figure]:
+    """Writes the tables of the recovery, and draws its figures."""
     for name, frame in found._asdict().items():
         file = "recovery" if name == "table" else f"recovery_{name}"
         made.tables[file] = write_table(frame, out, file)
-    figures = {
+    return {
         "recovery": draw_recovery(found.table),
         "recovery_points": draw_recovery_against(found.points, "samples"),
         "recovery_confusion": draw_confusion(found.confusion),
     }
-    made.figures.update({name: save_figure(figure, out, name) for name, figure in figures.items()})
 
 
-def _costs(made: StrategyComparison, config: Config, folder: Path, out: Path) -> None:
-    """Writes score against cost of the multi-trial strategies' trials."""
+def _costs(made: StrategyComparison, config: Config, folder: Path, out: Path) -> dict[str, Figure]:
+    """Writes the trials of multi-trial strategies, and draws their score against their cost."""
     assert config.compare is not None
     assert config.cost is not None
     runs = [
@@ -224,10 +236,10 @@ def _costs(made: StrategyComparison, config: Config, folder: Path, out: Path) ->
     ]
     outcomes = trial_outcomes(runs)
     if outcomes.empty:
-        return
+        return {}
     for name, frame in (("trials", outcomes), ("hypervolume", hypervolumes(outcomes))):
         made.tables[name] = write_table(frame, out, name)
-    made.figures["pareto"] = save_figure(draw_pareto(outcomes, config.cost.measure.replace("_", "-")), out, "pareto")
+    return {"pareto": draw_pareto(outcomes, config.cost.measure.replace("_", "-"))}
 
 
 def strategy_points(config: Config, folder: Path) -> pd.DataFrame:

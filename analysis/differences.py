@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.bootstrap import bootstrap_difference
-from analysis.load import Runs
+from analysis.load import Runs, once
 from analysis.multitask import with_delta_m
 
 __all__ = ["Comparison", "answers", "as_frame", "compare", "compare_models"]
@@ -49,6 +49,7 @@ class Comparison:
     sentence: str
 
 
+@once
 def compare_models(
     runs: Runs, model: str = "retrain", other: str = "multi", *, paired: bool = False, seed: int = 0
 ) -> list[Comparison]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.bootstrap import bootstrap_mean
-from analysis.load import Runs
+from analysis.load import Runs, once
 from analysis.spaces import BlockSpace, common_space, context_space, options_of
 from atrc.config import config_value
 from atrc.experiments.consensus import last_probabilities
@@ -150,6 +150,7 @@ def consensus(genotypes: Sequence[Genotype], probabilities: Sequence[Probabiliti
     return find_consensus(common_space(genotypes), genotypes, probabilities).genotype
 
 
+@once
 def with_consensus(runs: Runs, experiment: str) -> dict[str, Genotype]:
     """Genotypes that an experiment's searches found and, if there are several, ``consensus``: theirs.
 

@@ -7,7 +7,8 @@ that is a large share (half of two), by which the drop is too small.
 
 A block of row T reaches the prediction of task T only, and up to the ReLU of the row's fusion everything behind it is
 linear. So what every row holds before its ReLU, and the block outputs, are computed once and kept; for a permutation,
-one small product gives what changes, and one prediction layer and one metric run again.
+one small product gives what changes, and one prediction layer and one metric run again. Images that keep their own
+output are predicted and counted once for all blocks of a row.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -30,6 +32,9 @@ from atrc.data import Batch
 from atrc.inference import decode_predictions, evaluate, update_metrics
 from atrc.networks import Predictions
 from searchspace import NONE, InputError
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
 
 __all__ = ["PERMUTATIONS", "block_importance", "permuted_metrics"]
 
@@ -88,13 +93,14 @@ def block_importance(
         recorded = _Recorded(blocks, batches, images, device, memory, Path(folder))
         for target in blocks.space.tasks:
             better = 1 if blocks.network.tasks[target].higher_is_better else -1
-            before = recorded.metric(target)
+            before = float(recorded.unchanged(target, torch.arange(images)).compute())
             bar.update()
+            begun = [recorded.unchanged(target, order) for order in orders]
             for source in blocks.space.tasks:
                 for number, order in enumerate(orders):
                     after = before
                     if (target, source) not in cut:
-                        after = recorded.metric(target, source, order)
+                        after = recorded.permuted(target, source, order, begun[number].clone())
                         bar.update()
                     context = blocks.chosen(target, source)
                     rows.append((target, source, context, number, before, after, better * (before - after)))
@@ -184,23 +190,45 @@ class _Recorded:
         if done != images:
             raise InputError(f"the held-out set must give {images} images, but gave {done}")
 
-    def metric(self, target: str, permuted: str | None = None, order: Tensor | None = None) -> float:
-        """The target's metric; with the block of one source permuted, if there is one."""
-        task = self._blocks.network.tasks[target]
-        metric = task.metric().to(self._device)
+    def unchanged(self, target: str, order: Tensor) -> Metric:
+        """The target's metric, updated with the images that keep their own output under a permutation."""
+        metric: Metric = self._blocks.network.tasks[target].metric().to(self._device)
+        for images in self._split(order == torch.arange(len(order))):
+            self._update(metric, target, images, self._maps["row", target][images].to(self._device))
+        return metric
+
+    def permuted(self, target: str, source: str, order: Tensor, metric: Metric) -> float:
+        """The target's metric with the block of one source permuted.
+
+        Args:
+            target: The task.
+            source: The source task of the block.
+            order: A permutation, ``(images,)``.
+            metric: The metric of `unchanged`, which is updated with the other images.
+        """
         widths = {name[2]: maps.shape[1] for name, maps in self._maps.items() if name[:2] == ("block", target)}
         effects = dict(zip(widths, self._blocks.effects(target, list(widths.values())), strict=True))
-        for part in self._parts:
-            row = self._maps["row", target][part].to(self._device)
-            if permuted is not None and order is not None:
-                outputs = self._maps["block", target, permuted]
-                change = (outputs[order[part]] - outputs[part]).to(self._device)
-                row = row + F.conv2d(change, effects[permuted][:, :, None, None])
-            raw = self._blocks.finish(target, row)
-            decoded = decode_predictions(Predictions({target: raw}, {}), {target: task}, self._size)
-            labels = {target: self._maps["label", target][part].to(self._device)}
-            update_metrics({target: metric}, decoded, labels, self._maps["valid",][part])
+        outputs = self._maps["block", target, source]
+        for images in self._split(order != torch.arange(len(order))):
+            change = (outputs[order[images]] - outputs[images]).to(self._device)
+            row = self._maps["row", target][images].to(self._device)
+            self._update(metric, target, images, row + F.conv2d(change, effects[source][:, :, None, None]))
         return float(metric.compute())
+
+    def _split(self, chosen: Tensor) -> Iterator[Tensor | slice]:
+        """The chosen images ``(images,)``, batch by batch; a whole batch as a slice, which is not copied."""
+        for part in self._parts:
+            if chosen[part].all():
+                yield part
+            elif chosen[part].any():
+                yield part.start + chosen[part].nonzero()[:, 0]
+
+    def _update(self, metric: Metric, target: str, images: Tensor | slice, row: Tensor) -> None:
+        """Adds images to a metric, given what the row holds before its ReLU."""
+        raw, task = self._blocks.finish(target, row), self._blocks.network.tasks[target]
+        decoded = decode_predictions(Predictions({target: raw}, {}), {target: task}, self._size)
+        labels = {target: self._maps["label", target][images].to(self._device)}
+        update_metrics({target: metric}, decoded, labels, self._maps["valid",][images])
 
 
 def _room(maps: Tensor, images: int, folder: Path | None, name: str) -> Tensor:

@@ -6,9 +6,11 @@ Everything else in this package starts from `load_runs`. Unfinished runs are cou
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import pandas as pd
 
@@ -18,7 +20,9 @@ from atrc.runs import Result, RunDirectory, find_runs
 from atrc.tasks import TASKS
 from searchspace import Genotype, InputError
 
-__all__ = ["FACTS", "SINGLE", "Runs", "TaskInfo", "load_runs"]
+__all__ = ["FACTS", "SINGLE", "Runs", "TaskInfo", "load_runs", "once"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 FACTS = ("experiment", "kind", "model", "seed", "path")
 """Columns that identify a run."""
@@ -89,6 +93,8 @@ class Runs:
     unfinished: tuple[Path, ...] = ()
     seeds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    kept: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What functions that are marked with `once` found."""
 
     @property
     def experiments(self) -> list[str]:
@@ -118,6 +124,23 @@ class Runs:
         }
 
 
+def once(function: F) -> F:
+    """Decorates a function of runs, and of names and flags: what it found is kept with the runs, and not found again.
+
+    A table is given as a copy, so that a caller may change it. Anything else must not be changed.
+    """
+
+    @wraps(function)
+    def found(runs: Runs, *arguments: Hashable, **named: Hashable) -> Any:
+        key = (function, arguments, tuple(sorted(named.items())))
+        if key not in runs.kept:
+            runs.kept[key] = function(runs, *arguments, **named)
+        value = runs.kept[key]
+        return value.copy() if isinstance(value, pd.DataFrame) else value
+
+    return cast(F, found)
+
+
 def load_runs(paths: str | Path | Iterable[str | Path]) -> Runs:
     """Reads every run in the given directories and below them.
 
@@ -143,7 +166,8 @@ def load_runs(paths: str | Path | Iterable[str | Path]) -> Runs:
             f"atrc resume {unfinished[0]}"
         )
     _refuse_twice(finished)
-    rows = [_row(run, name, run.result(), tasks) for run, name in finished]
+    results = [run.result() for run, _ in finished]
+    rows = [_row(run, name, result, tasks) for (run, name), result in zip(finished, results, strict=True)]
     singles = {f"{SINGLE}{task}": place for place, task in enumerate(tasks)}
     rows.sort(
         key=lambda row: (
@@ -164,7 +188,7 @@ def load_runs(paths: str | Path | Iterable[str | Path]) -> Runs:
         configs={name: _config(run) for run, name in finished},
         unfinished=unfinished,
         seeds=_seeds(zip(directories, names, strict=True)),
-        recipes={str(run.path): recipe(run) for run, _ in finished},
+        recipes={str(run.path): recipe(run, result) for (run, _), result in zip(finished, results, strict=True)},
     )
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.load import SINGLE, Runs, TaskInfo
+from analysis.load import SINGLE, Runs, TaskInfo, once
 from analysis.recipes import differing_keys
 from atrc.metrics.delta_m import delta_m
 
@@ -55,6 +55,7 @@ def spread(values: pd.Series | np.ndarray) -> tuple[float, float, int]:
     return float(array.mean()), float(array.std(ddof=1)) if array.size > 1 else math.nan, array.size
 
 
+@once
 def baselines(runs: Runs) -> pd.DataFrame:
     """The single-task runs: ``experiment``, ``task``, ``seed``, ``value`` in the task's unit."""
     rows = [
@@ -89,6 +90,7 @@ def gains(runs: Runs, *, paired: bool = False) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+@once
 def with_delta_m(runs: Runs, *, paired: bool = False) -> pd.DataFrame:
     """The runs' frame with a column ``delta_m`` in percent.
 
@@ -108,6 +110,7 @@ def with_delta_m(runs: Runs, *, paired: bool = False) -> pd.DataFrame:
     return runs.frame.assign(delta_m=list(map(of, rows)))
 
 
+@once
 def summarize(runs: Runs, *, paired: bool = False) -> pd.DataFrame:
     """One row per experiment and model, as in Table 1; the single-task runs make one row, ``single``.
 

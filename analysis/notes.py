@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.genotypes import search_groups
-from analysis.load import SINGLE, Runs
+from analysis.load import SINGLE, Runs, once
 from analysis.multitask import missing_baselines, missing_seeds
 from analysis.recipes import SHOWN, differing, listed, of_any_model
 from analysis.recovery import Found
@@ -23,6 +23,7 @@ NAMED = 3
 """Unfinished runs that are named; the others are counted."""
 
 
+@once
 def notes(runs: Runs, *, paired: bool = False) -> list[str]:
     """Notes that a reader of the tables should know before trusting them, most serious first."""
     found = [*_unfinished(runs.unfinished), *missing_baselines(runs, paired=paired)]

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.correlation import correlate
-from analysis.figures import draw_correlation, save_figure
+from analysis.figures import FORMATS, Press, draw_correlation, save_figure
 from analysis.load import Runs
 from analysis.tables import write_table
 
@@ -55,18 +55,18 @@ class Drawing:
     Attributes:
         kind: Kind of figure, e.g. ``"importance"``.
         experiment: The experiment whose runs it shows; None: all experiments.
-        pdf: File for papers.
-        png: File for slides.
-        svg: File for pages.
         table: CSV file of its numbers.
+        pdf: File for papers; None where this format was not asked for.
+        png: File for slides, likewise.
+        svg: File for pages, likewise.
     """
 
     kind: str
     experiment: str | None
-    pdf: Path
-    png: Path
-    svg: Path
     table: Path
+    pdf: Path | None = None
+    png: Path | None = None
+    svg: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,8 @@ class Analysis:
         figures: Name -> figure, in a reader's order.
         notes: Missing things and their causes, one line each.
         paired: Whether the baseline of Delta_m is the single-task run of the same seed.
+        formats: Formats of figures; see `analysis.figures.save_figure`.
+        press: Processes that write figures; None: they are written at once.
     """
 
     runs: Runs
@@ -88,6 +90,8 @@ class Analysis:
     figures: dict[str, Drawing] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     paired: bool = False
+    formats: tuple[str, ...] = FORMATS
+    press: Press | None = field(default=None, repr=False, compare=False)
 
     def add_table(self, kind: str, table: pd.DataFrame, experiment: str | None = None) -> None:
         """Writes ``KIND.csv``, or ``KIND-EXPERIMENT.csv`` of several experiments; without rows, nothing."""
@@ -102,8 +106,9 @@ class Analysis:
         self.add_table(kind, table, experiment)
         if not table.empty:
             name = self._name(kind, experiment)
-            files = save_figure(draw(), self.out, name)
-            self.figures[name] = Drawing(kind, experiment, *files, self.tables[name])
+            save = save_figure if self.press is None else self.press.save
+            files = dict(zip(self.formats, save(draw(), self.out, name, self.formats), strict=True))
+            self.figures[name] = Drawing(kind, experiment, self.tables[name], **files)
 
     def _name(self, kind: str, experiment: str | None) -> str:
         if experiment is None or len(self.runs.experiments) == 1:

@@ -6,7 +6,7 @@ Every figure's numbers are in a CSV of the same name. The same runs give the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,10 @@ import pandas as pd
 
 from analysis.differences import as_frame, compare_models
 from analysis.figures import (
+    FORMATS,
+    Press,
     Words,
+    check_formats,
     draw_confusion,
     draw_curves,
     draw_delta_m,
@@ -51,33 +54,39 @@ def analyze(
     paired: bool = False,
     by: str | None = None,
     networks: bool = True,
+    formats: Collection[str] = FORMATS,
+    press: Press | None = None,
     quiet: bool = False,
 ) -> Analysis:
     """Makes every table and figure that the runs allow.
 
     Args:
         paths: Run directories, or directories that hold some; one or several.
-        out: Folder for CSV, PDF, PNG and SVG files; made if missing, files of the same names are replaced.
+        out: Folder for CSV files and figures; made if missing, files of the same names are replaced.
         paired: Whether the baseline is the single-task run of the same seed; see `analysis.multitask`.
         by: Key of the config that searches of one bar of Fig. 7 have in common; see
             `analysis.genotypes.conditions`.
         networks: Whether trained networks are run, where their checkpoints are there, for the importance of blocks
             (kept in the runs, so only once), attention maps, and predictions beside the ground truth.
+        formats: Formats of figures, of ``pdf``, ``png`` and ``svg``. The report shows ``svg``.
+        press: Processes that write figures beside this one; the files are the same, and all there when the context of
+            the press is left. None: each figure is written at once.
         quiet: Whether progress bars are left out.
 
     Returns:
         The files that were made, and in ``notes`` those that could not be.
 
     Raises:
-        InputError: See `analysis.load.load_runs`.
+        InputError: A format is unknown; see also `analysis.load.load_runs`.
     """
+    chosen = check_formats(formats)
     runs = load_runs(paths)
     spaces = {experiment: space_found(runs, experiment) for experiment in runs.experiments}
     views = {experiment: view_of(space) for experiment, space in spaces.items()}
     counted = [experiment for experiment, view in views.items() if view.shares]
     found = conditions(runs, by, counted)  # what is wrong with it stops before anything is written
     remarks = notes(runs, paired=paired) + (unlike_conditions(runs, by) if by else [])
-    analysis = Analysis(runs, Path(out), notes=remarks, paired=paired)
+    analysis = Analysis(runs, Path(out), notes=remarks, paired=paired, formats=chosen, press=press)
     analysis.add_table("runs", with_delta_m(runs, paired=paired))
     analysis.add_table("summary", summarize(runs, paired=paired))
     analysis.add_table("comparison", as_frame(compare_models(runs, paired=paired)))

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from analysis.load import Runs
+from analysis.load import Runs, once
 from analysis.multitask import with_delta_m
 from analysis.significance import LEVEL
 
@@ -81,6 +81,7 @@ def seeds_needed(
 COLUMNS = ["quantity", "unit", "spread", "freedom", "seeds", "detectable", "seeds_for_one"]
 
 
+@once
 def power_of_runs(runs: Runs, experiment: str, *, paired: bool = False) -> pd.DataFrame:
     """Differences of two models that the seeds of an experiment could show.
 

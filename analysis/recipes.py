@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from atrc.experiments.paths import absolute_paths
-from atrc.runs import RunDirectory
+from atrc.runs import Result, RunDirectory
 
 __all__ = ["SHOWN", "Recipe", "differing", "differing_keys", "listed", "of_any_model", "recipe", "seen_data"]
 
@@ -32,8 +32,12 @@ Recipe = Mapping[str, str]
 """Key of the config, or ``data.SPLIT.PART`` -> its value as JSON."""
 
 
-def recipe(run: RunDirectory) -> dict[str, str]:
+def recipe(run: RunDirectory, result: Result | None = None) -> dict[str, str]:
     """Everything that the numbers of a finished run depend on, but for its seed.
+
+    Args:
+        run: The run.
+        result: Its result, if it was read already.
 
     Returns:
         Dotted key -> value as JSON, of a search with the keys of its search; and for every split and part of the data
@@ -44,14 +48,14 @@ def recipe(run: RunDirectory) -> dict[str, str]:
     # an earlier version kept paths as they were given, which is no difference
     config = absolute_paths(run.config).model_dump(mode="json", include=set(sections))
     found = {key: json.dumps(value) for key, value in _flat(config) if key not in _ALIKE}
-    return found | seen_data(run)
+    return found | seen_data(run, result)
 
 
-def seen_data(run: RunDirectory) -> dict[str, str]:
+def seen_data(run: RunDirectory, result: Result | None = None) -> dict[str, str]:
     """The part of `recipe` that says what data a finished run saw."""
     return {
         f"{_DATA}{split}.{part}": json.dumps(hashed)
-        for split, parts in run.result().data.items()
+        for split, parts in (result or run.result()).data.items()
         for part, hashed in parts.items()
     }
 

@@ -18,8 +18,8 @@ import pandas as pd
 
 from analysis.bootstrap import bootstrap
 from analysis.genotypes import search_groups
-from analysis.load import Runs
-from analysis.source_importance import kept_importance
+from analysis.load import Runs, once
+from analysis.source_importance import importance_of
 from analysis.spaces import common_space
 from atrc.config import Config
 from atrc.data import DATASETS, Answer
@@ -252,6 +252,7 @@ def confusion(conditions: Mapping[str, Sequence[Found]]) -> pd.DataFrame:
     return counts.assign(share=counts["count"] / total)
 
 
+@once
 def important_blocks(runs: Runs, experiment: str, model: str = "retrain") -> pd.DataFrame:
     """Counts planted blocks among the important ones of trained networks.
 
@@ -266,7 +267,7 @@ def important_blocks(runs: Runs, experiment: str, model: str = "retrain") -> pd.
     hits, planted, chances = [], [], []
     for path in rows["path"]:
         directory = runs.directories[path]
-        answer, kept = answer_of(directory.config), kept_importance(directory)
+        answer, kept = answer_of(directory.config), importance_of(runs, path)
         if answer is None or kept is None:
             continue
         counts = [_most_important(of, answer) for _, of in kept.groupby("target", sort=False)]

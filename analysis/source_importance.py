@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.blocks import Blocks
 from analysis.bootstrap import bootstrap_mean
 from analysis.importance import PERMUTATIONS, block_importance
-from analysis.load import Runs
+from analysis.load import Runs, once
 from analysis.multitask import baselines
 from analysis.spaces import BlockSpace, common_space
 from analysis.tables import write_table
@@ -27,6 +27,7 @@ from searchspace import NONE, InputError
 __all__ = [
     "has_blocks",
     "importance_against_agreement",
+    "importance_of",
     "kept_importance",
     "measure_importance",
     "source_importance",
@@ -136,6 +137,13 @@ def _measured(kept: pd.DataFrame, made: Mapping[str, object]) -> bool:
     return all(key in kept and (kept[key].astype(str) == str(value)).all() for key, value in known.items())
 
 
+@once
+def importance_of(runs: Runs, path: str) -> pd.DataFrame | None:
+    """`kept_importance` of one of the runs."""
+    return kept_importance(runs.directories[path])
+
+
+@once
 def source_importance(runs: Runs, experiment: str, model: str = "retrain") -> pd.DataFrame:
     """Mean importance of every block over the runs of a model in which it was measured.
 
@@ -152,7 +160,7 @@ def source_importance(runs: Runs, experiment: str, model: str = "retrain") -> pd
         target's metric). Empty where nothing was measured.
     """
     rows = runs.frame[(runs.frame["experiment"] == experiment) & (runs.frame["model"] == model)]
-    kept = {path: kept_importance(runs.directories[path]) for path in rows["path"]}
+    kept = {path: importance_of(runs, path) for path in rows["path"]}
     parts = [frame.assign(run=path) for path, frame in kept.items() if frame is not None]
     columns = ["target", "source", "n", "cut", "permutations", "drop", "delta_m", "low", "high", "share"]
     if not parts:

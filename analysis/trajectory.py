@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.load import Runs
+from analysis.load import Runs, once
 
 __all__ = ["block_probabilities", "freeze_times", "search_trajectory", "training_curves"]
 
 POINTS = 400
 """Most points of a curve: more than a figure can show, few enough for a CSV of forty thousand steps."""
+
+LOGGED = ("step", "seconds", "lr", "loss")
+"""What a training logs of itself, as a curve shows it."""
 
 SCALARS = ("temperature", "entropy_weight")
 """Schedules that a strategy may report; one that has none leaves the column empty."""
@@ -85,17 +88,22 @@ def training_curves(runs: Runs, experiment: str) -> pd.DataFrame:
     Returns:
         ``model``, ``seed``, ``step`` (the last of those averaged), ``seconds``, ``lr``, ``loss``.
     """
-    columns = ["model", "seed", "step", "seconds", "lr", "loss"]
-    parts = []
+    rows = []
     for row in runs.frame[runs.frame["experiment"] == experiment].to_dict("records"):
-        lines = pd.DataFrame(list(runs.directories[row["path"]].lines("metrics.jsonl")))
-        if lines.empty:
-            continue
-        lines = lines.reindex(columns=columns[2:])
-        group = np.arange(len(lines)) // -(-len(lines) // POINTS)
-        means = lines.groupby(group).agg({"step": "last", "seconds": "last", "lr": "mean", "loss": "mean"})
-        parts.append(means.assign(model=row["model"], seed=row["seed"])[columns])
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+        logged = runs.directories[row["path"]].lines("metrics.jsonl")
+        lines = [tuple(line.get(name) for name in LOGGED) for line in logged]
+        shown = lines if len(lines) <= POINTS else _averaged(lines)
+        rows += [(row["model"], row["seed"], *line) for line in shown]
+    frame = pd.DataFrame(rows, columns=["model", "seed", *LOGGED])
+    return frame.astype(dict.fromkeys(("seconds", "lr", "loss"), float))
+
+
+def _averaged(lines: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """At most 400 lines of `LOGGED`, each of as many neighbours."""
+    frame = pd.DataFrame(lines, columns=list(LOGGED))
+    group = np.arange(len(lines)) // -(-len(lines) // POINTS)
+    means = frame.groupby(group).agg({"step": "last", "seconds": "last", "lr": "mean", "loss": "mean"})
+    return means.itertuples(index=False, name=None)
 
 
 def _lines(runs: Runs, experiment: str) -> list[tuple[str, Mapping[str, Any]]]:
@@ -103,6 +111,7 @@ def _lines(runs: Runs, experiment: str) -> list[tuple[str, Mapping[str, Any]]]:
     return [(name, line) for name, lines in _logged(runs, experiment) for line in _thin(lines)]
 
 
+@once
 def _logged(runs: Runs, experiment: str) -> list[tuple[str, list[dict[str, Any]]]]:
     """Name of the run, and all lines that say probabilities, of an experiment's searches."""
     rows = runs.frame[(runs.frame["experiment"] == experiment) & (runs.frame["kind"] == "search")]

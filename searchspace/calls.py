@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from searchspace.errors import InputError, UnknownNameError
@@ -29,7 +30,7 @@ def call_with_options(
         InputError: An option is unknown to the function, is set by the caller, is missing, or has a type that the
             function cannot use.
     """
-    signature = inspect.signature(function)
+    signature = _signature(function)
     open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     named = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     positional = [p.name for p in named if p.kind is p.POSITIONAL_OR_KEYWORD][: len(own)]
@@ -48,3 +49,8 @@ def call_with_options(
             raise
         given = ", ".join(f"{name}={value!r}" for name, value in options.items())
         raise InputError(f"{what} cannot be made with {given}: {error}") from error
+
+
+@lru_cache(maxsize=64)
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(function)

@@ -34,10 +34,12 @@ def draw_ranks(results: pd.DataFrame, kinds: Mapping[str, str], warning: str | N
     with paper_style():
         figure = new_figure(PAGE * 0.8, 0.9 + 0.17 * len(ranks))
         ax = figure.subplots()
-        scikit_posthocs.critical_difference_diagram(
+        drawn = scikit_posthocs.critical_difference_diagram(
             ranks, p, ax=ax, color_palette=colours, label_fmt_left="{label}  {rank:.1f}",
             label_fmt_right="{rank:.1f}  {label}", text_h_margin=0.02,
         )  # fmt: skip
+        for (bar,) in drawn["crossbars"]:  # through the ranks of a set, whose order differs from process to process
+            bar.set_xdata(sorted(bar.get_xdata()))
         said = f"p = {friedman:.2g}" if math.isfinite(friedman) else "no difference to test"
         text = f"mean rank over {len(results)} seeds, 1 is best; Friedman's test: {said}"
         ax.set_title(f"{warning}\n{text}" if warning else text, size=8.5)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from analysis.figures.formats import FORMATS, check_formats
 from analysis.figures.style import paper_style
 from atrc.machine.files import writing
 
@@ -23,13 +25,38 @@ _METADATA = {
 }
 
 
-def save_figure(figure: Figure, folder: Path, name: str) -> tuple[Path, Path, Path]:
-    """Writes ``name.pdf``, ``name.png`` (220 dots per inch) and ``name.svg`` into the folder; returns their paths."""
-    paths = folder / f"{name}.pdf", folder / f"{name}.png", folder / f"{name}.svg"
-    for path in (paths[1], paths[0], paths[2]):
+def save_figure(figure: Figure, folder: Path, name: str, formats: Sequence[str] = FORMATS) -> tuple[Path, ...]:
+    """Writes ``name.pdf``, ``name.png`` (220 dots per inch) and ``name.svg`` into the folder; returns their paths.
+
+    Args:
+        figure: The figure. Its layout is computed, and stays.
+        folder: Folder of the files; made if missing.
+        name: Name of the files, without suffix.
+        formats: The formats that are written; the paths are in the order of `FORMATS`. A file has the same bytes
+            whatever other formats are written.
+
+    Raises:
+        InputError: A format is unknown.
+    """
+    paths = [folder / f"{name}.{form}" for form in check_formats(formats)]
+    _lay_out(figure)
+    for path in paths:
         write_figure(figure, path)
-        figure.set_layout_engine("none")  # all files have the layout of the first
-    return paths
+    return tuple(paths)
+
+
+def _lay_out(figure: Figure) -> None:
+    """Computes a figure's layout once, for pixels. Each file would compute it again, and draw for this alone."""
+    engine = figure.get_layout_engine()
+    if engine is None:
+        return
+    dots = figure.dpi
+    figure.set_dpi(DPI)
+    with paper_style():
+        engine.execute(figure)
+    figure.set_dpi(dots)
+    with rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
 
 
 def write_figure(figure: Figure, path: Path) -> None:

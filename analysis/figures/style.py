@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import matplotlib
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -122,8 +121,18 @@ def _with_further(names: Iterable[str], known: Mapping[str, str], further: Seque
     """Name -> colour: the known one, or one of the further ones, in alphabetical order; as many as are needed."""
     named = list(dict.fromkeys(names))
     others = sorted(set(named) - set(known))
-    spare = [*further, *sns.husl_palette(max(0, len(others) - len(further)), l=0.45).as_hex()]
+    spare = [*further, *_hues(len(others) - len(further))]
     return {name: known[name] if name in known else spare[others.index(name)] for name in named}
+
+
+def _hues(number: int) -> list[str]:
+    """As many colours of equal lightness; none for a negative number."""
+    if number <= 0:
+        return []
+    import seaborn as sns  # deferred: few figures need so many colours
+
+    colours: list[str] = sns.husl_palette(number, l=0.45).as_hex()
+    return colours
 
 
 def context_titles(contexts: Iterable[str]) -> dict[str, str]:
@@ -163,7 +172,7 @@ def model_colours(models: Sequence[str]) -> dict[str, str]:
     others = [model for model in models if model not in colours]
     taken = {colours[model] for model in models if model in colours}
     spare = [colour for colour in (*_CONTEXTS.values(), *_FURTHER) if colour not in taken | {_CONTEXTS[NONE]}]
-    spare += sns.husl_palette(max(0, len(others) - len(spare)), l=0.45).as_hex()
+    spare += _hues(len(others) - len(spare))
     return {model: colours.get(model) or spare[others.index(model)] for model in models}
 
 

@@ -30,6 +30,7 @@ from analysis.spaces import space_found
 from analysis.tables import decimals, number, plus_minus
 from analysis.views import SpaceView, shared_view, view_of
 from atrc.machine.files import write_text
+from searchspace import InputError
 
 __all__ = ["write_report"]
 
@@ -67,8 +68,12 @@ def write_report(analysis: Analysis) -> Path:
         analysis: An analysis that `analysis.analyze` made.
 
     Raises:
-        InputError: A run's ``environment.json`` is missing or broken.
+        InputError: A run's ``environment.json`` is missing or broken, or the figures were not written as SVG.
     """
+    if "svg" not in analysis.formats:
+        raise InputError(f"the report shows figures as svg, but they were written as {', '.join(analysis.formats)}")
+    if analysis.press is not None:
+        analysis.press.finish()
     path = analysis.out / NAME
     write_text(path, _render(analysis))
     return path
@@ -189,6 +194,7 @@ def _captions(view: SpaceView) -> dict[str, Caption]:
 
 def _figure(drawing: Drawing, captions: Mapping[str, Caption]) -> dict[str, Any]:
     caption = captions[drawing.kind]
+    assert drawing.svg is not None  # see `write_report`
     width, height = _size(drawing.svg)
     return {
         "title": caption.title,

@@ -4,6 +4,7 @@ from atrc.bench import (  # noqa: F401  (they register)
     _boundaries,
     _loader,
     _local,
+    _metrics,
     _scaling,
     _search_step,
     _strategies,

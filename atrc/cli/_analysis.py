@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from atrc.cli._app import Json, Quiet, RunsArgument, app, console
-from atrc.cli._show import show_analysis
+from atrc.cli._app import Formats, Json, Quiet, RunsArgument, app, console, figure_formats
+from atrc.cli._show import LIBRARIES, show_analysis
 from atrc.machine.files import json_text
+from atrc.machine.imports import few_collections, import_for_good
 from searchspace.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 __all__: list[str] = []
 
@@ -23,6 +21,10 @@ __all__: list[str] = []
 By = Annotated[
     str | None,
     typer.Option(metavar="KEY", help="Config key that groups searches in Fig. 7, e.g. strategy.name."),
+]
+Printers = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", min=1, help="Number of processes that write figures; default: by cores."),
 ]
 Networks = Annotated[
     bool, typer.Option(help="Also run trained networks, for importance of blocks, attention maps and predictions.")
@@ -35,10 +37,13 @@ def analyze(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the tables and figures.")] = Path("analysis"),
     by: By = None,
     networks: Networks = True,
+    formats: Formats = None,
+    jobs: Printers = None,
     quiet: Quiet = False,
 ) -> None:
     """Make tables and figures from runs: metrics, Delta_m, genotypes or trees, agreement, importance, attention."""
-    show_analysis(runs, out, by=by, networks=networks, quiet=quiet)
+    chosen = figure_formats(formats)
+    show_analysis(runs, out, by=by, networks=networks, formats=chosen, jobs=jobs, quiet=quiet)
 
 
 @app.command(rich_help_panel="Use")
@@ -49,14 +54,24 @@ def report(
     ),
     by: By = None,
     networks: Networks = True,
+    formats: Formats = None,
+    jobs: Printers = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write one HTML page, readable offline, with everything that analyze makes and the origin of each number."""
-    from analysis import analyze as make
-    from analysis.report import write_report
+    """Write one HTML page, readable offline, with everything that analyze makes and the origin of each number.
 
-    made = make(runs, out, by=by, networks=networks, quiet=quiet)
-    page = write_report(made)
+    The page shows figures as SVG, which is written in any case.
+    """
+    chosen = {*figure_formats(formats), "svg"}
+    from analysis.figures.press import Press, default_jobs
+
+    with few_collections(), Press(jobs or default_jobs()) as press:
+        import_for_good(*LIBRARIES)
+        from analysis import analyze as make
+        from analysis.report import write_report
+
+        made = make(runs, out, by=by, networks=networks, formats=chosen, press=press, quiet=quiet)
+        page = write_report(made)
     for note in made.notes:
         console.print(Text(f"- {note}"))
     console.print(f"{page}: {len(made.figures)} figures; open it in any browser")
@@ -120,9 +135,11 @@ def attention(
         list[str] | None, typer.Option("--context", help="Context type of a supergraph; default: the chosen one.")
     ] = None,
     every: Annotated[bool, typer.Option("--every", help="Draw every context type of each block.")] = False,
+    formats: Formats = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the figure and the table.")] = Path("attention"),
 ) -> None:
     """Draw where a pixel of a target task takes its context from, for the chosen pairs of tasks (Fig. 3)."""
+    chosen = figure_formats(formats)
     from analysis.attention import attention_maps, attention_table
     from analysis.blocks import Blocks
     from analysis.figures import draw_attention, save_figure
@@ -149,7 +166,7 @@ def attention(
     at = _parse_pixel(pixel) if pixel else (picture.shape[0] // 2, picture.shape[1] // 2)
     pairs = [(one, other) for one in target or blocks.space.tasks for other in source or [one]]
     maps = attention_maps(blocks, picture, info.size, at, pairs, context, every=every)
-    save_figure(draw_attention(picture, at, maps), out, "attention")
+    save_figure(draw_attention(picture, at, maps), out, "attention", chosen)
     write_table(attention_table(maps), out, "attention")
     console.print(f"{len(maps)} attention maps in {out}")
 

@@ -18,6 +18,7 @@ __all__ = [
     "ConfigArgument",
     "DataFolder",
     "ExperimentFolder",
+    "Formats",
     "Jobs",
     "Json",
     "OverrideOption",
@@ -29,6 +30,7 @@ __all__ = [
     "console",
     "dataset_overrides",
     "experiment_folder",
+    "figure_formats",
     "read_config",
     "show_skipped",
 ]
@@ -105,6 +107,10 @@ Jobs = Annotated[
         help="Number of processes, for runs and then for trials; default: by cores and memory, one on a GPU.",
     ),
 ]
+Formats = Annotated[
+    str | None,
+    typer.Option(metavar="png,svg,pdf", help="Formats of figures; default: all three. [cyan]png[/cyan] is quickest."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUNS...", help="Run directories, or folders of them.")]
@@ -137,6 +143,19 @@ def dataset_overrides(data: Path | None, skip_bad: bool) -> list[str]:
 def experiment_folder(config: Config, out: Path | None) -> Path:
     """Returns the folder of an experiment's runs."""
     return out if out is not None else Path("runs") / config.name
+
+
+def figure_formats(given: str | None) -> tuple[str, ...]:
+    """Returns the formats of ``--formats``.
+
+    Raises:
+        InputError: One is unknown, or there is none.
+    """
+    from analysis.figures.formats import FORMATS, check_formats
+
+    if given is None:
+        return FORMATS
+    return check_formats([name.strip().lower() for name in given.split(",") if name.strip()], "--formats")
 
 
 def show_skipped(*skipped: Mapping[str, Mapping[str, str]]) -> None:

@@ -13,6 +13,7 @@ from atrc.cli._app import (
     ConfigArgument,
     DataFolder,
     ExperimentFolder,
+    Formats,
     Jobs,
     OverrideOption,
     Quiet,
@@ -22,6 +23,7 @@ from atrc.cli._app import (
     app,
     console,
     experiment_folder,
+    figure_formats,
     read_config,
     show_skipped,
 )
@@ -63,19 +65,21 @@ def experiment(
     seeds: Seeds = None,
     out: ExperimentFolder = None,
     jobs: Jobs = None,
+    formats: Formats = None,
     quiet: Quiet = False,
 ) -> None:
     """Run a whole experiment: search, retrain the found genotypes, train the baselines, and show the results.
 
     After an interruption, the same command goes on where it stopped.
     """
+    chosen = figure_formats(formats)
     settings = read_config(config, override, seeds, data, skip_bad)
     from atrc.experiments import default_jobs, execute_experiment
     from atrc.runs import find_runs
 
     folder = experiment_folder(settings, out)
     execute_experiment(settings, folder, model or ["baselines"], jobs=jobs or default_jobs(settings), quiet=quiet)
-    show_analysis([folder], folder / "analysis", quiet=quiet)
+    show_analysis([folder], folder / "analysis", formats=chosen, quiet=quiet)
     _show_skipped(find_runs([folder]))
 
 
@@ -91,6 +95,7 @@ def compare(
     unequal: Annotated[
         bool, typer.Option("--unequal", help="Rank strategies even if their budgets differ, with a warning.")
     ] = False,
+    formats: Formats = None,
     quiet: Quiet = False,
 ) -> None:
     """Compare the strategies of the config's [cyan]compare[/cyan] section at the same budget.
@@ -98,6 +103,7 @@ def compare(
     Runs the searches, trains the genotypes that each search named along its budget, and shows curves, a table and
     tests. After an interruption, the same command goes on where it stopped.
     """
+    chosen = figure_formats(formats)
     settings = read_config(config, override, seeds, data, skip_bad)
     from atrc.experiments import Checks, default_jobs, execute_all
     from atrc.experiments.comparison import baselines, networks, searches
@@ -109,7 +115,7 @@ def compare(
     searched = searches(settings, folder, checks)
     execute_all([*searched, *baselines(settings, folder, checks)], jobs=at_once, quiet=quiet, checks=checks)
     execute_all(networks(settings, folder, searched, checks), jobs=at_once, quiet=quiet, checks=checks)
-    show_comparison(settings, folder, unequal=unequal)
+    show_comparison(settings, folder, formats=chosen, unequal=unequal)
     _show_skipped(find_runs([folder]))
 
 

@@ -7,32 +7,65 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atrc.cli._app import console
+from atrc.machine.imports import few_collections, import_for_good
 
 if TYPE_CHECKING:
     from atrc.config import Config
 
-__all__ = ["show_analysis", "show_comparison"]
+__all__ = ["LIBRARIES", "show_analysis", "show_comparison"]
+
+LIBRARIES = ("torch", "pandas", "scipy.stats", "matplotlib.figure")
+"""Libraries that an analysis imports, which takes a second or two."""
 
 
+@few_collections()
 def show_analysis(
-    runs: Sequence[Path], out: Path, *, by: str | None = None, networks: bool = True, quiet: bool = False
+    runs: Sequence[Path],
+    out: Path,
+    *,
+    formats: Sequence[str],
+    by: str | None = None,
+    networks: bool = True,
+    jobs: int | None = None,
+    quiet: bool = False,
 ) -> None:
-    """Makes the tables and figures, and shows the summary on the screen."""
-    from analysis import analyze as make  # matplotlib and seaborn take a second that other commands need not wait
-    from analysis import summary
+    """Makes the tables and figures, and shows the summary on the screen.
 
-    made = make(runs, out, by=by, networks=networks, quiet=quiet)
-    for part in summary(made.runs):
+    Args:
+        runs: Run directories, or folders of them.
+        out: Folder of the files.
+        formats: Formats of figures.
+        by: See `analysis.analyze`.
+        networks: Likewise.
+        jobs: Number of processes that write figures; None: by cores.
+        quiet: Whether progress bars are left out.
+    """
+    from analysis.figures.press import Press, default_jobs
+
+    with Press(jobs or default_jobs()) as press:
+        import_for_good(*LIBRARIES)
+        from analysis import analyze as make
+        from analysis import summary
+
+        made = make(runs, out, by=by, networks=networks, formats=formats, press=press, quiet=quiet)
+        parts = summary(made.runs)
+    for part in parts:
         console.print(part)
     console.print(f"{len(made.tables)} tables and {len(made.figures)} figures in {out}")
 
 
-def show_comparison(config: Config, folder: Path, *, unequal: bool) -> None:
+@few_collections()
+def show_comparison(config: Config, folder: Path, *, formats: Sequence[str], unequal: bool) -> None:
     """Makes the tables and figures of a comparison of strategies, and shows its table on the screen."""
-    from analysis.comparison import compare_strategies
-    from analysis.screen import comparison_screen
+    from analysis.figures.press import Press, default_jobs
 
-    made = compare_strategies(config, folder, folder / "comparison", unequal=unequal)
+    out = folder / "comparison"
+    with Press(default_jobs()) as press:
+        import_for_good(*LIBRARIES)
+        from analysis.comparison import compare_strategies
+        from analysis.screen import comparison_screen
+
+        made = compare_strategies(config, folder, out, unequal=unequal, formats=formats, press=press)
     for part in comparison_screen(made):
         console.print(part)
-    console.print(f"{len(made.tables)} tables and {len(made.figures)} figures in {folder / 'comparison'}")
+    console.print(f"{len(made.tables)} tables and {len(made.figures)} figures in {out}")

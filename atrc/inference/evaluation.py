@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from tqdm import tqdm
 
 from atrc.config import Config
@@ -131,10 +130,7 @@ def decode_predictions(
     predictions: Predictions, tasks: Mapping[str, Task], size: tuple[int, ...]
 ) -> dict[str, torch.Tensor]:
     """Resizes final predictions bilinearly to ``size`` (H, W), and decodes them into maps of the labels' form."""
-    return {
-        name: task.decode(F.interpolate(predictions.final[name].float(), size, mode="bilinear", align_corners=False))
-        for name, task in tasks.items()
-    }
+    return {name: task.decode_at(predictions.final[name].float(), size) for name, task in tasks.items()}
 
 
 def as_label(decoded: torch.Tensor) -> np.ndarray:

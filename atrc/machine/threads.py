@@ -1,14 +1,19 @@
-"""Sets the number of threads of a run. A run repeats to the bit with the same number."""
+"""Sets the number of threads of a run, and uses it. A run repeats to the bit with the same number."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from threadpoolctl import threadpool_limits
 
-__all__ = ["threads_of_a_run"]
+__all__ = ["side_by_side", "threads_of_a_run"]
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @contextmanager
@@ -21,3 +26,12 @@ def threads_of_a_run(number: int) -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(before)
+
+
+def side_by_side(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Calls a function for every item on torch's number of threads, which helps where it leaves Python's lock."""
+    threads = min(torch.get_num_threads(), len(items))
+    if threads < 2:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(function, items))

@@ -134,26 +134,16 @@ def count_matches(
         return count_matches_plainly(prediction, truths, thresholds, max_distance, valid)
     valid = np.ones(prediction.shape, dtype=bool) if valid is None else valid
     near = _offsets(max_distance)
-    margin = max(1, int(max_distance))
-    edges = np.asarray(thresholds, dtype=prediction.dtype).astype(np.float64)
-
-    def padded(maps: np.ndarray, value: float) -> np.ndarray:
-        room = [(0, 0)] * (maps.ndim - 2) + [(margin, margin)] * 2
-        return np.ascontiguousarray(np.pad(maps, room, constant_values=value))
-
-    # -inf and not 0, since a threshold may be 0
-    maps = padded(prediction.astype(np.float64), -np.inf)
-    height, width = maps.shape
-    nearest_first = near[np.argsort((near**2).sum(1), kind="stable")]
     arrays = (
-        maps,
-        edges,
-        padded(np.stack(list(truths)) & valid, False),
-        padded(valid, False),
-        np.ascontiguousarray(nearest_first[:, 0] * width + nearest_first[:, 1]),
-        counts := np.zeros((4, len(edges)), dtype=np.int64),
+        prediction.astype(np.float64, order="C"),
+        np.asarray(thresholds, dtype=prediction.dtype).astype(np.float64),
+        np.stack([np.asarray(truth, dtype=bool) for truth in truths]),
+        np.ascontiguousarray(valid, dtype=bool),
+        half_widths := np.bincount(near[:, 0] - near[0, 0]) // 2,
+        np.ascontiguousarray(near[np.argsort((near**2).sum(1), kind="stable")]),
+        counts := np.zeros((4, len(thresholds)), dtype=np.int64),
     )
-    sizes = height, width, len(edges), len(truths), len(near)
+    sizes = *prediction.shape, max(1, int(max_distance)), len(thresholds), len(truths), len(half_widths), len(near)
     status = compiled(_KERNEL).count_boundaries(
         *map(ctypes.c_int64, sizes), *(ctypes.c_void_p(array.ctypes.data) for array in arrays)
     )

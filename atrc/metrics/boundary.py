@@ -12,7 +12,6 @@ step of the detector (the paper's networks are scored on their output).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from atrc.machine.threads import side_by_side
 from atrc.metrics._counts import BoundaryCounts
 from atrc.metrics._matching import BoolMap, count_matches, count_matches_plainly, match_boundaries
 from searchspace.errors import InputError
@@ -159,11 +159,11 @@ class BoundaryF(Metric):
         maps = prediction.detach().float().cpu().numpy()
         truths = np.stack([annotator.detach().cpu().numpy() for annotator in annotators], axis=1)
 
-        def count(image: np.ndarray, truth: np.ndarray) -> BoundaryCounts:
-            return self.count(image, list(truth == 1), (truth != self.ignore).all(0))
+        def count(index: int) -> np.ndarray:
+            truth = truths[index]
+            return np.stack(self.count(maps[index], list(truth == 1), (truth != self.ignore).all(0)))
 
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            found = [np.stack(counts) for counts in pool.map(count, maps, truths)]
+        found = side_by_side(count, range(len(maps)))
         if found:
             assert isinstance(self.image_counts, list)
             self.image_counts.append(torch.from_numpy(np.stack(found)).to(self.device))

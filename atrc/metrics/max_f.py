@@ -8,12 +8,15 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from atrc.metrics._pieces import histogram, pieces
 from searchspace.errors import InputError
 
 __all__ = ["SALIENCY_THRESHOLDS", "MaxF"]
 
 SALIENCY_THRESHOLDS = tuple(step / 20 for step in range(1, 20))
 """0.05, 0.10 .. 0.95."""
+_FEW = 64
+"""Up to this number of thresholds, comparing with each of them is faster than a binary search."""
 
 
 class MaxF(Metric):
@@ -67,13 +70,15 @@ class MaxF(Metric):
         """
         if prediction.shape != label.shape:
             raise InputError(f"prediction {tuple(prediction.shape)} and label {tuple(label.shape)} differ in shape")
-        valid = label != self.ignore
-        probability, positive = prediction[valid], label[valid] == 1
-        edges = torch.tensor(self.thresholds, dtype=probability.dtype, device=probability.device)
-        passed = torch.bucketize(probability, edges, right=True)
-        self.detections += _at_least(passed, len(edges))
-        self.hits += _at_least(passed[positive], len(edges))
-        self.positives += positive.sum()
+        bins = len(self.thresholds) + 1
+        for probability, truth in pieces(prediction.flatten(), label.flatten()):
+            passed = _passed(probability, self.thresholds)
+            # a row each for what is not positive and what is; ignored pixels come behind them
+            place = torch.where(truth != self.ignore, passed + bins * (truth == 1), 2 * bins)
+            negative, positive = histogram(place, 2 * bins).view(2, bins)
+            self.detections += _at_least(negative + positive)
+            self.hits += _at_least(positive)
+            self.positives += positive.sum()
 
     def compute(self) -> Tensor:
         """Returns the best F in percent, a scalar."""
@@ -84,7 +89,21 @@ class MaxF(Metric):
         return 100 * f.max()
 
 
-def _at_least(passed: Tensor, count: int) -> Tensor:
-    """Returns ``(count,)`` numbers of pixels that pass each threshold, given the number that each pixel passes."""
-    histogram = torch.bincount(passed, minlength=count + 1)
+def _passed(probability: Tensor, thresholds: Sequence[float]) -> Tensor:
+    """Returns how many of the T rising thresholds each pixel ``(N,)`` is not below; NaN is below none."""
+    if len(thresholds) > _FEW:
+        edges = torch.tensor(thresholds, dtype=probability.dtype, device=probability.device)
+        return torch.bucketize(probability, edges, right=True)
+    below = torch.zeros_like(probability, dtype=torch.uint8)
+    for threshold in thresholds:
+        below += probability < threshold
+    return len(thresholds) - below.long()
+
+
+def _at_least(histogram: Tensor) -> Tensor:
+    """Returns ``(T,)`` numbers of pixels that pass each threshold.
+
+    Args:
+        histogram: ``(T + 1,)`` numbers of pixels that pass 0, 1 .. T thresholds.
+    """
     return histogram.flip(0).cumsum(0).flip(0)[1:]

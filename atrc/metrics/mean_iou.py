@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from atrc.metrics._pieces import histogram, pieces
 from searchspace.errors import InputError
 
 __all__ = ["AbsentClasses", "MeanIoU"]
@@ -28,7 +29,8 @@ class MeanIoU(Metric):
         absent: Rule for classes with an empty union.
         ignore: Label value of pixels that do not count.
 
-    `compute` returns NaN if no class has a union (no valid pixel yet), unless ``absent="zero"``.
+    `compute` returns NaN if no class has a union (no valid pixel yet), unless ``absent="zero"``. On a GPU no value is
+    read before it is called: it then refuses classes out of range, which `update` refuses on a CPU.
     """
 
     is_differentiable = False
@@ -36,6 +38,8 @@ class MeanIoU(Metric):
     full_state_update = False
 
     confusion: Tensor
+    lowest: Tensor
+    highest: Tensor
 
     def __init__(self, classes: int, absent: AbsentClasses = "skip", ignore: int = 255) -> None:
         super().__init__()
@@ -46,8 +50,10 @@ class MeanIoU(Metric):
         self.classes = classes
         self.absent = absent
         self.ignore = ignore
-        zeros = torch.zeros(classes, classes, dtype=torch.int64)
-        self.add_state("confusion", zeros, dist_reduce_fx="sum")
+        nothing = torch.zeros((), dtype=torch.int64)
+        self.add_state("confusion", torch.zeros(classes, classes, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("lowest", nothing.clone(), dist_reduce_fx="min")
+        self.add_state("highest", nothing.clone(), dist_reduce_fx="max")
 
     def update(self, prediction: Tensor, label: Tensor) -> None:
         """Counts one batch.
@@ -61,25 +67,43 @@ class MeanIoU(Metric):
         """
         if prediction.shape != label.shape:
             raise InputError(f"prediction {tuple(prediction.shape)} and label {tuple(label.shape)} differ in shape")
-        valid = label != self.ignore
-        truth, guess = label[valid].long(), prediction[valid].long()
-        if truth.numel() == 0:
+        for guess, truth in pieces(prediction.flatten(), label.flatten()):
+            self._count(guess.long(), truth.long())
+
+    def _count(self, guess: Tensor, truth: Tensor) -> None:
+        """Counts pixels ``(N,)``. Those that are ignored are counted behind the matrix, which needs no selection."""
+        if not truth.numel():
             return
-        low, high = torch.stack((truth, guess)).aminmax()
+        valid = truth != self.ignore
+        for of in (truth, guess):
+            low, high = torch.where(valid, of, 0).aminmax()
+            self.lowest = torch.minimum(self.lowest, low)
+            self.highest = torch.maximum(self.highest, high)
+        if truth.device.type == "cpu":
+            self._refuse_out_of_range()
+        behind = self.classes**2
+        pairs = torch.where(valid, truth * self.classes + guess, behind).clamp_(0, behind)
+        self.confusion += histogram(pairs, behind).view_as(self.confusion)
+
+    def _refuse_out_of_range(self) -> None:
+        low, high = int(self.lowest), int(self.highest)
         if low < 0 or high >= self.classes:
             raise InputError(
-                f"class {int(low if low < 0 else high)} is out of range: classes are 0..{self.classes - 1} "
+                f"class {low if low < 0 else high} is out of range: classes are 0..{self.classes - 1} "
                 f"or {self.ignore} (ignored)"
             )
-        pairs = torch.bincount(truth * self.classes + guess, minlength=self.classes**2)
-        self.confusion += pairs.view(self.classes, self.classes)
 
     def per_class(self) -> Tensor:
         """Returns the ``(classes,)`` IoU in percent over the data of this process; NaN where the union is empty."""
         return _iou(self.confusion)
 
     def compute(self) -> Tensor:
-        """Returns the mean IoU in percent, a scalar."""
+        """Returns the mean IoU in percent, a scalar.
+
+        Raises:
+            InputError: A class index was out of range.
+        """
+        self._refuse_out_of_range()
         iou = _iou(self.confusion)
         return iou.nan_to_num(0.0).mean() if self.absent == "zero" else iou.nanmean()
 

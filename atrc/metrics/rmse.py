@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from atrc.metrics._pieces import pieces
 from searchspace.errors import InputError
 
 __all__ = ["FirstChannelError", "RootMeanSquareError"]
@@ -41,12 +42,13 @@ class RootMeanSquareError(Metric):
         """
         if prediction.shape != label.shape:
             raise InputError(f"prediction {tuple(prediction.shape)} and label {tuple(label.shape)} differ in shape")
-        self.add(prediction, label, label.isfinite() & (label > 0))
+        for guess, truth in pieces(prediction.flatten(), label.flatten()):
+            self.add(guess, truth, (truth > 0) & (truth < torch.inf))
 
     def add(self, prediction: Tensor, label: Tensor, valid: Tensor) -> None:
         """Adds the pixels that are ``valid``; the three tensors have the same shape."""
-        error = prediction.double() - label.double()
-        self.squared_error += torch.where(valid, error.square(), 0).sum()
+        error = prediction.double() - label
+        self.squared_error += torch.where(valid, error.square_(), 0).sum()
         self.pixels += valid.sum()
 
     def compute(self) -> Tensor:
@@ -59,4 +61,5 @@ class FirstChannelError(RootMeanSquareError):
 
     def update(self, prediction: Tensor, label: Tensor) -> None:
         """Adds one batch of maps ``(B, C, H, W)``."""
-        self.add(prediction[:, 0], label[:, 0], label[:, 0].isfinite())
+        for guess, truth in pieces(prediction[:, 0].flatten(), label[:, 0].flatten()):
+            self.add(guess, truth, truth.isfinite())

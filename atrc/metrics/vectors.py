@@ -17,10 +17,17 @@ def unit_vectors(vectors: Tensor, dim: int = -1) -> Tensor:
 
 
 def angle_between(first: Tensor, second: Tensor, dim: int = -1) -> Tensor:
-    """Returns the angle in degrees, 0..180, between unit vectors along ``dim``.
+    """Returns the angle in degrees, 0..180, between vectors of any length, whose three parts lie along ``dim``.
 
-    ``2 atan2(|p - t|, |p + t|)`` keeps full precision near 0 and 180, where the arc cosine of the inner product
-    loses half of its digits.
+    ``atan2(|p x t|, p . t)`` keeps full precision near 0 and 180, where the arc cosine of the inner product loses
+    half of its digits. The angle to a zero vector is 90.
     """
-    apart, along = ((first + sign * second).square().sum(dim).sqrt() for sign in (-1, 1))
-    return torch.rad2deg(2 * torch.atan2(apart, along))
+    px, py, pz = first.unbind(dim)
+    tx, ty, tz = second.unbind(dim)
+    across = (px * ty - py * tx).square_()
+    across += (py * tz - pz * ty).square_()
+    across += (pz * tx - px * tz).square_()
+    along = px * tx + py * ty + pz * tz
+    # no direction at all is as far from the right one as from its opposite
+    across += (across == 0) & (along == 0)
+    return torch.atan2(across.sqrt_(), along).rad2deg_()

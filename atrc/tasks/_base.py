@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from atrc.tasks._enlarged import enlarged
 from atrc.tasks._pictures import index_picture
 from searchspace.errors import InputError
 from searchspace.paths import PathOptions
@@ -104,6 +105,20 @@ class Task(PathOptions, ABC):
             ``(B, H, W)``, or ``(B, C, H, W)`` for a task whose label has channels. If the label is a 0 / 1 map that
             is scored at many thresholds (saliency, edges), the result is the probability of 1.
         """
+
+    def decode_at(self, prediction: Tensor, size: tuple[int, ...]) -> Tensor:
+        """Enlarges raw network output bilinearly to the size of a label, and decodes it.
+
+        A task may know a faster way to the same map than to enlarge every channel.
+
+        Args:
+            prediction: ``(B, channels, h, w)``.
+            size: H and W of the label.
+
+        Returns:
+            The map of `decode`, ``(B, H, W)`` or ``(B, C, H, W)``.
+        """
+        return self.decode(enlarged(prediction, size))
 
     def stored(self, label: np.ndarray) -> Image.Image | np.ndarray:
         """Returns a decoded map in the form that is written to a file: pictures become PNG, arrays NPY.

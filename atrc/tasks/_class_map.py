@@ -11,6 +11,7 @@ from torch import Tensor
 
 from atrc import metrics
 from atrc.tasks._base import IGNORE, Task
+from atrc.tasks._enlarged import largest_classes
 from atrc.tasks._labels import check_class_map, check_weight
 from atrc.tasks._losses import cross_entropy
 from atrc.tasks._palette import paint_classes
@@ -65,6 +66,12 @@ class ClassMapTask(Task):
     def decode(self, prediction: Tensor) -> Tensor:
         """Turns ``(B, C, H, W)`` logits into ``(B, H, W)`` class indices, int64."""
         return prediction.max(1).indices  # on a CPU nine times as fast as argmax
+
+    def decode_at(self, prediction: Tensor, size: tuple[int, ...]) -> Tensor:
+        """Returns the ``(B, H, W)`` class indices of logits that are enlarged to ``size``; see `Task.decode_at`."""
+        if type(self).decode is not ClassMapTask.decode:  # a subclass makes other maps
+            return super().decode_at(prediction, size)
+        return largest_classes(prediction, size)
 
     def draw(self, label: np.ndarray) -> np.ndarray:
         return paint_classes(label, len(self.classes))

@@ -127,6 +127,35 @@ def test_it_is_what_full_forward_passes_give(make: Callable[[], Blocks], padded:
     assert (found["drop"] != 0).any()
 
 
+def test_what_a_permutation_leaves_is_predicted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once without any permutation, and for each permutation once for all blocks of a row."""
+    blocks, predicted = derived(), dict.fromkeys(SPACE.tasks, 0)
+    finish = blocks.finish
+
+    def counted(target: str, row: Tensor) -> Tensor:
+        predicted[target] += len(row)
+        return finish(target, row)
+
+    monkeypatch.setattr(blocks, "finish", counted)
+    block_importance(blocks, drawn([3, 3, 1]), IMAGES, permutations=20, seed=5, quiet=True)
+    generator = np.random.default_rng(5)
+    kept = [int((generator.permutation(IMAGES) == np.arange(IMAGES)).sum()) for _ in range(20)]
+    assert sum(kept) > 0
+    for target, several in (("semseg", 2), ("depth", 1)):  # one block of depth is cut
+        assert predicted[target] == IMAGES + sum(kept) + several * (20 * IMAGES - sum(kept))
+
+
+def test_the_identity_changes_nothing() -> None:
+    """Of two images, half of the permutations leave both where they are."""
+    found = block_importance(derived(), drawn([1, 1]), 2, permutations=12, seed=0, quiet=True)
+    generator = np.random.default_rng(0)
+    same = [bool((generator.permutation(2) == np.arange(2)).all()) for _ in range(12)]
+    assert 0 < sum(same) < 12
+    left = found[found["permutation"].map(dict(enumerate(same)))]
+    assert (left["after"] == left["before"]).all()
+    assert (found["drop"] != 0).any()
+
+
 def test_files_hold_what_memory_does_not() -> None:
     blocks, batches = derived(), drawn([4, 3])
     in_memory = block_importance(blocks, batches, IMAGES, permutations=2, quiet=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis import load_runs
+from analysis.load import Runs, once
 from analysis.notes import notes
 from searchspace import CPSpace, InputError
 
@@ -100,3 +102,23 @@ def test_notes_name_a_config_that_commands_take(write: Write, tmp_path: Path) ->
     told = "\n".join(notes(load_runs([tmp_path])))
     assert "atrc search demo" in told, "a preset"
     assert f"atrc search {mine.path / 'config.yaml'}" in told
+
+
+def test_what_was_found_once_is_kept_with_the_runs(write: Write, tmp_path: Path) -> None:
+    write("multi", 0, of(MULTI))
+    runs, others, calls = load_runs([tmp_path]), load_runs([tmp_path]), []
+
+    @once
+    def counted(runs: Runs, name: str, *, twice: bool = False) -> pd.DataFrame:
+        """Says something."""
+        calls.append((name, twice))
+        return pd.DataFrame({"a": [1, 2]})
+
+    first = counted(runs, "x")
+    first["a"] = 0  # a caller may change what it was given
+    assert counted(runs, "x")["a"].tolist() == [1, 2]
+    counted(runs, "x", twice=True)
+    counted(runs, "y")
+    counted(others, "x")
+    assert calls == [("x", False), ("x", True), ("y", False), ("x", False)]
+    assert counted.__doc__ == "Says something."

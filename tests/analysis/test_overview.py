@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +34,9 @@ def experiment(write: Write, tmp_path: Path) -> Path:
     return tmp_path / "demo"
 
 
-def nothing(figure: Figure, folder: Path, name: str) -> tuple[Path, Path, Path]:
+def nothing(figure: Figure, folder: Path, name: str, formats: Sequence[str]) -> tuple[Path, ...]:
     """`save_figure` without what takes most of the time."""
-    return folder, folder, folder
+    return (folder,) * len(formats)
 
 
 def test_paths_may_be_strings(write: Write, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from analysis import load_runs
+from analysis.figures import draw_ranks
 from analysis.power import detectable, power_of_differences, power_of_runs, power_sentences, seeds_needed
 from analysis.significance import holm, hopeless, pairwise_tests
 
@@ -123,3 +124,13 @@ def test_the_spread_of_runs_is_pooled_over_models(write: Write, tmp_path: Path) 
     assert math.isnan(power.loc["depth", "seeds_for_one"]), "metres have no point"
     (sentence,) = power_sentences(power.reset_index(), "It varies by")
     assert "2 seeds show a difference of" in sentence
+
+
+def test_bars_of_the_rank_diagram_do_not_depend_on_the_order_of_a_set() -> None:
+    generator = np.random.default_rng(0)
+    results = pd.DataFrame(generator.normal(size=(6, 7)), columns=[f"strategy {number}" for number in range(7)])
+    figure = draw_ranks(results, dict.fromkeys(results, "one-shot"))
+    level = [line for line in figure.axes[0].get_lines() if len(set(line.get_ydata())) == 1]
+    assert max(len(line.get_xdata()) for line in level) > 2
+    for line in level:
+        assert list(line.get_xdata()) == sorted(line.get_xdata())

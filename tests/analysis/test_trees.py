@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -246,9 +247,9 @@ def write_trees(folder: Path, found: list[Genotype] = FOUND) -> Path:
     return folder / "trees"
 
 
-def nothing(figure: Figure, folder: Path, name: str) -> tuple[Path, Path, Path]:
+def nothing(figure: Figure, folder: Path, name: str, formats: Sequence[str]) -> tuple[Path, ...]:
     """`save_figure` without what takes most of the time."""
-    return folder, folder, folder
+    return (folder,) * len(formats)
 
 
 def write_lines(run: RunDirectory, genotype: Genotype) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -111,9 +112,9 @@ def test_a_view_is_used_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     drawn: dict[str, Figure] = {}
     save = output.save_figure
 
-    def keep(figure: Figure, folder: Path, name: str) -> tuple[Path, Path, Path]:
+    def keep(figure: Figure, folder: Path, name: str, formats: Sequence[str]) -> tuple[Path, ...]:
         drawn[name] = figure
-        return save(figure, folder, name)
+        return save(figure, folder, name, formats)
 
     monkeypatch.setattr(output, "save_figure", keep)
     experiment(tmp_path, SPACE + VIEW)

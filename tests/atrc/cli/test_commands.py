@@ -212,7 +212,8 @@ def test_strategies_side_by_side(atrc: Out, config_file: Path, tmp_path: Path) -
     """A comparison of two strategies; a second call only looks."""
     section = "compare={samples: 28, points: 1, strategies: {dsnas: {lr: 0.1}, random: {}}}"
     small = ("-s", "tasks={depth: {}, edge: {thresholds: 5}}", "-s", "train.steps=2", "-s", "trials.steps=2")
-    command = ("compare", config_file, "-s", section, "-s", "cost={}", *small, "-o", "cmp", "-q", "-j", "1")
+    formats = ("--formats", "PNG, pdf")
+    command = ("compare", config_file, "-s", section, "-s", "cost={}", *small, *formats, "-o", "cmp", "-q", "-j", "1")
     said = atrc(*command)
     lines = said.splitlines()
     assert lines[0].split()[:1] == ["strategy"]
@@ -220,6 +221,7 @@ def test_strategies_side_by_side(atrc: Out, config_file: Path, tmp_path: Path) -
     assert "No two of the 2 strategies differ" in said
     made = {path.name for path in (tmp_path / "cmp/comparison").iterdir()}
     assert {"table.csv", "points.csv", "tests.csv", "anytime.pdf", "pareto.png", "hypervolume.csv"} <= made
+    assert "anytime.svg" not in made
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")}
     assert atrc(*command) == said
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")} == before

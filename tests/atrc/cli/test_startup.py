@@ -39,6 +39,7 @@ def loaded(code: str, *arguments: str) -> tuple[set[str], str]:
         (["train"], "Missing argument"),
         (["train", "dmeo"], "did you mean 'demo'"),
         (["search", "demo", "-s", "serach.steps=1"], "serach"),
+        (["analyze", "runs", "--formats", "pgn"], "did you mean 'png'"),
     ],
 )
 def test_help_lists_and_usage_errors_load_nothing_heavy(command: list[str], said: str) -> None:

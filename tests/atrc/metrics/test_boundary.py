@@ -121,6 +121,26 @@ def test_the_kernel_counts_as_the_plain_form(seed: int, distance: float, masked:
         assert np.array_equal(ours, plain)
 
 
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), distance=st.sampled_from([7.8, 15.0, 31.0, 32.5, 40.0]))
+def test_the_kernel_counts_with_wide_tolerances(seed: int, distance: float) -> None:
+    """A row of the disk has up to 64 pixels in one word, or more."""
+    rng = np.random.default_rng(seed)
+    size = rng.integers(1, 70, 2)
+    prediction = ndimage.gaussian_filter(rng.random(size), 1.0).astype(np.float32)
+    truth = rng.random(size) < 0.05
+    thresholds = np.quantile(prediction, np.arange(1, 6) / 6)
+    arguments = prediction, [truth], np.unique(thresholds), distance
+    for ours, plain in zip(count_matches(*arguments), count_matches_plainly(*arguments), strict=True):
+        assert np.array_equal(ours, plain)
+
+
+@pytest.mark.parametrize("size", [(0, 5), (4, 0), (1, 1)])
+def test_the_kernel_counts_next_to_nothing(size: tuple[int, int]) -> None:
+    counts = count_matches(np.ones(size, np.float32), [np.ones(size, bool)], [0.5], 1.5)
+    assert [int(count[0]) for count in counts] == [size[0] * size[1]] * 4
+
+
 @pytest.mark.parametrize("width", [1, 60, 61, 62, 63, 64, 65, 126, 127, 190])
 def test_the_kernel_counts_at_the_ends_of_its_words(width: int) -> None:
     """It holds 64 pixels in a word, margins included."""
@@ -146,6 +166,21 @@ def test_the_kernel_matches_several_annotators(seed: int, annotators: int) -> No
     assert np.array_equal(got.matched_truth, sum(one.matched_truth for one in alone))
     assert (got.matched_prediction >= np.max([one.matched_prediction for one in alone], axis=0)).all()
     assert (got.matched_prediction <= np.minimum(got.matched_truth, got.predicted)).all()
+
+
+def test_several_annotators_are_counted_as_by_earlier_versions() -> None:
+    """Which pixels they match together depends on the matchings, which try the nearest pixels first."""
+    rng = np.random.default_rng(7)
+    prediction = ndimage.gaussian_filter(rng.random((60, 80)), 1.2)
+    prediction = ((prediction - prediction.min()) / np.ptp(prediction)).astype(np.float32)
+    truths = [np.roll(rng.random((60, 80)) < 0.1, shift, 1) for shift in range(4)]
+    counts = count_matches(prediction, truths, [0.2, 0.4, 0.6, 0.8], 2.9)
+    assert [count.tolist() for count in counts] == [
+        [159, 716, 498, 69],
+        [162, 832, 540, 71],
+        [406, 1563, 1299, 219],
+        [1883, 1883, 1883, 1883],
+    ]
 
 
 def test_without_a_compiler_it_counts_plainly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -68,3 +68,29 @@ def test_refuses_other_shape_and_rule() -> None:
         MeanIoU(3).update(torch.zeros(1, 2, 2), torch.zeros(1, 2, 3))
     with pytest.raises(InputError, match="absent must be"):
         MeanIoU(3, absent="drop")  # type: ignore[arg-type]
+
+
+def test_a_large_map_is_counted_piece_by_piece() -> None:
+    generator = torch.Generator().manual_seed(0)
+    label, prediction = torch.randint(0, 40, (2, 3, 250, 401), generator=generator)
+    label[torch.rand(label.shape, generator=generator) < 0.1] = 255
+    metric = MeanIoU(40)
+    metric.update(prediction, label)
+    valid = label != 255
+    pairs = torch.bincount(label[valid] * 40 + prediction[valid], minlength=1600)
+    assert torch.equal(metric.confusion, pairs.view(40, 40))
+
+
+def test_what_is_predicted_of_ignored_pixels_does_not_matter() -> None:
+    metric = MeanIoU(3)
+    metric.update(torch.tensor([[[0, 99, -7]]]), torch.tensor([[[0, 255, 255]]]))
+    assert metric.confusion.sum() == 1
+
+
+def test_an_unknown_class_is_refused_at_the_end_too() -> None:
+    """Where the counts are on a GPU, `update` does not wait for them."""
+    metric = MeanIoU(3)
+    metric.update(torch.tensor([[[0]]]), torch.tensor([[[0]]]))
+    metric.highest += 3
+    with pytest.raises(InputError, match=r"class 3 is out of range"):
+        metric.compute()

@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from atrc.tasks import TASKS, Depth, Edge, Field, HumanParts, Normals, Saliency, SemSeg, Task
+from atrc.tasks import TASKS, Depth, Edge, Field, HumanParts, Normals, Saliency, SemSeg, Task, _enlarged
 from atrc.tasks._depth import log_bins
+from atrc.tasks._enlarged import largest_classes, largest_classes_plainly
 from atrc.tasks._palette import palette
 from searchspace.errors import InputError
 
@@ -194,6 +197,79 @@ def test_decode_keeps_units() -> None:
     assert Saliency().decode(torch.tensor([0.0, 100.0]).view(1, 2, 1, 1)).item() == 1
     unit = Normals().decode(torch.tensor([0.0, 3.0, 4.0]).view(1, 3, 1, 1)).flatten()
     torch.testing.assert_close(unit, torch.tensor([0.0, 0.6, 0.8]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_decoding_at_a_size_is_decoding_what_torch_enlarges(name: str) -> None:
+    task = TASKS[name]()
+    raw = torch.randn(3, task.channels, 9, 13, generator=torch.Generator().manual_seed(0))
+    for size in ((36, 52), (35, 49), (9, 13), (20, 13), (5, 4), (1, 1)):
+        large = torch.nn.functional.interpolate(raw, size, mode="bilinear", align_corners=False)
+        torch.testing.assert_close(task.decode_at(raw, size), task.decode(large), rtol=1e-5, atol=1e-5)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    small=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    large=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    levels=st.sampled_from([0, 3]),
+)
+def test_the_largest_class_is_that_of_double_precision(
+    seed: int, small: tuple[int, int], large: tuple[int, int], levels: int
+) -> None:
+    """But for pixels where another class is as large within rounding; equal classes: the first."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (2, 5, *small)
+    raw = (
+        torch.randint(levels, shape, generator=generator).float()
+        if levels
+        else torch.randn(shape, generator=generator)
+    )
+    found = largest_classes(raw, large)
+    assert found.dtype == torch.int64
+    assert found.shape == (2, *large)
+    exact = torch.nn.functional.interpolate(raw.double(), large, mode="bilinear", align_corners=False)
+    chosen = exact.gather(1, found[:, None])[:, 0]
+    assert float((exact.amax(1) - chosen).max()) < 1e-5
+    if small == large:
+        assert torch.equal(found, raw.max(1).indices)
+
+
+def test_a_class_that_is_not_a_number_counts_as_largest() -> None:
+    raw = torch.zeros(1, 4, 2, 2)
+    raw[0, 3] = 1
+    raw[0, 1:3, 0, 0] = float("nan")
+    expected = largest_classes_plainly(raw, (2, 2))
+    assert expected[0, 0, 0] == 1
+    assert torch.equal(largest_classes(raw, (2, 2)), expected)
+
+
+def test_classes_of_other_numbers_and_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = torch.randn(2, 6, 8, 7, generator=torch.Generator().manual_seed(0))
+    expected = largest_classes_plainly(raw, (30, 27))
+    assert torch.equal(largest_classes(raw.double(), (30, 27)), largest_classes_plainly(raw.double(), (30, 27)))
+    assert torch.equal(largest_classes(raw.bfloat16(), (30, 27)), largest_classes_plainly(raw.bfloat16(), (30, 27)))
+    assert torch.equal(largest_classes(raw.contiguous(memory_format=torch.channels_last), (30, 27)), expected)
+    assert largest_classes(raw[:0], (30, 27)).shape == (0, 30, 27)
+    monkeypatch.setattr(_enlarged, "compiles", lambda _: False)
+    assert torch.equal(largest_classes(raw, (30, 27)), expected)
+
+
+def test_threads_do_not_change_the_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = torch.randn(5, 6, 8, 7, generator=torch.Generator().manual_seed(0))
+    expected = largest_classes(raw, (30, 27))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert torch.equal(largest_classes(raw, (30, 27)), expected)
+
+
+def test_a_task_that_decodes_in_its_own_way_is_asked() -> None:
+    class Shifted(SemSeg):
+        def decode(self, prediction: torch.Tensor) -> torch.Tensor:
+            return super().decode(prediction) + 1
+
+    raw = torch.randn(1, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(Shifted(4).decode_at(raw, (12, 12)), SemSeg(4).decode_at(raw, (12, 12)) + 1)
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"normals"}))
