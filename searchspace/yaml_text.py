@@ -24,7 +24,7 @@ _FLOAT = "tag:yaml.org,2002:float"
 _WITH_EXPONENT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
 _FIRST = list("-+.0123456789")
 _READ_OTHERWISE = re.compile("[\t!>|]")
-"""libyaml allows tabs within text and comments after ``>``, which PyYAML refuses, and reads the tag ``!`` otherwise."""
+"""libyaml allows tabs in text and comments after ``>``, which PyYAML refuses; it reads the tag ``!`` otherwise."""
 
 
 class _Loader(yaml.SafeLoader):
