@@ -129,7 +129,7 @@ def _hues(number: int) -> list[str]:
     """As many colours of equal lightness; none for a negative number."""
     if number <= 0:
         return []
-    import seaborn as sns  # deferred: few figures need so many colours
+    import seaborn as sns  # imported here, since a figure seldom has that many colours
 
     colours: list[str] = sns.husl_palette(number, l=0.45).as_hex()
     return colours

@@ -12,7 +12,7 @@ from rich.text import Text
 from atrc.cli._app import Formats, Json, Quiet, RunsArgument, app, console, figure_formats
 from atrc.cli._show import LIBRARIES, show_analysis
 from atrc.machine.files import json_text
-from atrc.machine.imports import few_collections, import_for_good
+from atrc.machine.imports import few_collections, import_all
 from searchspace.errors import InputError
 
 __all__: list[str] = []
@@ -66,7 +66,7 @@ def report(
     from analysis.figures.press import Press, default_jobs
 
     with few_collections(), Press(jobs or default_jobs()) as press:
-        import_for_good(*LIBRARIES)
+        import_all(*LIBRARIES)
         from analysis import analyze as make
         from analysis.report import write_report
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atrc.cli._app import console
-from atrc.machine.imports import few_collections, import_for_good
+from atrc.machine.imports import few_collections, import_all
 
 if TYPE_CHECKING:
     from atrc.config import Config
@@ -43,7 +43,7 @@ def show_analysis(
     from analysis.figures.press import Press, default_jobs
 
     with Press(jobs or default_jobs()) as press:
-        import_for_good(*LIBRARIES)
+        import_all(*LIBRARIES)
         from analysis import analyze as make
         from analysis import summary
 
@@ -61,7 +61,7 @@ def show_comparison(config: Config, folder: Path, *, formats: Sequence[str], une
 
     out = folder / "comparison"
     with Press(default_jobs()) as press:
-        import_for_good(*LIBRARIES)
+        import_all(*LIBRARIES)
         from analysis.comparison import compare_strategies
         from analysis.screen import comparison_screen
 

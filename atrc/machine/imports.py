@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["few_collections", "import_for_good", "own_process", "without_collections"]
+__all__ = ["few_collections", "import_all", "own_process", "without_collections"]
 
 _own = False
 
@@ -56,15 +56,8 @@ def few_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def import_for_good(*names: str) -> None:
-    """Imports large libraries in a command. They stay to its end, so the garbage collector never visits them again.
-
-    Python visits everything at the end of a process, too; without torch, pandas and SciPy this takes a second less.
-    Where the libraries were imported before, nothing happens.
-    """
-    if all(name in sys.modules for name in names):
-        return
+def import_all(*names: str) -> None:
+    """Imports large libraries `without_collections`."""
     with without_collections():
         for name in names:
             importlib.import_module(name)
-    gc.freeze()
