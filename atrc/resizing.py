@@ -8,12 +8,13 @@ its results do not repeat to the bit; matrix products do.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from atrc.machine.tensors import full_precision, kept_tensor
 
 __all__ = ["resize"]
 
@@ -48,7 +49,7 @@ class _Resize(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        wide = grad.float() if grad.dtype in (torch.bfloat16, torch.float16) else grad
+        wide = full_precision(grad)
         rows, columns = _matrices(ctx, wide)
         with torch.autocast(grad.device.type, enabled=False):
             return (rows.T @ (wide @ columns)).to(grad.dtype), None
@@ -60,8 +61,7 @@ def _matrices(ctx: Any, like: Tensor) -> list[Tensor]:
     return [_weights(large, small, like.dtype, like.device) for large, small in sides]
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)  # a matrix made in inference mode could not be used in a later training step
+@kept_tensor(64)
 def _weights(large: int, small: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Returns the weights ``(large, small)`` by which each new row is a mean of old rows."""
     rows = torch.eye(small, dtype=torch.double)[None, :, :, None]

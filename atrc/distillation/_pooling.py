@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeVar
 
 import torch
@@ -23,6 +22,7 @@ from atrc.contexts import Context
 from atrc.contexts.attention import region_prototypes
 from atrc.contexts.projection import Rows, Section, project, project_regions
 from atrc.layers import Pointwise
+from atrc.machine.tensors import full_precision, kept_tensor
 
 __all__ = ["Call", "Group", "pool", "recomputed"]
 
@@ -74,16 +74,13 @@ def pool(
     if together:
         device = features[calls[0].target].device.type
         with torch.autocast(device, enabled=False):
-            groups = _fused(together, _at_least_single(features), _at_least_single(density))
+            single = ({name: full_precision(x) for name, x in maps.items()} for maps in (features, density))
+            groups = _fused(together, *single)
     for i, call in enumerate(calls):
         if i not in together:
             out = _run(call, features, density)
             groups.append(Group({call.target: (i,)}, Rows((1,), len(out)), out.flatten(2)))
     return groups
-
-
-def _at_least_single(maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: x.float() if x.dtype in (torch.float16, torch.bfloat16) else x for name, x in maps.items()}
 
 
 def recomputed(run: Callable[[], Result], module: nn.Module) -> Result:
@@ -194,23 +191,18 @@ class _Kind:
 
     def order(self, batch: int, device: torch.device) -> Tensor:
         """Returns the row of the keys for every row of the queries."""
-        # Tensors that are made under a tracer must not outlive it.
-        make = _order if torch.compiler.is_compiling() else _kept_order
         queries = tuple(self.of_target.values())
         keys = (tuple(i for of in queries for i in of),) if self.reads else tuple(self.of_source.values())
-        return make(queries, keys, batch, device)
+        return _order(queries, keys, batch, device)
 
 
-@torch.inference_mode(False)  # an index made in inference mode could not be used in a later training step
+@kept_tensor(256)
 def _order(
     queries: tuple[tuple[int, ...], ...], keys: tuple[tuple[int, ...], ...], batch: int, device: torch.device
 ) -> Tensor:
     """Returns the row of the keys for every row of the queries; both are numbers of calls, map by map."""
     row = {name: i for i, name in enumerate(_names(keys, batch))}
     return torch.tensor([row[name] for name in _names(queries, batch)], device=device)
-
-
-_kept_order = lru_cache(maxsize=256)(_order)
 
 
 def _names(maps: tuple[tuple[int, ...], ...], batch: int) -> list[tuple[int, int]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from atrc.data import Batch
+from atrc.machine.tensors import full_precision
 from atrc.networks._trunk import Predictions
 from atrc.resizing import resize
 from atrc.tasks import Task
@@ -48,5 +48,4 @@ def _enlarged(prediction: Tensor, size: tuple[int, int]) -> Tensor:
 
     What they need is done on the small map: single precision, and one channel after the other.
     """
-    half = prediction.dtype in (torch.float16, torch.bfloat16)
-    return resize((prediction.float() if half else prediction).contiguous(), size)
+    return resize(full_precision(prediction).contiguous(), size)

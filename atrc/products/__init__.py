@@ -9,7 +9,6 @@ Shapes: P pixels, one after the other in memory; k, m, r, c channels; ``...`` an
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from atrc.machine.kernels import compiles, run_kernel
+from atrc.machine.tensors import kept_tensor
 
 __all__ = ["multiply", "outer"]
 
@@ -95,12 +95,11 @@ def _call(name: str, dtype: torch.dtype, work: int, sizes: tuple[int, ...], tens
 
 def _starts(x: Tensor) -> Tensor:
     """Returns the number of elements from the start of a tensor to each of its maps."""
-    return _kept_starts(x.shape[:-2], x.stride()[:-2])
+    return _starts_of(x.shape[:-2], x.stride()[:-2])
 
 
-@lru_cache(maxsize=1024)
-@torch.inference_mode(False)
-def _kept_starts(sizes: Any, strides: Any) -> Tensor:
+@kept_tensor(1024)
+def _starts_of(sizes: Any, strides: Any) -> Tensor:
     starts = torch.zeros(1, dtype=torch.int64)
     for size, stride in zip(sizes, strides, strict=True):
         starts = (starts[:, None] + torch.arange(size) * stride).flatten()

@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from atrc import metrics
+from atrc.machine.tensors import full_precision
 from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_class_map, check_weight
-from atrc.tasks._losses import expect_shape, full_precision, mean_over, two_class_cross_entropy
+from atrc.tasks._losses import expect_shape, mean_over, two_class_cross_entropy
 from atrc.tasks._palette import IGNORED_GREY
 from atrc.tasks._pictures import probability_picture
 from searchspace.errors import InputError

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from atrc.machine.kernels import compiled, compiles
+from atrc.machine.tensors import full_precision
 from atrc.machine.threads import side_by_side
 
 __all__ = ["enlarged", "largest_classes", "largest_classes_plainly"]
@@ -22,7 +23,7 @@ _KERNEL = Path(__file__).with_name("class_map.c")
 
 def enlarged(prediction: Tensor, size: tuple[int, ...]) -> Tensor:
     """Resizes ``(B, C, h, w)`` bilinearly to ``size`` (H, W), in single precision or better."""
-    prediction = prediction if prediction.dtype == torch.float64 else prediction.float()
+    prediction = full_precision(prediction)
     # one by one, since torch enlarges three channels in a way of its own, which takes twice the time on a CPU
     maps = functional.interpolate(prediction.flatten(0, 1)[:, None], size, mode="bilinear", align_corners=False)
     return maps.unflatten(0, prediction.shape[:2])[:, :, 0]

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from atrc import metrics
+from atrc.machine.tensors import full_precision
 from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_class_map, check_weight
-from atrc.tasks._losses import cross_entropy, expect_shape, full_precision, mean_over
+from atrc.tasks._losses import cross_entropy, expect_shape, mean_over
 from searchspace.errors import InputError
 
 __all__ = ["Field"]

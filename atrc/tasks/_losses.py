@@ -11,15 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from atrc.machine.tensors import full_precision
 from atrc.tasks._base import IGNORE
 from searchspace.errors import InputError
 
-__all__ = ["cross_entropy", "expect_shape", "full_precision", "mean_over", "two_class_cross_entropy"]
-
-
-def full_precision(x: Tensor) -> Tensor:
-    """Converts half precision to single precision, because half-precision sums over an image lose most digits."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+__all__ = ["cross_entropy", "expect_shape", "mean_over", "two_class_cross_entropy"]
 
 
 def expect_shape(prediction: Tensor, label: Tensor) -> None:

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from atrc import metrics
 from atrc.machine.files import writing
+from atrc.machine.tensors import full_precision
 from atrc.metrics.vectors import unit_vectors
 from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_weight, first_bad_pixel
-from atrc.tasks._losses import cross_entropy, expect_shape, full_precision, mean_over
+from atrc.tasks._losses import cross_entropy, expect_shape, mean_over
 from atrc.tasks._spherical_kmeans import fibonacci_hemisphere, spherical_kmeans
 from searchspace.errors import InputError
 from searchspace.text import read_text

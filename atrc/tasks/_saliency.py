@@ -7,9 +7,10 @@ from PIL import Image
 from torch import Tensor
 
 from atrc import metrics
+from atrc.machine.tensors import full_precision
 from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_class_map, check_weight
-from atrc.tasks._losses import full_precision, two_class_cross_entropy
+from atrc.tasks._losses import two_class_cross_entropy
 from atrc.tasks._palette import IGNORED_GREY
 from atrc.tasks._pictures import probability_picture
 

@@ -7,11 +7,11 @@ per pixel, that of the unfolded form ``2 * d * 81``.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from atrc.machine.tensors import kept_tensor
 
 __all__ = ["local_attention_tiled"]
 
@@ -39,9 +39,7 @@ def local_attention_tiled(q_BdHW: Tensor, k_BdHW: Tensor, v_BeHW: Tensor, *, win
 
     q = tiles(q_BdHW, 0, 0).flatten(3, 4).flatten(1, 2)
     similarity = (q @ windows(k_BdHW).transpose(2, 3)) * d**-0.5
-    # Tensors that are made under a tracer must not outlive it.
-    make_mask = _tile_mask if torch.compiler.is_compiling() else _kept_mask
-    mask = make_mask(H, W, window, border, q.device, q.dtype)
+    mask = _tile_mask(H, W, window, border, q.device, q.dtype)
     out = torch.softmax(similarity + mask, dim=-1) @ windows(v_BeHW)
     out = out.view(B, rows, columns, TILE, TILE, e).permute(0, 5, 1, 3, 2, 4)
     return out.reshape(B, e, rows * TILE, columns * TILE)[..., :H, :W]
@@ -52,7 +50,7 @@ def _extra_tiles(window: int) -> int:
     return -(-(window - 1) // TILE)
 
 
-@torch.inference_mode(False)  # a mask made in inference mode could not be used in a later training step
+@kept_tensor(64)
 def _tile_mask(H: int, W: int, window: int, border: str, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Returns ``(tiles, 64, keys)``: 0 where a query attends to a key of its windows, -inf elsewhere."""
     extra, radius = _extra_tiles(window), window // 2
@@ -73,6 +71,3 @@ def _tile_mask(H: int, W: int, window: int, border: str, device: torch.device, d
     # whose gradient would reach the rest.
     seen = seen | ~seen.any(-1, keepdim=True)
     return torch.zeros(seen.shape, device=device, dtype=dtype).masked_fill(~seen, -torch.inf)
-
-
-_kept_mask = lru_cache(maxsize=64)(_tile_mask)

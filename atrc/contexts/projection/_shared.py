@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from atrc.contexts.projection._layers import numbers, with_ones
 from atrc.contexts.projection._norms import Norms
 from atrc.contexts.projection._rows import Rows
+from atrc.machine.tensors import kept_tensor
 from atrc.products import multiply, outer
 
 __all__ = ["Shared"]
@@ -103,8 +103,7 @@ def _centred(maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return x, centre
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)  # an index made in inference mode could not be used in a later training step
+@kept_tensor(64)
 def _maps_of(counts: tuple[tuple[int, ...], ...], device: torch.device) -> Tensor:
     """Returns the map ``(n,)`` of every projection, from the numbers of every section and map."""
     return torch.tensor([m for of in counts for m, count in enumerate(of) for _ in range(count)], device=device)
