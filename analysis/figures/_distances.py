@@ -48,6 +48,8 @@ def draw_distances(distances: pd.DataFrame, choices: int, words: Words = BLOCKS)
             linewidths=0 if many else 0.8,
             linecolor="white",
             cbar=False,
+            xticklabels=False,  # seaborn would compare the places of all names with one another
+            yticklabels=False,
         )
         label = f"{words.choice.capitalize()}s of {choices} that differ"
         # beside both, so that the leaves stay above their columns
@@ -59,5 +61,5 @@ def draw_distances(distances: pd.DataFrame, choices: int, words: Words = BLOCKS)
             ax.set_yticks([])
             return figure
         ax.set_xticks(np.arange(len(order)) + 0.5, order, rotation=60, ha="right", rotation_mode="anchor", size=6.5)
-        ax.set_yticks(np.arange(len(order)) + 0.5, order, rotation=0, size=6.5)
+        ax.set_yticks(np.arange(len(order)) + 0.5, order, rotation=0, va="center", size=6.5)
     return figure

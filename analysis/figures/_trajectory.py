@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -47,11 +48,11 @@ def draw_trajectory(trajectory: pd.DataFrame, blocks: pd.DataFrame, words: Words
         # a search that has hardly begun is a level line, which must not lie on the frame
         entropy.set_ylim(0, max(entropy.get_ylim()[1], 1.03 * trajectory["entropy"].max()))
         _schedules(schedule, trajectory)
-        groups = [of for _, of in blocks.groupby(["run", "block"], sort=False)]
+        curves, finals = _leaders(blocks)
         leading = LineCollection(
-            [of[["step", "probability"]].to_numpy(float) for of in groups],
-            colors=[colours[of["final"].iloc[-1]] for of in groups],
-            lw=0.7, alpha=0.8, rasterized=len(groups) > MOST_PATHS,
+            curves,
+            colors=[colours[final] for final in finals],
+            lw=0.7, alpha=0.8, rasterized=len(curves) > MOST_PATHS,
         )  # fmt: skip
         leader.add_collection(leading)
         leader.set(ylabel=f"Largest probability of a {words.choice}", xlabel="Search step")
@@ -87,6 +88,15 @@ def draw_trajectory(trajectory: pd.DataFrame, blocks: pd.DataFrame, words: Words
             ax.grid(axis="y")
             ax.set_xlim(0, trajectory["step"].max() * 1.01)
     return figure
+
+
+def _leaders(blocks: pd.DataFrame) -> tuple[list[np.ndarray], list[str]]:
+    """For every block of every run, in their order: its curve ``(steps, 2)``, and the option that it ends with."""
+    number = blocks.groupby(["run", "block"], sort=False).ngroup().to_numpy()
+    order = np.argsort(number, kind="stable")
+    last = np.flatnonzero(np.diff(number[order], append=-1))
+    curves = np.split(blocks[["step", "probability"]].to_numpy(float)[order], last[:-1] + 1)
+    return curves, blocks["final"].to_numpy()[order][last].tolist()
 
 
 def _lines(ax: Axes, values: pd.Series, table: pd.DataFrame, drawstyle: str = "default") -> None:
