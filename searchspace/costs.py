@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from searchspace.errors import InputError
 from searchspace.space import SearchSpace
@@ -59,6 +59,8 @@ class Costs:
     options: Mapping[str, Mapping[str, float]]
     base: float = 0.0
     unit: str = ""
+    # Every step of a search asks for the shares of all options, as a tensor on its device.
+    _shares: dict[Any, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def of(self, choices: Mapping[str, str]) -> float:
         """Returns the cost of a genotype."""
@@ -87,6 +89,9 @@ class Costs:
         return math.fsum(relative[choice][option] for choice, option in choices.items())
 
     def expected_share(self, space: SearchSpace, probabilities: Tensor) -> Tensor:
-        relative, width = self.relative(space), probabilities.shape[1]
-        rows = [[*relative[c].values(), *[0.0] * (width - len(options))] for c, options in space.items()]
-        return (probabilities * probabilities.new_tensor(rows)).sum()
+        key = space, probabilities.device, probabilities.dtype
+        if key not in self._shares:
+            relative, width = self.relative(space), probabilities.shape[1]
+            rows = [[*relative[c].values(), *[0.0] * (width - len(options))] for c, options in space.items()]
+            self._shares[key] = probabilities.new_tensor(rows)
+        return (probabilities * self._shares[key]).sum()

@@ -6,7 +6,8 @@ tensor operations, whatever the number of choices. Places beyond the options of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,14 +15,26 @@ from torch import Tensor
 
 from searchspace import Genotype, SearchSpace, Selection, Weighted
 
-__all__ = ["Categorical", "entropy", "gumbel_noise", "gumbel_softmax", "seeded_generator"]
+__all__ = ["Categorical", "entropy", "gumbel_noise", "gumbel_softmax", "restore_generator", "seeded_generator"]
 
 
-def seeded_generator(seed: int) -> torch.Generator:
-    """Returns a new CPU generator with this seed; the global one stays as it is."""
-    generator = torch.Generator()
+def seeded_generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """Returns a new generator with this seed, which draws on ``device``; the global one stays as it is."""
+    generator = torch.Generator(device)
     generator.manual_seed(seed)
     return generator
+
+
+def restore_generator(generator: torch.Generator, state: Tensor) -> None:
+    """Sets a generator to a state that ``get_state`` returned.
+
+    Generators of a CPU and of a GPU draw in different ways. If the state is of the other kind, because a search goes
+    on elsewhere, it seeds the generator: the draws go on with new numbers, always the same ones.
+    """
+    if state.numel() == generator.get_state().numel():
+        generator.set_state(state)
+    else:
+        generator.manual_seed(int.from_bytes(hashlib.sha256(state.numpy().tobytes()).digest()[:7], "big"))
 
 
 def gumbel_noise(uniform: Tensor) -> Tensor:
@@ -54,13 +67,16 @@ class Categorical:
     Attributes:
         logits: Leaf tensor ``(J, K)``, 0 at the start (uniform); an optimiser updates it.
         mask: Mask ``(J, K)``, True where a choice has an option.
+        places: Places ``(n,)`` of the options in the flattened matrices, in order.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: SearchSpace, device: torch.device | str = "cpu") -> None:
         self.space = space
         widths = torch.tensor([len(options) for options in space.values()])
-        self.mask = torch.arange(int(widths.max())) < widths[:, None]
-        self.logits = torch.zeros(self.mask.shape, requires_grad=True)
+        mask = torch.arange(int(widths.max())) < widths[:, None]
+        self._everywhere = mask.tolist()  # a copy that the CPU reads without waiting for a GPU
+        self.mask, self.places = mask.to(device), mask.flatten().nonzero().squeeze(1).to(device)
+        self.logits = torch.zeros(mask.shape, device=device, requires_grad=True)
 
     @property
     def masked_logits(self) -> Tensor:
@@ -74,7 +90,7 @@ class Categorical:
 
     def num_parameters(self) -> int:
         """Returns the number of logits that belong to an option."""
-        return int(self.mask.sum())
+        return len(self.places)
 
     def genotype(self) -> Genotype:
         """Returns the genotype of the most probable option of every choice."""
@@ -82,7 +98,7 @@ class Categorical:
 
     def gumbel_noise(self, generator: torch.Generator) -> Tensor:
         """Draws ``(J, K)`` Gumbel variables."""
-        return gumbel_noise(torch.rand(self.mask.shape, generator=generator))
+        return gumbel_noise(torch.rand(self.mask.shape, generator=generator, device=self.mask.device))
 
     def sample(self, generator: torch.Generator, number: int = 1, probabilities: Tensor | None = None) -> Tensor:
         """Draws ``(J, number)`` indices of options from the distributions, without replacement.
@@ -98,19 +114,19 @@ class Categorical:
         return torch.where(drawn.values.isneginf(), drawn.indices[:, :1], drawn.indices)
 
     def selection(
-        self, weights: Tensor | None, active: Tensor | None = None, constant: Tensor | None = None
+        self, weights: Tensor | None, active: Tensor | None = None, constant: Sequence[int] | None = None
     ) -> Selection:
         """Builds a selection from a weight matrix.
 
         Args:
             weights: Weights ``(J, K)``; None for a constant 1 everywhere.
-            active: Mask ``(J, K)`` of the options that are computed; None for all.
-            constant: Indices ``(J,)``. If an entry is >= 0, that option alone is active, with a constant 1.
+            active: Mask ``(J, K)`` of the options that are computed; None for all. It is read: on a GPU, this waits.
+            constant: J indices. If one is >= 0, that option alone is active, with a constant 1.
         """
         width = self.mask.shape[1]
         flat = (None,) * self.mask.numel() if weights is None else weights.flatten().unbind()
-        on = (self.mask if active is None else active).tolist()
-        only = [-1] * len(on) if constant is None else constant.tolist()
+        on = self._everywhere if active is None else active.tolist()
+        only = [-1] * len(on) if constant is None else constant
         options: dict[str, tuple[Weighted, ...]] = {}
         for j, (choice, names) in enumerate(self.space.items()):
             if only[j] >= 0:

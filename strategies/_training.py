@@ -68,6 +68,9 @@ class Training:
             raise InputError(
                 f"the supernet has the space {space!r}, strategy {strategy.name!r} has {strategy.space!r}"
             )
+        parameter = next(supernet.parameters(), None) if isinstance(supernet, nn.Module) else None
+        if parameter is not None:
+            strategy.to(parameter.device)
         self.ended = "the training is over"
         self._strategy, self._supernet, self._optimizer = strategy, supernet, optimizer
         self._clip_norm, self._clip, self._scheduler, self._autocast = clip_norm, clip, scheduler, autocast

@@ -25,15 +25,27 @@ class Batch:
             ``(B, C, H, W)`` float32 (normals). If the dataset has a `DatasetInfo.grid`, H x W is its size.
         valid: ``(B, 1, H, W)`` bool, False on padding.
         ids: Ids of the samples.
+        padded: Whether ``valid`` may be False anywhere; None to look. A look at a mask on a GPU waits for the GPU, so
+            the batch looks once, when it is made, and knows the answer wherever it goes.
     """
 
     image: Tensor
     labels: Mapping[str, Tensor]
     valid: Tensor
     ids: list[str]
+    padded: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.padded is None:
+            object.__setattr__(self, "padded", not bool(self.valid.all()))
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def mask(self) -> Tensor | None:
+        """``valid`` for a network, or None if nothing is padded."""
+        return self.valid if self.padded else None
 
     @property
     def label_size(self) -> tuple[int, int]:

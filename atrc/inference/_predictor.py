@@ -45,5 +45,5 @@ class Predictor:
         """Returns predictions for a batch on the device."""
         selected = () if self.genotype is None else (Selection.of(self.genotype),)
         with self.autocast:
-            out: Predictions = self.network(batch.image, *selected, batch.valid)
+            out: Predictions = self.network(batch.image, *selected, batch.mask)
         return out

@@ -139,8 +139,8 @@ class Trunk(nn.Module):
 
 
 def on_grid(valid: Tensor | None, features: Mapping[str, Tensor]) -> Tensor | None:
-    """Returns the validity mask on the features' grid, or None if nothing is padded."""
-    if valid is None or bool(valid.all()):
+    """Returns the validity mask on the features' grid, or None if there is none."""
+    if valid is None:
         return None
     size = next(iter(features.values())).shape[2:]
     return F.interpolate(valid.float(), size, mode="nearest").bool()

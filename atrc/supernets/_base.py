@@ -61,7 +61,7 @@ class MultiTaskSupernet(Trunk, ABC):
 
     def loss(self, batch: Batch, selection: Selection) -> Tensor:
         """Returns the total training loss of a batch under a selection, a scalar."""
-        return multi_task_loss(self(batch.image, selection, batch.valid), batch, self.tasks)[0]
+        return multi_task_loss(self(batch.image, selection, batch.mask), batch, self.tasks)[0]
 
     def derive(self, genotype: Genotype) -> nn.Module:
         """Returns a newly initialised network of a genotype; see `network`."""

@@ -88,5 +88,8 @@ def two_class_cross_entropy(logits: Tensor, label: Tensor, positive_weight: Tens
         positive_weight: w, 0..1.
     """
     logits = full_precision(logits)
-    positive = torch.as_tensor(positive_weight, dtype=logits.dtype, device=logits.device)
+    if isinstance(positive_weight, Tensor):
+        positive = positive_weight.to(logits)
+    else:
+        positive = logits.new_full((), positive_weight)  # filled on the device; a number would be copied there
     return cross_entropy(logits, label, torch.stack((1 - positive, positive)))

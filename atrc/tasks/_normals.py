@@ -71,6 +71,7 @@ class Normals(Task):
             raise InputError(f"centroids must be 2..{IGNORE}, got {self.regions}")
         self.seed = seed
         self.centroids = torch.from_numpy(fibonacci_hemisphere(self.regions) if found is None else found).float()
+        self._placed = self.centroids, self.centroids
 
     def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
         expect_shape(prediction, label)
@@ -83,8 +84,16 @@ class Normals(Task):
 
     def nearest_centroid(self, label: Tensor) -> Tensor:
         """Returns the centroid nearest in angle to a ``(B, 3, H, W)`` label, ``(B, H, W)`` int64; 255 if invalid."""
-        cosine = torch.einsum("kc,bchw->bkhw", self.centroids.to(label), label)
+        cosine = torch.einsum("kc,bchw->bkhw", self._centroids_like(label), label)
         return torch.where(_valid(label), cosine.max(1).indices, IGNORE)
+
+    def _centroids_like(self, label: Tensor) -> Tensor:
+        """Returns the centroids with the type and the device of a label; a training asks for the same ones always."""
+        of, found = self._placed
+        if of is not self.centroids or found.device != label.device or found.dtype != label.dtype:
+            found = self.centroids.to(label)
+            self._placed = self.centroids, found
+        return found
 
     def metric(self) -> metrics.MeanAngle:
         return metrics.MeanAngle()

@@ -56,7 +56,7 @@ class WeightLearner(Learner):
         if not self.network.training:
             self.network.train()  # it visits all modules
         with self.autocast:
-            predictions = self.network(batch.image, batch.valid)
+            predictions = self.network(batch.image, batch.mask)
         loss, parts = multi_task_loss(predictions, batch, self.tasks)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -83,6 +83,13 @@ class OneShotStrategy(Strategy):
         """Returns the number of architecture parameters."""
         return sum(parameter.numel() for parameter in self.parameters())
 
+    def to(self, device: torch.device) -> None:
+        """Moves what a step computes with to the device of the supernet, so that no step copies it.
+
+        `strategies.Search` calls it before the first step and before a state is loaded. The default moves nothing;
+        weights of a selection may be on any device.
+        """
+
     def penalty(self) -> Tensor | None:
         """Returns the term that is added to the loss of the architecture parameters (entropy, cost), or None."""
         return None

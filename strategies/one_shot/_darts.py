@@ -111,9 +111,9 @@ class DARTSSecondOrder(DARTS):
         gradient, by_weights = at_unrolled[0], at_unrolled[1:]
         # d/d alpha of w' is -rate times the mixed second derivative of the training loss: that times dL_val/dw'.
         direction = [rate * part for rate, part in zip(rates, by_weights, strict=True)]
-        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in direction]))
+        norm = float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in direction])))
         if norm > 0:
-            epsilon = self._radius / float(norm)
+            epsilon = self._radius / norm
             _move(weights, kept, direction, [epsilon] * len(weights))
             (ahead,) = _gradients(train_loss(), [logits])
             _move(weights, kept, direction, [-epsilon] * len(weights))

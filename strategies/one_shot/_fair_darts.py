@@ -66,4 +66,4 @@ class FairDARTS(LogitStrategy):
 
     def regulariser(self) -> Tensor:
         """Returns the zero-one loss."""
-        return -self._zero_one * ((self.sigmoids()[self.distribution.mask] - 0.5) ** 2).mean()
+        return -self._zero_one * ((self.sigmoids().flatten()[self.distribution.places] - 0.5) ** 2).mean()

@@ -23,6 +23,8 @@ __all__ = ["FREEZE_CRITERIA", "GumbelEntropy", "entropy_at_gap", "entropy_below"
 
 GAP = 0.3
 """Threshold of the released code: lead of the largest probability at which a choice freezes."""
+LOOK_EVERY = 50
+"""Number of steps after which a search on a GPU looks which choices are frozen."""
 
 
 def probability_gap(probabilities: Tensor, threshold: float | Tensor) -> Tensor:
@@ -35,7 +37,7 @@ def probability_gap(probabilities: Tensor, threshold: float | Tensor) -> Tensor:
         threshold: One number in [0, 1], or one for each choice, ``(J,)``.
     """
     if probabilities.shape[-1] < 2:
-        return torch.ones(probabilities.shape[:-1], dtype=torch.bool)
+        return torch.ones(probabilities.shape[:-1], dtype=torch.bool, device=probabilities.device)
     top = probabilities.topk(2, dim=-1).values
     return top[..., 0] - top[..., 1] >= threshold
 
@@ -90,8 +92,9 @@ class GumbelEntropy(LogitStrategy):
     """Single-level search: logits and weights learn from one loss; entropy is pushed up first, then down.
 
     A choice stops sampling for good once its distribution meets the freeze criterion; from then on its most
-    probable option runs alone. Defaults are the paper's, for 40,000 steps; logits move by about ``lr`` a step, so a
-    search of fewer steps needs a larger one.
+    probable option has weight 1, and runs alone. On a GPU, where to look means to wait, the others run with weight 0
+    until the next look, at most 50 steps later. Defaults are the paper's, for 40,000 steps; logits move by about
+    ``lr`` a step, so a search of fewer steps needs a larger one.
 
     Args:
         space: Any space of independent choices.
@@ -143,11 +146,20 @@ class GumbelEntropy(LogitStrategy):
             self._threshold = number("freeze_threshold", freeze_threshold, at_least=0, at_most=self._criterion.most)
         # The option that a frozen choice stays at; -1 while it still samples.
         self.frozen = torch.full((len(space),), -1)
+        self._seen = self.frozen.tolist()  # as at the last look
+        self._updates = 0
+
+    def to(self, device: torch.device) -> None:
+        super().to(device)
+        if isinstance(self._threshold, Tensor):
+            self._threshold = self._threshold.to(device)
 
     def select(self) -> Selection:
         noise = self.distribution.gumbel_noise(self._generator)
         soft = gumbel_softmax(self.distribution.masked_logits, noise, self.temperature)
-        return self.distribution.selection(soft, constant=self.frozen)
+        frozen = self.frozen[:, None]
+        one = (torch.arange(soft.shape[1], device=soft.device) == frozen).to(soft.dtype)
+        return self.distribution.selection(torch.where(frozen < 0, soft, one), constant=self._seen)
 
     def regulariser(self) -> Tensor:
         """Returns the entropy weight times the mean entropy of p_alpha over all choices."""
@@ -164,6 +176,13 @@ class GumbelEntropy(LogitStrategy):
         done = self._criterion.met(self.distribution.probabilities, self._threshold)
         best = self.distribution.masked_logits.argmax(-1)
         self.frozen = torch.where((self.frozen < 0) & done, best, self.frozen)
+        self._updates += 1
+        if self._looks_for_free() or self._updates % LOOK_EVERY == 0:
+            self._seen = self.frozen.tolist()
+
+    def _looks_for_free(self) -> bool:
+        """Returns whether a value can be read without waiting."""
+        return self.frozen.device.type == "cpu"
 
     def genotype(self) -> Genotype:
         best = self.distribution.masked_logits.argmax(-1)
@@ -174,8 +193,16 @@ class GumbelEntropy(LogitStrategy):
         return {**super().report(), "frozen": frozen}
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "frozen": self.frozen.clone()}
+        return {
+            **super().state_dict(),
+            "frozen": self.frozen.clone(),
+            "seen": list(self._seen),
+            "updates": self._updates,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
-        self.frozen = state["frozen"].clone()
+        self.frozen = state["frozen"].to(self.distribution.mask.device, copy=True)
+        # Searches of earlier versions looked after every step.
+        self._seen = list(state.get("seen", self.frozen.tolist()))
+        self._updates = state.get("updates", 0)

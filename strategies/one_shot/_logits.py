@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from searchspace import CostModel, Genotype, SearchSpace
-from strategies._categorical import Categorical, entropy, seeded_generator
+from strategies._categorical import Categorical, entropy, restore_generator, seeded_generator
 from strategies._knobs import number, pair
 from strategies._optimizers import eager
 from strategies.one_shot._base import OneShotStrategy
@@ -66,7 +66,16 @@ class LogitStrategy(OneShotStrategy):
         for name, (start, end) in self._schedules.items():
             setattr(self, name, (1.0 - progress) * start + progress * end)  # in this form both ends are exact
 
-    def parameters(self) -> Sequence[Tensor]:
+    def to(self, device: torch.device) -> None:
+        if device == self.distribution.logits.device:
+            return
+        state = self.state_dict()
+        self.distribution = Categorical(self.space, device)
+        self.optimizer.param_groups[0]["params"] = self.parameters()
+        self._generator = seeded_generator(self.seed, device)
+        self.load_state_dict(state)
+
+    def parameters(self) -> list[Tensor]:
         return [self.distribution.logits]
 
     def num_parameters(self) -> int:
@@ -116,6 +125,6 @@ class LogitStrategy(OneShotStrategy):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.distribution.load_state_dict(state["distribution"])
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
-        self._generator.set_state(state["generator"])
+        restore_generator(self._generator, state["generator"])
         for name in self._schedules:
             setattr(self, name, state[name])

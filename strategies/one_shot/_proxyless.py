@@ -87,4 +87,4 @@ class ProxylessNAS(LogitStrategy):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
-        self.pair = state["pair"].clone()
+        self.pair = state["pair"].to(self.distribution.mask.device, copy=True)

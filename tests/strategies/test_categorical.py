@@ -133,7 +133,7 @@ def test_selection_has_the_weights_of_every_option_and_nothing_of_masked_places(
 
 
 def test_selection_of_a_fixed_choice_has_that_option_alone_at_constant_weight() -> None:
-    selection = Categorical(RAGGED).selection(weights(), constant=torch.tensor([-1, 0, 2]))
+    selection = Categorical(RAGGED).selection(weights(), constant=[-1, 0, 2])
     assert selection.active("a") == ("x", "y")
     assert selection["c"] == (("3", None),)
 

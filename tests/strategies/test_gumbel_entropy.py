@@ -193,6 +193,51 @@ def test_freezing_does_not_shift_the_noise_of_the_other_choices() -> None:
     assert frozen.report()["frozen"] == ["a"]
 
 
+class Unseen(GumbelEntropy):
+    """As on a GPU: it looks only now and then which choices are frozen."""
+
+    def _looks_for_free(self) -> bool:
+        return False
+
+
+def test_a_search_that_looks_later_finds_the_same() -> None:
+    space = ToySpace(choices=6, options=4, seed=1)
+    found = []
+    for kind in (GumbelEntropy, Unseen):
+        strategy = kind(space, lr=0.02, seed=3)
+        problem = supernet_problem(strategy, 120)
+        trajectory, numbers = [], []
+        for event in problem.search:
+            if event.kind == "step":
+                trajectory.append((*strategy.frozen.tolist(), *strategy.distribution.logits.flatten().tolist()))
+                numbers.append(sum(len(options) for options in problem.supernet.selections[-1].options.values()))
+        found.append((trajectory, numbers, strategy.genotype()))
+    (trajectory, at_once, genotype), (later_trajectory, later, later_genotype) = found
+    assert genotype == later_genotype
+    assert all(choice >= 0 for choice in trajectory[-1][:6])
+    for one, other in zip(trajectory, later_trajectory, strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+    assert set(later) == {at_once[0], at_once[50], at_once[100]}  # what runs changes at a look alone
+    assert at_once[49] < at_once[0]
+
+
+def test_a_resumed_search_looks_when_it_would_have() -> None:
+    strategy, resumed = Unseen(THREE), Unseen(THREE)
+    for _ in range(30):
+        strategy.update()
+    set_logits(strategy, [[0.0, 3.0, 0.0], [0.0, 0.0, 0.0]])
+    strategy.update()
+    resumed.load_state_dict(strategy.state_dict())
+    for step in range(31, 52):
+        for one in (strategy, resumed):
+            assert one.report()["frozen"] == ["a"]
+            active = one.select()["a"]
+            assert len(active) == (3 if step < 50 else 1)
+            if step < 50:
+                assert [weight.item() for _, weight in active if weight is not None] == [0.0, 1.0, 0.0]
+            one.update()
+
+
 # -- the entropy term and the optimiser -----------------------------------------------------------------------------
 
 

@@ -152,6 +152,7 @@ def _single_images(predictions: Predictions, batch: Batch) -> Iterator[tuple[Pre
                 {task: label[image] for task, label in batch.labels.items()},
                 batch.valid[image],
                 batch.ids[image],
+                batch.padded,
             ),
         )
 

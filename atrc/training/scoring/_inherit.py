@@ -45,7 +45,8 @@ def recalibrate(
     network.eval()
     with pooled_statistics(network):
         for batch in batches:
-            network(batch.image.to(device), selection, batch.valid.to(device))
+            moved = batch.to(device)
+            network(moved.image, selection, moved.mask)
 
 
 class InheritedScorer(Scorer):
@@ -74,7 +75,7 @@ class InheritedScorer(Scorer):
         self.recalibrate(trial.genotype)
         selection = Selection.of(trial.genotype)
         with self._trunk.remembered(self.scoring.kept):
-            loss = self.scoring.held_out_loss(lambda batch: self.network(batch.image, selection, batch.valid))
+            loss = self.scoring.held_out_loss(lambda batch: self.network(batch.image, selection, batch.mask))
         return Score(-loss, self.samples(trial))
 
     def recalibrate(self, genotype: Genotype) -> None:
