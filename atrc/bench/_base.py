@@ -1,15 +1,20 @@
-"""The interface of benchmarks: cases, each with several contenders that do the same work."""
+"""The interfaces of benchmarks. Most have cases, each with several contenders that do the same work.
+
+A benchmark of presets takes a preset or the path of a config, and overrides, as commands do. It measures in a way of
+its own, and returns a table and numbers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
 from searchspace import Registry
 
-__all__ = ["BENCHMARKS", "Benchmark", "Case", "Setting"]
+__all__ = ["BENCHMARKS", "PRESET_BENCHMARKS", "Benchmark", "Case", "Outcome", "PresetBenchmark", "Setting"]
 
 
 @dataclass(frozen=True)
@@ -48,3 +53,27 @@ class Case:
 
 Benchmark = Callable[[Setting], Iterator[Case]]
 BENCHMARKS: Registry[Benchmark] = Registry("benchmark", "atrc.benchmarks")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a benchmark found for a preset.
+
+    Attributes:
+        title: Title of the table.
+        columns: Head -> cells, from top to bottom; all columns have equally many. The first names the rows.
+        numbers: The same as plain numbers, for JSON.
+    """
+
+    title: str
+    columns: Mapping[str, Sequence[str]]
+    numbers: Mapping[str, Any]
+
+
+PresetBenchmark = Callable[[str, Sequence[str], Setting], Outcome]
+PRESET_BENCHMARKS: Registry[PresetBenchmark] = Registry("benchmark of presets", "atrc.preset_benchmarks")
+"""Benchmarks by name. Each is a function of a preset or the path of a config, of overrides, and of a setting.
+
+The first two are the arguments of `atrc.config.load_config`. The function returns an `Outcome`, and its docstring
+says in a line what it measures. It shows a bar if it takes long. By default it runs on one thread.
+"""

@@ -23,7 +23,7 @@ def local(setting: Setting) -> Iterator[Case]:
     for height, width in [(16, 20)] if setting.quick else [(64, 80), (107, 140)]:
         inputs = [torch.randn(batch, channels, height, width, device=setting.device) for _ in range(4)]
         pixels = batch * height * width
-        # Two products per pair in the forward pass. In the backward pass these two again, and two gradients for each.
+        # Two products per pair in the forward pass. In the backward pass one again, and two gradients for each.
         flops = 2 * 7 * pixels * WINDOW**2 * channels
         contenders = {form: partial(_step, form, *inputs) for form in forms_on(setting.device)}
         yield Case(f"{height}x{width}", contenders, reference="unfold", flops=flops)

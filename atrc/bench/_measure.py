@@ -20,7 +20,7 @@ import torch
 from atrc.bench._base import BENCHMARKS, Case, Setting
 from atrc.machine.memory import release_memory
 
-__all__ = ["Measurement", "measure"]
+__all__ = ["Measurement", "Product", "measure"]
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,31 @@ def _seconds(run: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
+class Product:
+    """A large float32 matrix product, whose rate is that of the machine.
+
+    Attributes:
+        rate: Floating-point operations per second, the highest so far.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self._n = 512 if setting.quick else 2048
+        self._device = setting.device
+        self._factors = [torch.randn(self._n, self._n, device=setting.device) for _ in range(2)]
+        self.rate = 0.0
+
+    def measure(self) -> None:
+        """Computes the product once."""
+        a, b = self._factors
+        self.rate = max(self.rate, 2 * self._n**3 / _seconds(lambda: a @ b, self._device))
+
+
 def _peak_flops(setting: Setting) -> float:
     """Returns the floating-point operations per second of a large float32 matrix product on this machine."""
-    n = 512 if setting.quick else 2048
-    a, b = (torch.randn(n, n, device=setting.device) for _ in range(2))
-    return 2 * n**3 / min(_seconds(lambda: a @ b, setting.device) for _ in range(6))
+    product = Product(setting)
+    for _ in range(6):
+        product.measure()
+    return product.rate
 
 
 def _peak_memory(name: str, setting: Setting, index: int, contender: str) -> float:

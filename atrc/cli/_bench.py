@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from atrc.cli._app import app, console
+from atrc.cli._app import OverrideOption, app, console
 from atrc.machine.files import json_text, write_json
-from searchspace.errors import InputError
+from searchspace.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from atrc.bench import Setting
@@ -22,9 +22,18 @@ __all__: list[str] = []
 
 @app.command(rich_help_panel="Look up")
 def bench(
-    name: Annotated[list[str] | None, typer.Argument(help="Names of benchmarks; default: list them all.")] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Names of benchmarks; default: list them all. After a benchmark of presets: presets or YAML files, "
+            "e.g. [cyan]step demo[/cyan]."
+        ),
+    ] = None,
+    override: OverrideOption = None,
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds; every contender runs once in each.")] = 7,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; default: all cores, one for benchmarks of presets.")
+    ] = None,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, ...")] = "auto",
     memory: Annotated[bool, typer.Option(help="Also measure peak memory, in a process per contender.")] = True,
     quick: Annotated[bool, typer.Option(help="Use small sizes, to see that a benchmark runs.")] = False,
@@ -36,7 +45,7 @@ def bench(
     """Measure speed and memory of our code against plain implementations, interleaved in one process."""
     import torch
 
-    from atrc.bench import BENCHMARKS, Setting
+    from atrc.bench import PRESET_BENCHMARKS, Setting
     from atrc.machine.devices import pick_device
     from atrc.machine.memory import keep_memory
     from atrc.runs.environment import environment
@@ -44,48 +53,107 @@ def bench(
     if not name:
         _list()
         return
-    for one in name:
-        BENCHMARKS[one]  # an unknown name stops the command before anything is measured
+    of_presets = name[0] in PRESET_BENCHMARKS
+    (_check_presets if of_presets else _check_names)(name, override)  # before anything is measured
     if figure is not None and (profile or name != ["scaling"]):
         raise InputError(f"--figure draws the times of the benchmark scaling alone, got {', '.join(name)}")
-    torch.set_num_threads(threads or torch.get_num_threads())
+    if of_presets and profile:
+        raise InputError(f"--profile shows operators of benchmarks with cases; {name[0]} has times of parts instead")
+    torch.set_num_threads(threads or (1 if of_presets else torch.get_num_threads()))
     setting = Setting(pick_device(device), repeats, quick)
     kept = keep_memory()
     if not as_json:
+        number = torch.get_num_threads()
         console.print(
-            f"{setting.device}, {torch.get_num_threads()} threads; freed memory {'stays in' if kept else 'leaves'} "
-            "the process between calls"
+            f"{setting.device}, {number} thread{'s' if number > 1 else ''}; freed memory "
+            f"{'stays in' if kept else 'leaves'} the process between calls"
         )
-    found: list[dict[str, Any]] = []
-    for one in name:
-        for table, rows in _profiles(one, setting) if profile else _times(one, setting, memory=memory):
-            found += rows
-            if not as_json:
-                console.print(table)
-    report = {
+    facts = {
         "environment": environment(),
         "device": str(setting.device),
         "threads": torch.get_num_threads(),
         "repeats": repeats,
         "keeps_freed_memory": kept,
-        "results": found,
     }
+    report: dict[str, Any]
+    if of_presets:
+        report = _of_presets(name[0], name[1:], override or [], setting, facts, show=not as_json)
+    else:
+        found: list[dict[str, Any]] = []
+        for one in name:
+            for table, rows in _profiles(one, setting) if profile else _times(one, setting, memory=memory):
+                found += rows
+                if not as_json:
+                    console.print(table)
+        report = {**facts, "results": found}
     if as_json:
         typer.echo(json_text(report, indent=2))
     if out is not None:
         write_json(out, report)
     if figure is not None:
-        _draw(found, figure)
+        _draw(report["results"], figure)
+
+
+def _check_names(names: Sequence[str], override: Sequence[str] | None) -> None:
+    """Refuses a name that is no benchmark with cases."""
+    from atrc.bench import BENCHMARKS, PRESET_BENCHMARKS
+    from atrc.config import ships
+
+    for number, one in enumerate(names):
+        if one in PRESET_BENCHMARKS:
+            raise InputError(f"benchmark {one!r} takes presets, so it runs by itself: atrc bench {one} PRESET")
+        if one in BENCHMARKS:
+            continue
+        if number and (ships(one) or Path(one).is_file()):
+            raise InputError(f"benchmark {names[number - 1]!r} takes no preset, got {one!r}")
+        raise UnknownNameError("benchmark", one, sorted([*BENCHMARKS, *PRESET_BENCHMARKS]))
+    if override:
+        raise InputError(f"--set changes a preset; benchmark {names[0]!r} takes none")
+
+
+def _check_presets(names: Sequence[str], override: Sequence[str] | None) -> None:
+    """Refuses a benchmark of presets without one, and presets that cannot be loaded."""
+    from atrc.config import load_config
+
+    benchmark, *presets = names
+    if not presets:
+        raise InputError(f"benchmark {benchmark!r} needs a preset or a YAML file, e.g. atrc bench {benchmark} demo")
+    if len(set(presets)) < len(presets):
+        raise InputError(f"benchmark {benchmark!r} got a preset twice: {', '.join(presets)}")
+    for one in presets:
+        load_config(one, override or [])
+
+
+def _of_presets(
+    benchmark: str,
+    presets: Sequence[str],
+    override: Sequence[str],
+    setting: Setting,
+    facts: Mapping[str, Any],
+    *,
+    show: bool,
+) -> dict[str, Any]:
+    """Returns the numbers of a preset; of several, preset -> its numbers."""
+    from atrc.bench import PRESET_BENCHMARKS
+
+    found: dict[str, dict[str, Any]] = {}
+    for preset in presets:
+        outcome = PRESET_BENCHMARKS[benchmark](preset, override, setting)
+        found[preset] = {**outcome.numbers, **facts}
+        if show:
+            console.print(_table(outcome.title, outcome.columns))
+    return found if len(found) > 1 else found[presets[0]]
 
 
 def _list() -> None:
-    from atrc.bench import BENCHMARKS
+    from atrc.bench import BENCHMARKS, PRESET_BENCHMARKS
 
     table = Table(box=None, pad_edge=False)
     table.add_column("benchmark")
     table.add_column("what it measures")
-    for known, entry in sorted(BENCHMARKS.items()):
-        table.add_row(known, (entry.__doc__ or "").strip())
+    known = {**BENCHMARKS, **{f"{name} PRESET": entry for name, entry in PRESET_BENCHMARKS.items()}}
+    for name, entry in sorted(known.items()):
+        table.add_row(name, (entry.__doc__ or "").strip())
     console.print(table)
 
 
@@ -119,7 +187,7 @@ def _profiles(name: str, setting: Setting) -> Iterator[tuple[Table, list[dict[st
         yield _table(f"{name}: {call[0].case}, {call[0].contender}", cells), [asdict(one) for one in call]
 
 
-def _table(title: str, cells: dict[str, list[str]]) -> Table:
+def _table(title: str, cells: Mapping[str, Sequence[str]]) -> Table:
     """Returns a table with a column for every list that is not empty."""
     table = Table(title=title, box=None, pad_edge=False, title_justify="left")
     columns = {head: column for head, column in cells.items() if column}

@@ -126,7 +126,7 @@ def _registries() -> list[Registry[Any]]:
     """Returns all registries, in the order of a config."""
     from analysis.views import VIEWS
     from atrc.backbones import BACKBONES
-    from atrc.bench import BENCHMARKS
+    from atrc.bench import BENCHMARKS, PRESET_BENCHMARKS
     from atrc.contexts import CONTEXTS
     from atrc.costs import MEASURES
     from atrc.data import DATASETS
@@ -142,7 +142,7 @@ def _registries() -> list[Registry[Any]]:
     from strategies import STRATEGIES
 
     networks = BACKBONES, NECKS, HEADS, CONTEXTS, DISTILLATIONS, SUPERNETS
-    around = SCORERS, MEASURES, TRACKERS, CONTENTS, BENCHMARKS, VIEWS
+    around = SCORERS, MEASURES, TRACKERS, CONTENTS, BENCHMARKS, PRESET_BENCHMARKS, VIEWS
     return [SPACES, STRATEGIES, TASKS, DATASETS, *networks, *around]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from atrc.machine.arithmetic import tell_flops
 from atrc.machine.kernels import compiles, run_kernel
 from atrc.machine.tensors import kept_tensor
 
@@ -89,6 +90,7 @@ def _runs(*maps: Tensor) -> bool:
 
 
 def _call(name: str, dtype: torch.dtype, work: int, sizes: tuple[int, ...], tensors: tuple[Tensor, ...]) -> None:
+    tell_flops(2 * work)
     threads = 1 if work < _SMALL else torch.get_num_threads()
     run_kernel(_KERNEL, f"{name}_{_TYPES[dtype]}", threads, sizes, tensors)
 

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from atrc.machine.arithmetic import tell_flops
 from atrc.machine.kernels import compiles, run_kernel
 
 __all__ = ["kernel_works", "local_attention_compiled"]
@@ -59,6 +60,8 @@ class _LocalAttention(torch.autograd.Function):
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, window: int, border: str, order: Tensor | None) -> Tensor:
         q, k, v = q.contiguous(), k.contiguous(), v.contiguous()
         out, log_sum = torch.empty_like(v), torch.empty_like(q[:, 0])
+        pairs, d, e = q[:, 0].numel() * window**2, q.shape[1], v.shape[1]
+        tell_flops(2 * pairs * (d + e))  # two products
         _run("forward", (), q, v, window, border, (order, q, k, v, out, log_sum))
         ctx.window, ctx.border, ctx.order = window, border, order
         ctx.save_for_backward(q, k, v, out, log_sum)
@@ -70,6 +73,8 @@ class _LocalAttention(torch.autograd.Function):
         q, k, v, out, log_sum = ctx.saved_tensors
         grads = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         tensors = ctx.order, q, k, v, out, log_sum, grad.contiguous(), *grads
+        pairs, d, e = q[:, 0].numel() * ctx.window**2, q.shape[1], v.shape[1]
+        tell_flops(2 * pairs * (3 * d + 2 * e))  # the similarities again, and two gradients for each product
         for parity in (0, 1):
             _run("backward", (ctypes.c_int(parity),), q, v, ctx.window, ctx.border, tensors)
         return *grads, None, None, None
