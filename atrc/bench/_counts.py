@@ -12,12 +12,17 @@ from atrc.machine.arithmetic import listening
 
 __all__ = ["Counts", "counting"]
 
+_VIEWS = {"_unsafe_view", "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
+"""Operators that compute nothing, although torch does not call them views."""
+
 
 class Counts(TorchDispatchMode):
     """A context that counts what runs in it; see `counting`, which counts our kernels, too.
 
     Attributes:
-        operators: Number of operators that torch dispatched: forward, backward, views and optimiser.
+        operators: Number of operators that torch dispatched and that read or wrote values: forward, backward and
+            optimiser.
+        views: Number of the others, which only look at memory in another way, or allocate it.
         flops: Number of floating-point operations of matrix products and convolutions, as torch's own counter has
             them, and of our kernels in C: products with maps, and local attention with all neighbours of a window
             for every pixel, also at the border. A multiply-add is two. Element-wise operators and reductions count
@@ -29,6 +34,7 @@ class Counts(TorchDispatchMode):
 
         super().__init__()
         self.operators = 0
+        self.views = 0
         self.flops = 0
         self._wanted = wanted
         self._formulas = flop_registry
@@ -47,7 +53,10 @@ class Counts(TorchDispatchMode):
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         if self._wanted():
-            self.operators += 1
+            if func.is_view or func.overloadpacket.__name__ in _VIEWS:
+                self.views += 1
+            else:
+                self.operators += 1
             formula = self._formulas.get(func.overloadpacket)
             if formula is not None:
                 self.flops += formula(*args, **kwargs, out_val=result)

@@ -63,13 +63,15 @@ class FoundStep:
     Attributes:
         ours: Part -> seconds, for every round.
         reference: The same of the reference form.
-        operators: Number of operators that torch dispatches in our form, without those of loading.
-        flops: Number of floating-point operations of our form; see `atrc.bench._counts.Counts`.
+        operators: Number of operators in our form, without those of loading; see `atrc.bench._counts.Counts`.
+        views: Number of views and allocations.
+        flops: Number of floating-point operations of our form; see the same.
     """
 
     ours: Sequence[Mapping[str, float]]
     reference: Sequence[Mapping[str, float]]
     operators: int
+    views: int
     flops: int
 
     def numbers(self, peak: float) -> dict[str, Any]:
@@ -87,6 +89,7 @@ class FoundStep:
             "quartiles_ms": _quartiles_ms(self.ours),
             "parts": _parts_ms(self.ours),
             "operators": self.operators,
+            "views": self.views,
             "gflop": self.flops / 1e9,
             "share_of_peak": self.flops / (ms / 1e3) / peak,
             "reference_ms": reference_ms,
@@ -205,7 +208,7 @@ def _measured(
         bar.update()
     with counting(lambda: ours.clock.part != LOADING) as counts:
         ours.run()
-    return FoundStep(times, of_reference, counts.operators, counts.flops)
+    return FoundStep(times, of_reference, counts.operators, counts.views, counts.flops)
 
 
 def _median_ms(times: Sequence[Mapping[str, float]]) -> float:
@@ -230,10 +233,10 @@ def _parts_ms(times: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def _columns(numbers: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
     """Returns the columns of the table: a row for the step, for each of its parts, and for its rates."""
-    heads = "step, ms", *(f"  {part}" for part in PARTS), "operators", "GFLOP", "share of peak"
+    heads = "step, ms", *(f"  {part}" for part in PARTS), "operators", "views", "GFLOP", "share of peak"
     columns = {"": [*heads, "reference form, ms", "times faster"]}
     for name, of in numbers.items():
         columns[name] = [f"{ms:.1f} {ms / of['ms']:5.0%}" for ms in (of["ms"], *of["parts"].values())]
-        columns[name] += [f"{of['operators']}", f"{of['gflop']:.2f}", f"{of['share_of_peak']:.0%}"]
+        columns[name] += [f"{of['operators']}", f"{of['views']}", f"{of['gflop']:.2f}", f"{of['share_of_peak']:.0%}"]
         columns[name] += [f"{of['reference_ms']:.1f}", f"{of['times_faster']:.2f}"]
     return columns

@@ -206,7 +206,7 @@ def test_parts_sum_to_the_median_step() -> None:
     def times(backbone: float, rest: float) -> dict[str, float]:
         return {**dict.fromkeys(PARTS, 0.0), "backbone": backbone, "optimizer": rest}
 
-    found = _step.FoundStep([times(1, 1), times(2, 1), times(6, 4)], [times(6, 0)], operators=3, flops=10**9)
+    found = _step.FoundStep([times(1, 1), times(2, 1), times(6, 4)], [times(6, 0)], operators=3, views=5, flops=10**9)
     numbers = found.numbers(peak=1e9)
     assert numbers["ms"] == 3000
     assert numbers["parts"]["backbone"] == pytest.approx(3000 * 0.6)
@@ -220,10 +220,12 @@ def test_operators_are_counted_where_they_are_wanted() -> None:
     with counting(lambda: wanted[0]) as counts:
         x = torch.ones(3)  # 1
         y = x * 2 + 1  # 2
+        torch.empty(2)[:1]  # 2, which compute nothing
         wanted[0] = False
         y *= 2
     y + 1
     assert counts.operators == 3
+    assert counts.views == 2
     assert counts.flops == 0
 
 
