@@ -121,7 +121,7 @@ def test_quick_double_precision_is_computed_in_double_precision() -> None:
 @pytest.mark.skipif(DEVICE.type == "cpu", reason="only the kernels of a GPU take several types")
 def test_keys_and_values_of_another_type() -> None:
     """Mixed precision may bring queries in one type and values in another."""
-    q, k, v, cotangent = drawn((1, 16, 16, 9, 13), torch.float32)
+    q, k, v, _ = drawn((1, 16, 16, 9, 13), torch.float32)
     out = local_attention(q.bfloat16(), k, v)
     expected = local_attention(q.double(), k.double(), v.double(), form="unfold")
     assert out.dtype == torch.bfloat16

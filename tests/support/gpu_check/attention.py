@@ -139,7 +139,7 @@ def _step(form: str, q: Tensor, k: Tensor, v: Tensor, cotangent: Tensor) -> list
 
 
 def _definition(inputs: list[Tensor], image: int) -> list[Tensor]:
-    """The same for one image, by the definition in double precision: a whole batch would need ten times the memory."""
+    """The same for one image, by the definition in double precision; a whole batch would need much memory."""
     return _step("unfold", *(x[image : image + 1].double() for x in inputs))
 
 

@@ -7,6 +7,7 @@ checks could not be made because something is missing or time ran out.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
@@ -72,7 +73,7 @@ def main(words: Sequence[str]) -> int:
         return _refuse(str(wrong))
     begun = time.monotonic()
     missing = [name for name in DISTRIBUTIONS if not _importable(name)]
-    _name_missing(missing, options.sections)
+    _name_missing(missing, options)
     if "torch" in missing:
         return _refuse("without torch nothing can be checked; give another interpreter: make gpu-check PYTHON=...")
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
@@ -96,41 +97,47 @@ def _check(options: Options, missing: Sequence[str], begun: float, folder: Path)
     print(f"gpu-check: {device}, torch {environment['torch']['version']}, Python {environment['python']}")
     if options.device != "cpu":
         _name_missing_tools(environment)
-    found = []
+    found: list[Found] = []
+    status, said = 2, ""
     for section in options.sections:
-        lacking = [name for name in section.needs if name in missing]
-        left = options.seconds - (time.monotonic() - begun)
-        if lacking:
-            names = ", ".join(DISTRIBUTIONS[name] for name in lacking)
-            found.append(Found(section, "skipped", f"cannot be imported: {names}"))
-        elif left < section.least:
-            found.append(Found(section, "not run", "out of time"))
-        else:
-            found.append(_run(section, options, begun, folder))
-    for one in found:
-        print(table(one.section.title, one.status, one.why, one.seconds, one.rows))
-    status, said = summary([one.status for one in found], [row["status"] for one in found for row in one.rows])
-    seconds = time.monotonic() - begun
-    report = {
-        "format": FORMAT,
-        "passed": status == 0,
-        "summary": said,
-        "device": options.device,
-        "quick": options.quick,
-        "seconds": round(seconds, 1),
-        "missing": [{"module": name, "package": DISTRIBUTIONS[name]} for name in missing],
-        "environment": environment,
-        "sections": [one.as_json() for one in found],
-    }
-    try:
-        write_atomically(options.out, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-    except OSError as error:
-        return _refuse(f"{options.out} cannot be written: {error.strerror or error}")
-    print(f"\ngpu-check: {said}, in {seconds:.0f} s; {options.out}")
+        found.append(_found(section, options, missing, begun, folder))
+        one = found[-1]
+        print(table(section.title, one.status, one.why, one.seconds, one.rows), flush=True)
+        rest = len(options.sections) - len(found)
+        status, said = summary(
+            [*(one.status for one in found), *["not run"] * rest],
+            [row["status"] for one in found for row in one.rows],
+        )
+        report = {
+            "format": FORMAT,
+            "passed": status == 0,
+            "summary": said,
+            "device": options.device,
+            "quick": options.quick,
+            "seconds": round(time.monotonic() - begun, 1),
+            "missing": [{"module": name, "package": DISTRIBUTIONS[name]} for name in missing],
+            "environment": environment,
+            "sections": [one.as_json() for one in found],
+        }
+        try:  # after every section, so that a check that is stopped leaves what it found
+            write_atomically(options.out, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        except OSError as error:
+            return _refuse(f"{options.out} cannot be written: {error.strerror or error}")
+    print(f"\ngpu-check: {said}, in {time.monotonic() - begun:.0f} s; {options.out}")
     return status
 
 
-# -- options -----------------------------------------------------------------------------------------------------------
+def _found(section: Section, options: Options, missing: Sequence[str], begun: float, folder: Path) -> Found:
+    """Runs a section if nothing that it needs is missing, and if there is time."""
+    lacking = [DISTRIBUTIONS[name] for name in section.needs if name in missing]
+    if lacking:
+        return Found(section, "skipped", f"cannot be imported: {', '.join(lacking)}")
+    if options.seconds - (time.monotonic() - begun) < section.least:
+        return Found(section, "not run", "out of time")
+    return _run(section, options, begun, folder)
+
+
+# -- options -------------------------------------------------------------------------------------------------
 
 
 class _BadInput(Exception):
@@ -181,7 +188,7 @@ def _refuse(message: str) -> int:
     return 2
 
 
-# -- what is missing ---------------------------------------------------------------------------------------------------
+# -- what is missing -----------------------------------------------------------------------------------------
 
 
 def _importable(name: str) -> bool:
@@ -192,11 +199,11 @@ def _importable(name: str) -> bool:
         return False
 
 
-def _name_missing(missing: Iterable[str], sections: Iterable[Section]) -> None:
+def _name_missing(missing: Iterable[str], options: Options) -> None:
     """Prints a line for every missing package: its name, and the sections that are not complete without it."""
     for name in missing:
-        without = [one.name for one in sections if name in one.needs]
-        less = [one.name for one in sections if name in one.wants]
+        without = [one.name for one in options.sections if name in one.needs]
+        less = [one.name for one in options.sections if name in one.wants and options.device != "cpu"]
         if without:
             print(f"gpu-check: missing: {DISTRIBUTIONS[name]}; skipped: {', '.join(without)}", file=sys.stderr)
         elif less:
@@ -211,7 +218,7 @@ def _name_missing_tools(environment: dict[str, Any]) -> None:
         print("gpu-check: missing: Python.h, with which Triton builds launchers", file=sys.stderr)
 
 
-# -- a section ---------------------------------------------------------------------------------------------------------
+# -- a section -----------------------------------------------------------------------------------------------
 
 
 def _run(section: Section, options: Options, begun: float, folder: Path) -> Found:
@@ -261,20 +268,21 @@ def _run(section: Section, options: Options, begun: float, folder: Path) -> Foun
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Ends a section and what it started."""
     if process.poll() is None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     process.wait()
 
 
 def _variables(options: Options, folder: Path) -> dict[str, str]:
-    """Environment variables of a section: this project is found first, and nothing is written outside the folder."""
+    """Environment variables of a section: this project is found first, and rendered rooms go into the folder."""
     found = dict(os.environ)
     paths = [str(ROOT), str(ROOT / "tests" / "support"), *filter(None, [found.get("PYTHONPATH")])]
-    found |= {"PYTHONPATH": os.pathsep.join(paths), "ATRC_CACHE": str(folder / "cache"), "PYTHONUNBUFFERED": "1"}
+    found |= {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+    found.setdefault("ATRC_CACHE", str(folder / "cache"))
     if options.device != "cpu":
         found.pop("TRITON_INTERPRET", None)  # it would interpret the kernels on the processor
+    else:
+        found.setdefault("OMP_NUM_THREADS", "1")  # small tensors are fastest on one thread
     return found
 
 

@@ -69,7 +69,9 @@ class Rows:
 
     def __init__(self, given: Given) -> None:
         self.given = given
-        self.device = torch.device(given.device)
+        device = torch.device(given.device)
+        # some functions of torch.cuda take no device without a number
+        self.device = torch.device("cuda", device.index or 0) if device.type == "cuda" else device
         self._file = given.folder / "rows.jsonl"
         self._end = time.monotonic() + given.seconds
 

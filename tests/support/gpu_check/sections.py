@@ -43,25 +43,17 @@ class Section:
     wants: tuple[str, ...] = ()
 
 
-ENVIRONMENT = Section("environment", "environment", "environment:record", ("torch",), 0, 60)
+ENVIRONMENT = Section("environment", "environment", "environment:record", ("torch",), 0, 90)
 
+_TRITON = ("triton",)
+_TORCHMETRICS = (*_SEARCH, "torchmetrics")
 SECTIONS = (
-    Section("attention-nyud", "local attention, NYUD-v2", "attention:nyud", _BASE, 30, 150, ("triton",)),
-    Section("search-step", "search step of nyud_hrnet18", "search_step:check", _SEARCH, 20, 90, ("triton",)),
-    Section("resume", "a resumed run", "resume:check", (*_SEARCH, "torchmetrics", "psutil"), 30, 120, ("triton",)),
-    Section(
-        "attention-tests", "tests of local attention", "suite:attention", (*_BASE, "pytest"), 20, 120, ("triton",)
-    ),
-    Section(
-        "search-tests",
-        "tests of searches and metrics",
-        "suite:search",
-        (*_SEARCH, "torchmetrics", "pytest"),
-        20,
-        90,
-        ("triton",),
-    ),
-    Section("attention-pascal", "local attention, PASCAL-Context", "attention:pascal", _BASE, 20, 90, ("triton",)),
+    Section("attention-nyud", "local attention, NYUD-v2", "attention:nyud", _BASE, 30, 150, _TRITON),
+    Section("search-step", "search step of nyud_hrnet18", "search_step:check", _SEARCH, 20, 90, _TRITON),
+    Section("resume", "a resumed run", "resume:check", (*_TORCHMETRICS, "psutil"), 30, 120, _TRITON),
+    Section("attention-tests", "tests of local attention", "suite:attention", (*_BASE, "pytest"), 20, 150, _TRITON),
+    Section("search-tests", "tests of searches", "suite:search", (*_TORCHMETRICS, "pytest"), 20, 90, _TRITON),
+    Section("attention-pascal", "local attention, PASCAL-Context", "attention:pascal", _BASE, 20, 90, _TRITON),
 )
 """In the order in which they run: what matters most comes first, if time should run out."""
 

@@ -28,6 +28,7 @@ def search(given: Given, rows: Rows) -> None:
 
 def _run(given: Given, rows: Rows, files: list[Path]) -> None:
     os.environ["ATRC_TEST_DEVICE"] = given.device
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # whatever plugins that machine has
     outcomes = Outcomes(rows)
     # No conftest.py: those of the whole suite import what a machine with a GPU may lack.
     options = ["--noconftest", "-p", "no:cacheprovider", "-rN", "--no-header", "--tb=short"]

@@ -9,7 +9,8 @@ import torch
 
 __all__ = ["DEVICE", "NEEDS_DEVICE"]
 
-DEVICE = torch.device(os.environ.get("ATRC_TEST_DEVICE", "cuda"))
+_NAMED = torch.device(os.environ.get("ATRC_TEST_DEVICE", "cuda"))
+DEVICE = torch.device("cuda", _NAMED.index or 0) if _NAMED.type == "cuda" else _NAMED
 """A GPU, unless the check itself is tried on a CPU."""
 NEEDS_DEVICE = [
     pytest.mark.cuda,
