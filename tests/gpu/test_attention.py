@@ -17,7 +17,7 @@ pytestmark = NEEDS_DEVICE
 
 FORMS = [form for form in forms_on(DEVICE) if form != "unfold"]
 KINDS = [torch.float32] if DEVICE.type == "cpu" else [torch.float32, torch.bfloat16, torch.float16]
-NEAR = {torch.float32: 1e-5, torch.bfloat16: 2e-2, torch.float16: 1e-2}
+NEAR = {torch.float32: 1e-5, torch.bfloat16: 4e-2, torch.float16: 1e-2}
 """Largest error relative to the largest number of the definition."""
 
 Shape = tuple[int, int, int, int, int]  # B, d, e, H, W

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,9 @@ __all__ = ["bits_that_differ", "check"]
 
 STRATEGIES = ("gumbel_entropy", "darts")
 STEPS, SAVED_EVERY, STOPPED_AT = 10, 4, 6
-SPENT = {"seconds", "genotype_seconds"}
+QUICK = ("tasks=[semseg, depth]", "search.steps=5", "checkpoint_every=2")
+QUICK_STOPPED_AT = 3
+SPENT = {"seconds"}
 """Keys of a state that no run repeats."""
 _UNSTEADY = re.compile(r"(\S+) does not have a deterministic implementation")
 
@@ -52,17 +54,19 @@ def check(given: Given, rows: Rows) -> None:
 def _check(strategy: str, given: Given, rows: Rows) -> None:
     rows.begin(f"{strategy}: whole, twice")
     folder = given.folder / strategy
-    whole, again = (_whole(strategy, given.device, folder / name) for name in ("whole", "again"))
+    changes = QUICK if given.quick else ()
+    config, at = _config(strategy, given.device, changes), QUICK_STOPPED_AT if given.quick else STOPPED_AT
+    whole, again = (_whole(config, folder / name) for name in ("whole", "again"))
     rows.begin(f"{strategy}: stopped and resumed")
-    stopped = _stopped(strategy, given.device, folder / "stopped")
+    stopped = _stopped(config, folder / "stopped", at)
     _in_a_fresh_process(["resumed", str(stopped.path)], rows.left)
     twice, resumed = (list(bits_that_differ(_outcome(whole), _outcome(other))) for other in (again, stopped))
-    numbers = {"steps": STEPS, "tensors": len(list(_tensors(_outcome(whole))))}
+    numbers = {"steps": config.search.steps, "tensors": len(list(_tensors(_outcome(whole))))}
     rows.add(f"{strategy}, the same run twice", "note" if twice else "ok", _said(twice), numbers)
     why = _said(resumed)
     if resumed and twice:
         why += "; the run does not repeat either, so the device is to blame"
-    rows.add(f"{strategy}, stopped at step {STOPPED_AT} and resumed", "failed" if resumed else "ok", why, numbers)
+    rows.add(f"{strategy}, stopped and resumed", "failed" if resumed else "ok", why, numbers)
     if resumed or twice:
         _deterministically(strategy, given, rows)
 
@@ -80,32 +84,32 @@ def _deterministically(strategy: str, given: Given, rows: Rows) -> None:
     rows.add(f"{strategy}, resumed with deterministic operators", "note", why, {"differing": len(differing)})
 
 
-def _config(strategy: str, device: str) -> Config:
+def _config(strategy: str, device: str, changes: Sequence[str] = ()) -> Config:
     """A search of seconds on rendered rooms, in which blocks are fixed on the way."""
     return load_config(
         "demo",
         [
             *(f"device={device}", f"strategy={{name: {strategy}}}", "seeds=[0]", "log_every=1"),
             *("dataset.train=16", "dataset.val=4", "search.batch_size=4", "search.warmup=2"),
-            *(f"search.steps={STEPS}", f"checkpoint_every={SAVED_EVERY}"),
+            *(f"search.steps={STEPS}", f"checkpoint_every={SAVED_EVERY}", *changes),
         ],
     )
 
 
-def _whole(strategy: str, device: str, folder: Path) -> RunDirectory:
+def _whole(config: Config, folder: Path) -> RunDirectory:
     """Returns a run that nobody disturbed."""
-    (run,) = create_search(_config(strategy, device), folder)
+    (run,) = create_search(config, folder)
     execute(run, quiet=True)
     return run
 
 
-def _stopped(strategy: str, device: str, folder: Path) -> RunDirectory:
-    """Returns a run that Ctrl-C stopped in the middle."""
-    (run,) = create_search(_config(strategy, device), folder)
+def _stopped(config: Config, folder: Path, at: int) -> RunDirectory:
+    """Returns a run that Ctrl-C stopped after a number of batches."""
+    (run,) = create_search(config, folder)
     original, number = BatchLoader.batch, iter(range(10**6))
 
     def batch_then_signal(self: BatchLoader, step: int) -> Any:
-        if next(number) == STOPPED_AT:
+        if next(number) == at - 1:
             os.kill(os.getpid(), signal.SIGINT)
         return original(self, step)
 
@@ -146,9 +150,9 @@ def worker(words: list[str]) -> None:
         if words[0] == "resumed":
             execute(RunDirectory.open(Path(words[1])), quiet=True)
         else:
-            strategy, device, folder = words[1], words[2], Path(words[3])
-            said["whole"] = str(_whole(strategy, device, folder / "whole").path)
-            said["stopped"] = str(_stopped(strategy, device, folder / "stopped").path)
+            config, folder = _config(words[1], words[2]), Path(words[3])
+            said["whole"] = str(_whole(config, folder / "whole").path)
+            said["stopped"] = str(_stopped(config, folder / "stopped", STOPPED_AT).path)
     found = (_UNSTEADY.search(str(one.message)) for one in warned)
     print(json.dumps({**said, "unsteady": sorted({one[1] for one in found if one})}))
 
