@@ -109,6 +109,14 @@ def test_without_torch_nothing_is_tried(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith("gpu-check: without torch nothing can be checked")
 
 
+def test_a_torch_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so.12: cannot open shared object file')")
+    done = check("--only", "resume", cwd=tmp_path, path=str(tmp_path))
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "ImportError: libcudart.so.12: cannot open" in done.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

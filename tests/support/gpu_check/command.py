@@ -91,7 +91,6 @@ def _check(options: Options, missing: Sequence[str], begun: float, folder: Path)
         environment |= other.get("environment", {})
     unusable = next((other["unusable"] for other in first.others if "unusable" in other), first.why or "torch failed")
     if unusable:
-        print(first.output, end="", file=sys.stderr)
         return _refuse(unusable)
     device = environment.get("device", {}).get("name", options.device)
     print(f"gpu-check: {device}, torch {environment['torch']['version']}, Python {environment['python']}")

@@ -34,8 +34,9 @@ def record(given: Given, rows: Rows) -> None:
         "python_headers": (Path(sysconfig.get_path("include")) / "Python.h").exists(),
         "float32": _settings(),
     }
-    rows.record({"environment": found, "unusable": _unusable(rows.device)})
-    if rows.device.type == "cuda" and torch.cuda.is_available():
+    unusable = _unusable(rows.device)
+    rows.record({"environment": found, "unusable": unusable})
+    if rows.device.type == "cuda" and not unusable:
         rows.record({"environment": {"device": _device(rows)}})
 
 
