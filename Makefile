@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup demo demo-rooms recovery test test-lowest test-slow lint messages docs notebooks clean lock
+.PHONY: setup demo demo-rooms recovery test test-lowest test-slow gpu-check lint messages docs notebooks clean lock
 
 setup: .venv/.ready
 
@@ -43,6 +43,11 @@ test-lowest: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
+
+# What only a GPU can show, in less than 8 minutes on one card; writes gpu-check.json. It installs nothing and needs no
+# .venv: PYTHON names an interpreter with torch for CUDA, e.g. make gpu-check PYTHON=python3 ARGS="--only resume".
+gpu-check:
+	PYTHONPATH="tests/support:$$PYTHONPATH" $(PYTHON) -m gpu_check $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
