@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 import torch
-from gpu_check.tested import DEVICE, NEEDS_DEVICE
+from gpu_check.tested import DEVICE, NEEDS_DEVICE, no_waiting
 from torch import nn
 
 from atrc.config import load_config
@@ -23,19 +20,6 @@ TASKS = {"semseg": "nyud_hrnet18", "depth": "nyud_hrnet18", "normals": "nyud_hrn
     "human_parts": "pascal_hrnet18",
     "saliency": "pascal_hrnet18",
 }
-
-
-@contextmanager
-def no_waiting() -> Iterator[None]:
-    """An error if the processor waits for the GPU: a copy to it, or a value that is read back."""
-    if DEVICE.type != "cuda":
-        yield
-        return
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        yield
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 def a_label(task: str, channels: int, generator: torch.Generator) -> torch.Tensor:

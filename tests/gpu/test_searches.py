@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 from gpu_check.searching import rooms_of, search_of, steps_of
-from gpu_check.tested import DEVICE, NEEDS_DEVICE
+from gpu_check.tested import DEVICE, NEEDS_DEVICE, no_waiting
 
 from atrc.config import load_config
 from atrc.inference import Predictor
@@ -111,6 +111,17 @@ def test_a_strategy_steps_and_resumes(strategy: str) -> None:
     rest = [float(loss) for loss in itertools.islice(steps_of(resumed), 3)]
     assert [*first, *rest] == pytest.approx(whole, rel=1e-2)
     assert resumed.spent.steps == 6
+
+
+@pytest.mark.parametrize("strategy", ["gumbel_entropy", "snas", "darts", "drnas", "fair_darts", "mtl_nas"])
+def test_a_search_step_waits_for_nothing(strategy: str) -> None:
+    """Others read the options that they draw; see ``docs/speed.md``, A step on a GPU."""
+    search, _ = search_of(config_of(f"strategy={{name: {strategy}}}"), DEVICE)
+    steps = steps_of(search)
+    found = [*itertools.islice(steps, 3)]  # tensors that are kept are made here, and kernels are compiled
+    with no_waiting():
+        found += itertools.islice(steps, 2)
+    assert all(math.isfinite(float(loss)) for loss in found)
 
 
 def test_a_search_learns() -> None:
