@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from atrc.data import Batch
-from atrc.machine.tensors import full_precision
 from atrc.networks._trunk import Predictions
-from atrc.resizing import resize
-from atrc.tasks import Task
+from atrc.tasks import Task, loss_at
 
 __all__ = ["multi_task_loss"]
 
@@ -28,24 +26,15 @@ def multi_task_loss(
     total = batch.image.new_zeros(())
     for name, task in tasks.items():
         label = batch.labels[name]
-        size = (int(label.shape[-2]), int(label.shape[-1]))
-        loss = task.loss(_enlarged(predictions.final[name], size), label)
+        loss = loss_at(task.loss, predictions.final[name], label)
         parts[name] = loss.detach()
         if name in predictions.regions:
-            auxiliary = task.aux_loss(_enlarged(predictions.regions[name], size), label)
+            auxiliary = loss_at(task.aux_loss, predictions.regions[name], label)
             parts[f"{name}.aux"] = auxiliary.detach()
             loss = loss + auxiliary
         for scale, initial in enumerate(predictions.initial.get(name, ())):
-            early = task.loss(_enlarged(initial, size), label)
+            early = loss_at(task.loss, initial, label)
             parts[f"{name}.initial{scale}"] = early.detach()
             loss = loss + early
         total = total + task.weight * loss
     return total, parts
-
-
-def _enlarged(prediction: Tensor, size: tuple[int, int]) -> Tensor:
-    """Returns a prediction at the labels' size, ready for the losses.
-
-    What they need is done on the small map: single precision, and one channel after the other.
-    """
-    return resize(full_precision(prediction).contiguous(), size)

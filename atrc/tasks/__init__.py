@@ -5,6 +5,7 @@ from atrc.tasks._depth import Depth
 from atrc.tasks._edge import Edge
 from atrc.tasks._field import Field
 from atrc.tasks._human_parts import HumanParts
+from atrc.tasks._losses import any_size, loss_at
 from atrc.tasks._normals import Normals
 from atrc.tasks._saliency import Saliency
 from atrc.tasks._semseg import SemSeg
@@ -20,6 +21,8 @@ __all__ = [
     "Saliency",
     "SemSeg",
     "Task",
+    "any_size",
     "load_task_states",
+    "loss_at",
     "task_states",
 ]

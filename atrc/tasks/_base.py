@@ -67,7 +67,8 @@ class Task(PathOptions, ABC):
         """Returns the loss of the final prediction: a scalar, exactly 0 (and differentiable) if no pixel is valid.
 
         Args:
-            prediction: ``(B, channels, H, W)``, raw network output at the label's size.
+            prediction: ``(B, channels, H, W)``, raw network output at the label's size; of any size, if the method is
+                marked by `any_size`.
             label: ``(B, H, W)``, or ``(B, C, H, W)`` for a task whose label has channels.
         """
 

@@ -13,7 +13,7 @@ from atrc import metrics
 from atrc.tasks._base import IGNORE, Task
 from atrc.tasks._enlarged import largest_classes
 from atrc.tasks._labels import check_class_map, check_weight
-from atrc.tasks._losses import cross_entropy
+from atrc.tasks._losses import any_size, cross_entropy
 from atrc.tasks._palette import paint_classes
 from atrc.tasks._pictures import index_picture
 from searchspace.errors import InputError
@@ -54,9 +54,11 @@ class ClassMapTask(Task):
         if absent not in ("skip", "zero"):
             self.metric()  # says what is wrong, at once instead of after an epoch; only metrics load torchmetrics
 
+    @any_size
     def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
         return cross_entropy(prediction, label)
 
+    @any_size
     def aux_loss(self, regions: Tensor, label: Tensor) -> Tensor:
         return cross_entropy(regions, label)
 

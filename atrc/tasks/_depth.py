@@ -12,7 +12,7 @@ from atrc import metrics
 from atrc.machine.tensors import full_precision
 from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_weight, first_bad_pixel
-from atrc.tasks._losses import cross_entropy, expect_shape, mean_over
+from atrc.tasks._losses import any_size, cross_entropy, expect_shape, mean_over
 from searchspace.errors import InputError
 
 __all__ = ["Depth", "log_bins"]
@@ -75,6 +75,7 @@ class Depth(Task):
         valid = _valid(label)
         return mean_over(valid, (depth - torch.where(valid, label, 0)).abs())
 
+    @any_size
     def aux_loss(self, regions: Tensor, label: Tensor) -> Tensor:
         valid = _valid(label)
         bins = log_bins(torch.where(valid, label, self.minimum), self.regions, self.minimum, self.maximum)

@@ -11,7 +11,7 @@ from atrc import metrics
 from atrc.machine.tensors import full_precision
 from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_class_map, check_weight
-from atrc.tasks._losses import expect_shape, mean_over, two_class_cross_entropy
+from atrc.tasks._losses import any_size, expect_shape, mean_over, two_class_cross_entropy
 from atrc.tasks._palette import IGNORED_GREY
 from atrc.tasks._pictures import probability_picture
 from searchspace.errors import InputError
@@ -74,6 +74,7 @@ class Edge(Task):
         pixel = functional.binary_cross_entropy_with_logits(logits, truth, importance, reduction="none")
         return mean_over(valid, pixel)
 
+    @any_size
     def aux_loss(self, regions: Tensor, label: Tensor) -> Tensor:
         return two_class_cross_entropy(regions, label, self.positive_weight)
 

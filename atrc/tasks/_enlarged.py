@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,7 +15,7 @@ from atrc.machine.kernels import compiled, compiles
 from atrc.machine.tensors import full_precision
 from atrc.machine.threads import side_by_side
 
-__all__ = ["enlarged", "largest_classes", "largest_classes_plainly"]
+__all__ = ["enlarged", "largest_classes", "largest_classes_plainly", "places"]
 
 _KERNEL = Path(__file__).with_name("class_map.c")
 
@@ -57,8 +56,8 @@ def _run(maps: Tensor, size: tuple[int, int]) -> Tensor:
     _, classes, *small = maps.shape
     found = torch.empty(len(maps), *size, dtype=torch.int64)
     sizes = [ctypes.c_int64(number) for number in (classes, *small, *size)]
-    places = [array for few, many in zip(small, size, strict=True) for array in _places(few, many)]
-    shared = [ctypes.c_void_p(array.ctypes.data) for array in places]
+    between = [each for few, many in zip(small, size, strict=True) for each in places(few, many)]
+    shared = [ctypes.c_void_p(each.data_ptr()) for each in between]
     function = compiled(_KERNEL).largest_classes
 
     def one(index: int) -> int:
@@ -73,8 +72,10 @@ def _run(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _places(few: int, many: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+def places(few: int, many: int) -> tuple[Tensor, Tensor, Tensor]:
     """Returns between which two of ``few`` pixels each of ``many`` lies, and the weight of the second, as torch does.
+
+    The first two are int32, the weights float32, all ``(many,)``.
 
     Centres of pixels correspond, and pixels outside are those of the border.
     """
@@ -83,4 +84,5 @@ def _places(few: int, many: int) -> tuple[NDArray[np.int32], NDArray[np.int32], 
     centre = np.maximum(centre, single(0))
     first = np.minimum(centre.astype(np.int32), few - 1)
     weight = np.clip(centre - first.astype(single), 0, 1).astype(single)
-    return first, np.minimum(first + 1, few - 1).astype(np.int32), weight
+    second = np.minimum(first + 1, few - 1).astype(np.int32)
+    return torch.from_numpy(first), torch.from_numpy(second), torch.from_numpy(weight)

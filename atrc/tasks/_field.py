@@ -12,7 +12,7 @@ from atrc import metrics
 from atrc.machine.tensors import full_precision
 from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_class_map, check_weight
-from atrc.tasks._losses import cross_entropy, expect_shape, mean_over
+from atrc.tasks._losses import any_size, cross_entropy, expect_shape, mean_over
 from searchspace.errors import InputError
 
 __all__ = ["Field"]
@@ -56,6 +56,7 @@ class Field(Task):
         valid = label[:, 0].isfinite()
         return mean_over(valid, (value - torch.where(valid, label[:, 0], 0)).square())
 
+    @any_size
     def aux_loss(self, regions: Tensor, label: Tensor) -> Tensor:
         classes = label[:, 1].nan_to_num(IGNORE)
         return self.region_weight * cross_entropy(regions, classes)

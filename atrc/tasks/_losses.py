@@ -6,16 +6,45 @@ single precision. Without any valid pixel they are exactly 0, with a zero gradie
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from atrc.machine.kernels import compiles, run_kernel
 from atrc.machine.tensors import full_precision
+from atrc.resizing import resize
 from atrc.tasks._base import IGNORE
+from atrc.tasks._enlarged import places
 from searchspace.errors import InputError
 
-__all__ = ["cross_entropy", "expect_shape", "mean_over", "two_class_cross_entropy"]
+__all__ = ["any_size", "cross_entropy", "expect_shape", "loss_at", "mean_over", "two_class_cross_entropy"]
+
+_KERNEL = Path(__file__).with_name("cross_entropy.c")
+Loss = TypeVar("Loss", bound=Callable[..., Tensor])
+
+
+def any_size(loss: Loss) -> Loss:
+    """Marks a loss of a task that takes predictions of any size, as `cross_entropy` does."""
+    loss.any_size = True  # type: ignore[attr-defined]
+    return loss
+
+
+def loss_at(loss: Callable[[Tensor, Tensor], Tensor], prediction: Tensor, label: Tensor) -> Tensor:
+    """Returns a loss of a prediction that is enlarged bilinearly to the label's size.
+
+    Args:
+        loss: `Task.loss` or `Task.aux_loss` of a task. One that is marked by `any_size` gets the prediction as it is.
+        prediction: ``(B, C, h, w)``.
+        label: ``(B, H, W)`` or ``(B, D, H, W)``.
+    """
+    # what a loss needs is done on the small map: single precision, and one channel after the other
+    prediction = full_precision(prediction).contiguous()
+    if not getattr(loss, "any_size", False):
+        prediction = resize(prediction, label.shape[-2:])
+    return loss(prediction, label)
 
 
 def expect_shape(prediction: Tensor, label: Tensor) -> None:
@@ -42,14 +71,63 @@ def cross_entropy(logits: Tensor, label: Tensor, weight: Tensor | None = None) -
     """Returns the class-weighted sum of the cross entropy, divided by the number of valid pixels.
 
     Args:
-        logits: ``(B, C, H, W)``.
+        logits: ``(B, C, h, w)``, which are enlarged bilinearly if they are not of the label's size. On a CPU a kernel
+            in C computes loss and gradient without the enlarged map.
         label: ``(B, H, W)`` class indices or `IGNORE`.
         weight: ``(C,)``, optional.
+
+    Raises:
+        IndexError: A label is no class.
     """
     label = label.long()
     valid = label != IGNORE
-    total: Tensor = _CrossEntropy.apply(full_precision(logits), label.masked_fill(~valid, 0), valid, weight)
+    logits = full_precision(logits)
+    if logits.shape[-2:] != label.shape[-2:] and _kernel_takes(logits):
+        total: Tensor = _EnlargedCrossEntropy.apply(logits, label, weight)
+    else:
+        enlarged = resize(logits, label.shape[-2:])
+        total = _CrossEntropy.apply(enlarged, label.masked_fill(~valid, 0), valid, weight)
     return total / valid.sum().clamp(min=1)
+
+
+def _kernel_takes(logits: Tensor) -> bool:
+    fits = logits.device.type == "cpu" and logits.dtype is torch.float32 and logits.numel() > 0
+    return fits and not torch.compiler.is_compiling() and compiles(_KERNEL)
+
+
+class _EnlargedCrossEntropy(torch.autograd.Function):
+    """The weighted sum of the cross entropy of an enlarged map over the valid pixels, by the kernel.
+
+    The gradient by the small map is computed together with the sum.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, label: Tensor, weight: Tensor | None) -> Tensor:
+        logits, label = logits.contiguous(), label.contiguous()
+        (images, *small), size = logits.shape, label.shape[-2:]
+        slopes = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
+        totals, wrong = torch.empty(images, dtype=torch.double), torch.empty(images, dtype=torch.long)
+        between = [each for few, many in zip(small[1:], size, strict=True) for each in places(few, many)]
+        weight = None if weight is None else weight.to(logits.dtype).contiguous()
+        threads = min(images, torch.get_num_threads())
+        sizes = images, *small, *size, IGNORE
+        run_kernel(
+            _KERNEL,
+            "enlarged_cross_entropy",
+            threads,
+            sizes,
+            (logits, label, weight, *between, totals, slopes, wrong),
+        )
+        if wrong.any():
+            raise IndexError(f"a label is neither a class, 0..{small[0] - 1}, nor {IGNORE}")
+        ctx.save_for_backward(slopes)
+        return totals.sum().to(logits.dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (slopes,) = ctx.saved_tensors
+        return slopes * grad, None, None
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -83,7 +161,7 @@ def two_class_cross_entropy(logits: Tensor, label: Tensor, positive_weight: Tens
     """Returns the sum of the cross entropy with class weights ``(1 - w, w)``, divided by the number of valid pixels.
 
     Args:
-        logits: ``(B, 2, H, W)``.
+        logits: ``(B, 2, h, w)``, see `cross_entropy`.
         label: ``(B, H, W)`` 0, 1 or `IGNORE`.
         positive_weight: w, 0..1.
     """

@@ -12,17 +12,19 @@ from torch import Tensor
 
 from atrc import metrics
 from atrc.machine.files import writing
+from atrc.machine.kernels import compiles, run_kernel
 from atrc.machine.tensors import full_precision
 from atrc.metrics.vectors import unit_vectors
 from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_weight, first_bad_pixel
-from atrc.tasks._losses import cross_entropy, expect_shape, mean_over
+from atrc.tasks._losses import any_size, cross_entropy, expect_shape, mean_over
 from atrc.tasks._spherical_kmeans import fibonacci_hemisphere, spherical_kmeans
 from searchspace.errors import InputError
 from searchspace.text import read_text
 
 __all__ = ["Normals"]
 
+_KERNEL = Path(__file__).with_name("nearest.c")
 _IMAGES = 256
 _NORMALS_PER_IMAGE = 400
 _NORM_TOLERANCE = 0.05  # normals stored as 8-bit colours are off by up to 0.007
@@ -79,13 +81,23 @@ class Normals(Task):
         unit = unit_vectors(full_precision(prediction), dim=1)
         return mean_over(valid, (unit - torch.where(valid[:, None], label, 0)).abs().sum(1))
 
+    @any_size
     def aux_loss(self, regions: Tensor, label: Tensor) -> Tensor:
         return cross_entropy(regions, self.nearest_centroid(label))
 
     def nearest_centroid(self, label: Tensor) -> Tensor:
         """Returns the centroid nearest in angle to a ``(B, 3, H, W)`` label, ``(B, H, W)`` int64; 255 if invalid."""
-        cosine = torch.einsum("kc,bchw->bkhw", self._centroids_like(label), label)
-        return torch.where(_valid(label), cosine.max(1).indices, IGNORE)
+        centroids = self._centroids_like(label)
+        plain = label.device.type != "cpu" or label.dtype != torch.float32 or label.numel() == 0
+        if plain or not compiles(_KERNEL):
+            cosine = torch.einsum("kc,bchw->bkhw", centroids, label)
+            return torch.where(_valid(label), cosine.max(1).indices, IGNORE)
+        found = torch.empty(len(label), *label.shape[2:], dtype=torch.long)
+        sizes = len(label), self.regions, found[0].numel(), IGNORE
+        threads = min(len(label), torch.get_num_threads())
+        arrays = label.contiguous(), centroids.contiguous(), found
+        run_kernel(_KERNEL, "nearest_direction", threads, sizes, arrays)
+        return found
 
     def _centroids_like(self, label: Tensor) -> Tensor:
         """Returns the centroids with the type and the device of a label; a training asks for the same ones always."""

@@ -10,7 +10,7 @@ from atrc import metrics
 from atrc.machine.tensors import full_precision
 from atrc.tasks._base import IGNORE, TASKS, Task
 from atrc.tasks._labels import check_class_map, check_weight
-from atrc.tasks._losses import two_class_cross_entropy
+from atrc.tasks._losses import any_size, two_class_cross_entropy
 from atrc.tasks._palette import IGNORED_GREY
 from atrc.tasks._pictures import probability_picture
 
@@ -45,10 +45,12 @@ class Saliency(Task):
         self.weight = check_weight("weight", weight)
         self.beta_squared = check_weight("beta_squared", beta_squared)
 
+    @any_size
     def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
         negatives = (label == 0).sum() / (label != IGNORE).sum().clamp(min=1)
         return two_class_cross_entropy(prediction, label, negatives)
 
+    @any_size
     def aux_loss(self, regions: Tensor, label: Tensor) -> Tensor:
         return self.loss(regions, label)
 

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from atrc.data.batch import label_tensor
+from atrc.resizing import resize
 from atrc.tasks import IGNORE, TASKS, Task
 from atrc.testing._modules import close, noise
 from atrc.testing._parts import left_alone, made, maker, refused, same_state, works
@@ -34,7 +35,7 @@ def check_task(
     - It has all attributes of a task, and its weight is a number > 0.
     - Both losses are finite numbers >= 0 with a finite gradient. Pixels with the value ``fill`` do not change them.
       If all pixels are ``fill``, both are exactly 0 with a gradient of 0. Predictions in bfloat16 are summed in
-      single precision.
+      single precision. A loss that is marked by ``any_size`` is the same for a prediction that is enlarged before.
     - ``decode()`` returns a map of the label's form, which the metric takes. The metric is finite and has the task's
       direction. A perfect map has the best score (100 for a percentage, 0 for an error). Pixels with the value
       ``fill`` do not count. Updates batch by batch give the same as one update. Two metrics share no state.
@@ -128,6 +129,12 @@ def _check_loss(
     assert gradient.any(), f"{kind} of {name} has no gradient in the prediction: it must be learnt from"
     untouched = torch.equal(prediction.detach(), kept[0]) and close(label.nan_to_num(7), kept[1].nan_to_num(7))
     assert untouched, f"{kind} of {name} changes what it is given: work on a copy"
+
+    if getattr(loss, "any_size", False):
+        small = noise(len(label), channels, label.shape[-2] // 4, label.shape[-1] // 4)
+        with works(f"{kind} of {name}, which is marked by any_size, must take a prediction {tuple(small.shape)}"):
+            alike = close(loss(small, label), loss(resize(small, label.shape[-2:]), label))
+        assert alike, f"{kind} of {name} is marked by any_size, but not that of the prediction at the label's size"
 
     ignored = _ignored(label, fill)
     with torch.no_grad():

@@ -8,10 +8,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from atrc.tasks import IGNORE, TASKS, Depth, Edge, Field, HumanParts, Normals, Saliency, SemSeg, Task
+from atrc.tasks import IGNORE, TASKS, Depth, Edge, Field, HumanParts, Normals, Saliency, SemSeg, Task, loss_at
 from atrc.tasks._losses import cross_entropy
 from searchspace.errors import InputError
 
@@ -181,3 +183,113 @@ def test_gradient_of_the_cross_entropy_is_that_of_torch(weighted: bool) -> None:
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-12)
     found, expected = (torch.autograd.grad(3 * loss, logits)[0] for loss in (ours, theirs))
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-15)
+
+
+def small_and_label(
+    sizes: tuple[int, int, int, int], classes: int, images: int, seed: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits, labels of which some are ignored, and weights of classes."""
+    h, w, height, width = sizes
+    generator = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(images, classes, h, w, generator=generator)
+    label = torch.randint(0, classes, (images, height, width), generator=generator)
+    label[torch.rand(label.shape, generator=generator) < 0.3] = IGNORE
+    return logits, label, torch.rand(classes, generator=generator)
+
+
+@given(
+    sizes=st.tuples(*[st.integers(1, 9)] * 2, *[st.integers(1, 40)] * 2),
+    classes=st.integers(2, 45),
+    images=st.integers(1, 3),
+    weighted=st.booleans(),
+)
+@settings(deadline=None, max_examples=60)
+def test_cross_entropy_of_small_logits_is_that_of_enlarged_ones(
+    sizes: tuple[int, int, int, int], classes: int, images: int, weighted: bool
+) -> None:
+    logits, label, weight = small_and_label(sizes, classes, images)
+    logits.requires_grad_()
+    exact = logits.detach().double().requires_grad_()
+    found = cross_entropy(logits, label, weight if weighted else None)
+    large = functional.interpolate(exact, sizes[2:], mode="bilinear", align_corners=False)
+    valid = (label != IGNORE).sum().clamp(min=1)
+    of_classes = weight.double() if weighted else None
+    expected = functional.cross_entropy(large, label, of_classes, ignore_index=IGNORE, reduction="sum") / valid
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5, abs=1e-9)
+    (gradient,), (true,) = (torch.autograd.grad(2 * loss, of) for loss, of in ((found, logits), (expected, exact)))
+    torch.testing.assert_close(gradient.double(), true, rtol=1e-4, atol=1e-5 * float(true.abs().max()) + 1e-12)
+
+
+def test_cross_entropy_of_small_logits_has_the_same_bits_on_any_number_of_threads() -> None:
+    logits, label, weight = small_and_label((5, 6, 20, 24), 7, 5)
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        leaf = logits.clone().requires_grad_()
+        loss = cross_entropy(leaf, label, weight)
+        found.append((loss.item(), torch.autograd.grad(loss, leaf)[0]))
+    assert found[0][0] == found[1][0]
+    assert torch.equal(found[0][1], found[1][1])
+
+
+@pytest.mark.parametrize("wrong", [5, -1, 254])
+def test_a_label_that_is_no_class_is_refused(wrong: int) -> None:
+    logits, label, _ = small_and_label((3, 4, 12, 16), 5, 2)
+    label[1, 7, 3] = wrong
+    with pytest.raises(IndexError, match=r"neither a class, 0\.\.4, nor 255"):
+        cross_entropy(logits, label)
+
+
+def test_a_logit_that_is_no_number_makes_the_loss_none() -> None:
+    logits, label, _ = small_and_label((3, 4, 12, 16), 5, 2)
+    logits[1, 3, 1, 1] = math.nan
+    label[:] = 0
+    assert math.isnan(cross_entropy(logits, label).item())
+
+
+def test_far_logits_neither_overflow_nor_vanish() -> None:
+    logits = torch.tensor([0.0, 300.0, -300.0]).view(1, 3, 1, 1).requires_grad_()
+    label = torch.tensor([[[0, 1, 2, 255]]])
+    loss = cross_entropy(logits, label)
+    assert loss.item() == pytest.approx((300 + 0 + 600) / 3)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert gradient.flatten().tolist() == pytest.approx([-1 / 3, 2 / 3, -1 / 3])
+
+
+@pytest.mark.parametrize(("name", "channels", "kind"), EVERY_LOSS)
+def test_a_loss_at_a_size_is_that_of_the_enlarged_prediction(
+    name: str, channels: Callable[[Task], int], kind: str
+) -> None:
+    task = TASKS[name]()
+    _, label = draw(task, channels(task))
+    label = label.float() if label.is_floating_point() else label
+    small = torch.randn(B, channels(task), 3, 2, generator=torch.Generator().manual_seed(1))
+    loss = getattr(task, kind)
+    large = functional.interpolate(small, label.shape[-2:], mode="bilinear", align_corners=False)
+    torch.testing.assert_close(loss_at(loss, small, label), loss(large, label))
+
+
+def test_a_loss_of_ones_own_gets_predictions_of_the_size_of_labels() -> None:
+    class Own(SemSeg):
+        def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
+            assert prediction.shape[-2:] == label.shape[-2:]
+            return super().loss(prediction, label)
+
+    logits, label, _ = small_and_label((3, 4, 12, 16), 5, 2)
+    torch.testing.assert_close(loss_at(Own(5).loss, logits, label), loss_at(SemSeg(5).loss, logits, label))
+
+
+def test_the_nearest_centroid_is_that_of_the_definition() -> None:
+    task = Normals()
+    label = functional.normalize(torch.randn(3, 3, 37, 41, generator=torch.Generator().manual_seed(0)), dim=1)
+    label[0, :, 0] = 0
+    label[1, 1, 3] = math.nan
+    label[1, 2, 4] = math.inf
+    label[2, 0, 5, :9] = -math.inf
+    found = task.nearest_centroid(label)
+    invalid = ~label.isfinite().all(1) | (label == 0).all(1)
+    assert (found[invalid] == IGNORE).all()
+    distance = (label.movedim(1, -1)[..., None, :] - task.centroids).norm(dim=-1)[~invalid]
+    chosen = distance.gather(1, found[~invalid][:, None])[:, 0]
+    torch.testing.assert_close(chosen, distance.min(1).values, rtol=0, atol=1e-6)
+    assert torch.equal(task.nearest_centroid(label.double()), found)

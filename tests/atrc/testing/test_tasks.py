@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from atrc.metrics import MeanIoU
-from atrc.tasks import TASKS, Field, SemSeg, Task
+from atrc.tasks import TASKS, Field, SemSeg, Task, any_size
 from atrc.testing import check_task
 
 SIZE = (24, 32)
@@ -125,6 +125,14 @@ class WritesIntoTheLabel(SemSeg):
         found = super().loss(prediction, label.clone())
         label[label == 2] = 1
         return found
+
+
+class KnowsOneSize(SemSeg):
+    """It enlarges in a way of its own."""
+
+    @any_size
+    def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
+        return super().loss(functional.interpolate(prediction, label.shape[-2:], mode="nearest"), label)
 
 
 class DrawsInLoss(SemSeg):
@@ -282,6 +290,7 @@ class LoadsAnything(SemSeg):
         (Negative, "must be finite and >= 0"),
         (Teaches, "has no gradient in the prediction"),
         (PerPixel, "^loss of .* must be one number"),
+        (KnowsOneSize, "loss of .* is marked by any_size, but not that of the prediction at the label's size"),
         (WritesIntoTheLabel, "loss of .* changes what it is given"),
         (DrawsInLoss, "uses the global generator of torch"),
         (KeepsTheChannel, "must give a map of the label's form"),
