@@ -61,7 +61,9 @@ class WeightLearner(Learner):
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.training.clip_norm is not None:
-            clip_gradients(self.network.parameters(), self.training.clip_norm)
+            # The groups hold lists; a network would visit its modules for its parameters.
+            groups = self.optimizer.param_groups
+            clip_gradients((p for group in groups for p in group["params"]), self.training.clip_norm)
         self.optimizer.step()
         return {"loss": loss.detach(), **parts}
 
