@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,8 +13,9 @@ from torch import Tensor
 
 from atrc.bench._base import BENCHMARKS, Case, Setting
 from atrc.data.rooms.renderer import render
-from atrc.metrics import BoundaryF
-from atrc.metrics.boundary import count_matches_plainly
+
+if TYPE_CHECKING:
+    from atrc.metrics import BoundaryF  # metrics load torchmetrics, which other benchmarks do not need
 
 __all__ = ["boundaries"]
 
@@ -42,6 +44,8 @@ def _case(
     reference: str,
 ) -> Case:
     def run(measure: Callable[[BoundaryF, Tensor, Tensor], object]) -> None:
+        from atrc.metrics import BoundaryF
+
         measure(BoundaryF(thresholds=thresholds), *_maps(size, images))
 
     return Case(
@@ -62,6 +66,8 @@ def _one_thread(metric: BoundaryF, prediction: Tensor, label: Tensor) -> None:
 
 
 def _plainly(metric: BoundaryF, prediction: Tensor, label: Tensor) -> None:
+    from atrc.metrics.boundary import count_matches_plainly
+
     for image, truth in zip(prediction.numpy(), label.numpy(), strict=True):
         tolerance = metric.max_distance * float(np.hypot(*image.shape))
         count_matches_plainly(image, [truth == 1], metric.thresholds, tolerance)

@@ -3,44 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from atrc.bench._search_step import Always, Never
 from atrc.config import Config
 from atrc.data import DATASETS, Batch
 from atrc.setup import Setup
 from atrc.training.learner import SearchLearner
-from strategies import OneShotStrategy, Search, Trial
+from strategies import OneShotStrategy, Search
 
-__all__ = ["Always", "Never", "rooms_of", "search_of", "steps_of"]
+__all__ = ["rooms_of", "search_of", "steps_of"]
 
 STEPS = 10**6
 """Budget of a search that nobody runs to its end; schedules stay where they begin."""
-
-
-@dataclass(frozen=True)
-class Always:
-    """An endless stream of the same batch: loading is no part of the step."""
-
-    batch: Any
-
-    def iterate(self, start: int = 0) -> Iterator[Any]:
-        """Yields the batch."""
-        while True:
-            yield self.batch
-
-
-class Never:
-    """The score of a second stage that is never reached."""
-
-    def samples(self, trial: Trial) -> int:
-        """Counts one image."""
-        return 1
-
-    def __call__(self, trial: Trial) -> float:
-        raise NotImplementedError
 
 
 def rooms_of(setup: Setup, images: int) -> Any:
