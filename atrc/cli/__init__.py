@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from atrc.cli._app import app
 from atrc.machine.ending import end_process
 from atrc.machine.imports import own_process
+from atrc.machine.spinning import spin_briefly
 from atrc.machine.stopping import Interrupted
 from searchspace.errors import InputError
 
@@ -51,6 +52,7 @@ def main() -> None:
 def run() -> NoReturn:
     """Runs a command in a process of its own, and ends it."""
     own_process()
+    spin_briefly()
     try:
         main()
     except SystemExit as ended:

@@ -81,7 +81,9 @@ def run_kernel(source: Path, name: str, threads: int, sizes: Iterable[Any], arra
         status: int = function(ctypes.c_int64(thread), ctypes.c_int64(threads), *given)
         return status
 
-    statuses = [share(0)] if threads == 1 else list(_pool(threads).map(share, range(threads)))
+    others = [_pool(threads - 1).submit(share, thread) for thread in range(1, threads)]
+    # This thread takes a share of its own: one that only waited would leave its core to others.
+    statuses = [share(0), *(other.result() for other in others)]
     if any(statuses):
         raise MemoryError(f"not enough memory for the buffers of {name}")
 
