@@ -24,6 +24,8 @@ __all__ = ["draw_genotypes"]
 
 PER_ROW = 4
 """Most panels side by side."""
+WIDE = 4.8
+"""Width in inches from which on a legend of five contexts fits into one row."""
 TILE = 0.29
 
 
@@ -42,7 +44,8 @@ def draw_genotypes(table: pd.DataFrame, contexts: Sequence[str]) -> Figure:
     lines = -(-len(runs) // columns)
     with paper_style():
         side = TILE * len(tasks)
-        figure = new_figure(max(3.6, 0.95 + columns * (side + 0.22)), 1.15 + lines * (side + 0.27))
+        width = max(3.6, 0.95 + columns * (side + 0.22))
+        figure = new_figure(width, 1.15 + lines * (side + 0.27))
         axes = figure.subplots(lines, columns, squeeze=False)
         for index, ax in enumerate(axes.flat):
             if index >= len(runs):
@@ -61,7 +64,7 @@ def draw_genotypes(table: pd.DataFrame, contexts: Sequence[str]) -> Figure:
         figure.legend(
             handles=handles,
             loc="outside upper center",
-            ncols=legend_columns(len(contexts), 3 if columns < 3 else 6),
+            ncols=legend_columns(len(contexts), 3 if width < WIDE else 6),
             handlelength=1,
         )
     return figure

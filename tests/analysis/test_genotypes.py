@@ -242,3 +242,17 @@ def test_a_picture_of_many_searches_is_no_larger() -> None:
         return [side for figure in drawn for side in figure.get_size_inches()]
 
     assert sizes(200) == sizes(24)
+
+
+@pytest.mark.parametrize("tasks", [2, 3, 4, 5])
+@pytest.mark.parametrize("runs", [1, 2, 3, 5, 8])
+def test_the_legend_of_genotypes_fits_into_the_figure(tasks: int, runs: int) -> None:
+    space = CPSpace(["semseg", "depth", "normals", "edge", "saliency"][:tasks])
+    figure = draw_genotypes(
+        matrices({f"seed {run}": space.sample(Random(run)) for run in range(runs)}), space.contexts
+    )
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
