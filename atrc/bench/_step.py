@@ -4,9 +4,9 @@
 - ``found``: a training step of the network of a genotype, which is drawn from the space with seed 0;
 - ``multi``: a training step of the multi-task baseline, which has no contexts.
 
-Each runs in our form and in the reference form, where every context computes by itself in plain torch, with tiled
-local attention. Steps of the two take turns, and so does a large matrix product, whose rate is the peak. Batches are
-loaded as a run loads them. Weights are random, whose steps take as long as those of others.
+Each runs in our form and in the reference form, where every context computes by itself, with tiled local attention.
+Steps of the two take turns, and so does a large matrix product, whose rate is the peak. Batches are loaded as a run
+loads them. Weights are random, whose steps take as long as those of others.
 """
 
 from __future__ import annotations
