@@ -18,7 +18,7 @@ from atrc.setup import Setup
 from atrc.training.learner import SearchLearner
 from strategies import OneShotStrategy, Search, Trial
 
-__all__ = ["Always", "Never", "TimedSearch", "search_step"]
+__all__ = ["Always", "Never", "TimedSearch", "endless_search", "search_step"]
 
 _SIZES = {
     "rooms4, 96x128, 8 images": ("rooms4", ["dataset.train=64"]),
@@ -77,21 +77,11 @@ class TimedSearch:
         strategy = setup.strategy(0)
         assert isinstance(strategy, OneShotStrategy)
         network = setup.supernet().to(setting.device)
-        self._strategy, self._learner = strategy, SearchLearner(network, config.search)
+        bfloat16 = config.precision == "bfloat16"
+        self._strategy, self._learner = strategy, SearchLearner(network, config.search, bfloat16=bfloat16)
         self._loader = setup.batches(train, config.search, seed=0, device=torch.device("cpu"))
         self.batch = self._loader.batch(0).to(setting.device)
-        self._search = Search(
-            strategy,
-            network,
-            self._learner.optimizer,
-            train=Always(self.batch),
-            held_out=Always(self.batch),
-            steps=10**9,
-            clip_norm=config.search.clip_norm,
-            scheduler=self._learner.schedule,
-            # the second stage is never reached
-            score=None if strategy.second_stage() is None else Never(),
-        )
+        self._search = endless_search(setup, strategy, self._learner, Always(self.batch), Always(self.batch))
         self._events = iter(self._search)
         self._next = 0
         self._folder = tempfile.TemporaryDirectory()
@@ -109,6 +99,37 @@ class TimedSearch:
 
     def checkpoint(self) -> None:
         save_checkpoint(Path(self._folder.name), {"search": self._search.state_dict()})
+
+
+def endless_search(
+    setup: Setup, strategy: OneShotStrategy, learner: SearchLearner, train: Any, held_out: Any
+) -> Search:
+    """Returns a search as the setup's config says, with a budget that nobody spends: schedules stay where they begin.
+
+    Args:
+        setup: Setup of the config.
+        strategy: The strategy.
+        learner: The supernet with its optimiser.
+        train: Training batches.
+        held_out: Held-out batches.
+    """
+    config = setup.config
+    return Search(
+        strategy,
+        learner.network,
+        learner.optimizer,
+        train=train,
+        held_out=held_out,
+        steps=10**9,
+        clip_norm=config.search.clip_norm,
+        clip=config.search.clip,
+        scheduler=learner.schedule,
+        autocast=learner.autocast if learner.bfloat16 else None,
+        # the second stage is never reached
+        score=None if strategy.second_stage() is None else Never(),
+        costs=setup.costs(learner.device),
+        cost_weight=0.0 if config.cost is None else config.cost.weight,
+    )
 
 
 class Never:

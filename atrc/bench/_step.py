@@ -24,12 +24,12 @@ from atrc.bench._base import PRESET_BENCHMARKS, Outcome, Setting
 from atrc.bench._counts import counting
 from atrc.bench._measure import Product
 from atrc.bench._parts import LOADING, PARTS, Clock, Feed, time_parts, time_strategy
-from atrc.bench._search_step import Never
+from atrc.bench._search_step import endless_search
 from atrc.config import Config, load_config
 from atrc.setup import Setup
 from atrc.training.learner import SearchLearner, WeightLearner
 from searchspace import Genotype, InputError
-from strategies import OneShotStrategy, Search
+from strategies import OneShotStrategy
 from strategies._base import spawn_seed
 
 __all__ = ["FoundStep", "TimedStep", "found_step", "multi_step", "search_step_of", "step"]
@@ -137,21 +137,9 @@ def search_step_of(config: Config, setting: Setting) -> TimedStep:
     clock = Clock.of(device)
     time_parts(supernet, clock)
     time_strategy(supernet, clock)
-    search = Search(
-        strategy,
-        supernet,
-        learner.optimizer,
-        train=Feed(setup.batches(train, training, seed=seed, device=device), device, clock),
-        held_out=Feed(setup.batches(held_out, training, seed=spawn_seed(seed, 4), device=device), device, clock),
-        steps=10**9,  # the second stage is never reached
-        clip_norm=training.clip_norm,
-        clip=training.clip,
-        scheduler=learner.schedule,
-        autocast=learner.autocast if learner.bfloat16 else None,
-        score=None if strategy.second_stage() is None else Never(),
-        costs=setup.costs(device),
-        cost_weight=0.0 if config.cost is None else config.cost.weight,
-    )
+    batches = setup.batches(train, training, seed=seed, device=device)
+    of_held_out = setup.batches(held_out, training, seed=spawn_seed(seed, 4), device=device)
+    search = endless_search(setup, strategy, learner, Feed(batches, device, clock), Feed(of_held_out, device, clock))
     steps = (event for event in search if event.kind == "step")
     return TimedStep(clock, lambda: next(steps))
 

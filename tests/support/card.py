@@ -184,7 +184,7 @@ _READS = {
     _aten.bincount.default,
     _aten.repeat_interleave.Tensor,
 }
-"""Operators whose value, or the size of whose result, the program waits for."""
+"""Operators that make the program wait: it needs their value, or the size of their result."""
 
 
 def _has_mask(func: Any, args: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from atrc.bench._search_step import Always, Never
+from atrc.bench._search_step import Always, endless_search
 from atrc.config import Config
 from atrc.data import DATASETS, Batch
 from atrc.setup import Setup
@@ -15,9 +15,6 @@ from atrc.training.learner import SearchLearner
 from strategies import OneShotStrategy, Search
 
 __all__ = ["rooms_of", "search_of", "steps_of"]
-
-STEPS = 10**6
-"""Budget of a search that nobody runs to its end; schedules stay where they begin."""
 
 
 def rooms_of(setup: Setup, images: int) -> Any:
@@ -39,19 +36,7 @@ def search_of(config: Config, device: torch.device) -> tuple[Search, Batch]:
     bfloat16 = config.precision == "bfloat16"
     learner = SearchLearner(supernet, config.search, bfloat16=bfloat16)
     batch = setup.batches(rooms, config.search, seed=0, device=device).batch(0).to(device)
-    search = Search(
-        strategy,
-        supernet,
-        learner.optimizer,
-        train=Always(batch),
-        held_out=Always(batch),
-        steps=STEPS,
-        clip_norm=config.search.clip_norm,
-        clip=config.search.clip,
-        scheduler=learner.schedule,
-        autocast=learner.autocast if bfloat16 else None,
-        score=None if strategy.second_stage() is None else Never(),
-    )
+    search = endless_search(setup, strategy, learner, Always(batch), Always(batch))
     return search, batch
 
 
