@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import suppress
 from pathlib import Path
 
 from atrc.config import Config, import_plugins
-from atrc.engines import Processes
+from atrc.engines import Processes, finished
 from atrc.experiments._checks import Checks
 from atrc.experiments._create import create_missing
 from atrc.experiments.plan import plan_consensus, plan_retrain, plan_search, plan_train
@@ -143,19 +142,11 @@ def _execute_in_processes(
     with stop_requests(insist=False) as stop, Processes(processes, _MODULES) as engine:
         options = {"slot": None, "jobs": for_trials, "quiet": quiet}
         paths = {engine.submit(_EXECUTE, path=str(run.path), **options): run.path for run in runs}
-        unfinished, passed_on = set(paths), False
-        while unfinished:
-            done, unfinished = wait(unfinished, timeout=0.5, return_when=FIRST_COMPLETED)
-            for job in done:
-                error = job.exception()
-                if isinstance(error, Interrupted):
-                    stop.requested = True  # a process may have been stopped alone
-                elif error is not None:
-                    failed[paths[job]] = str(error)
-                    _tell(paths[job], str(error))
-            if stop.requested and not passed_on:
-                passed_on = True
-                engine.stop()
+        for job in finished(engine, paths, stop):
+            error = job.exception()
+            if error is not None and not isinstance(error, Interrupted):
+                failed[paths[job]] = str(error)
+                _tell(paths[job], str(error))
     if stop.requested:
         raise Interrupted("stopped; the same command continues every unfinished run from its last checkpoint")
     return failed

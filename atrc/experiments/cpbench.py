@@ -1,0 +1,264 @@
+"""Makes tables of a space: trains every genotype of it, from scratch and with several seeds.
+
+::
+
+    runs/cpbench/NAME.jsonl     the journal: the config, then a line per trained network
+    runs/cpbench/NAME.csv.gz    the table (`atrc.cpbench`), written when the command ends
+    runs/cpbench/NAME.yaml      its card
+
+A journal is only ever appended to, so a killed command loses no more than the networks that were in training.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from atrc.config import Config, parse_config
+from atrc.cpbench import Entry, budget_steps, recipe_of, write_table
+from atrc.engines import Processes, finished
+from atrc.experiments._checks import Checks
+from atrc.machine.devices import pick_device
+from atrc.machine.files import sync
+from atrc.machine.kernels import compile_all
+from atrc.machine.memory import keep_memory
+from atrc.machine.threads import threads_of_a_run
+from atrc.networks import MULTI
+from atrc.runs.environment import environment
+from atrc.setup import Setup
+from atrc.training import Interrupted, stop_requests
+from atrc.training._budgets import train_and_measure
+from searchspace import Genotype, InputError
+from searchspace.text import read_text
+
+__all__ = ["Network", "make_table", "networks_of", "train_networks"]
+
+FORMAT = "atrc-cpbench-journal/1"
+LARGEST = 10_000
+"""Largest number of genotypes that are tabled."""
+_TRAIN = "atrc.experiments.cpbench:train_entry"
+_MODULES = (__name__, "torchmetrics")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of a table.
+
+    Attributes:
+        model: ``single-TASK`` or ``multi``; empty for a genotype's network.
+        genotype: The genotype, or None for a baseline.
+        seed: Seed of the training.
+    """
+
+    model: str
+    genotype: Genotype | None
+    seed: int
+
+
+def networks_of(config: Config, genotypes: Iterable[Genotype] | None = None) -> list[Network]:
+    """Returns the networks of a table: the baselines and the genotypes, baselines first, then one seed after the other.
+
+    Args:
+        config: The config.
+        genotypes: The genotypes; by default all of the space.
+
+    Raises:
+        InputError: The space has too many genotypes.
+    """
+    space = Setup.of(config).space
+    if genotypes is None and space.size > LARGEST:
+        raise InputError(
+            f"space {space.name!r} has up to {space.size:.3g} genotypes, too many for a table (at most {LARGEST}); "
+            "choose some of them with --sample"
+        )
+    wanted = list(space.enumerate() if genotypes is None else genotypes)
+    models = [*(f"single-{task}" for task in config.tasks), MULTI]
+    baselines = [Network(model, None, seed) for seed in config.seeds for model in models]
+    return [*baselines, *(Network("", genotype, seed) for seed in config.seeds for genotype in wanted)]
+
+
+def make_table(
+    config: Config,
+    folder: Path,
+    genotypes: Sequence[Genotype] | None = None,
+    *,
+    jobs: int = 1,
+    quiet: bool = False,
+) -> Path | None:
+    """Trains the networks that the journal does not have yet, then writes the table and its card.
+
+    Args:
+        config: The config, whose name names the files.
+        folder: Folder of the files.
+        genotypes: The genotypes; by default all of the space.
+        jobs: Number of processes.
+        quiet: True for no progress bar.
+
+    Returns:
+        Path of the table, see `write_table`.
+
+    Raises:
+        InputError: The journal is of another config or is damaged, or a training failed. The others were finished.
+        Interrupted: A signal stopped it. The table has what was finished.
+    """
+    checks = Checks()
+    checks.config(config)
+    wanted = networks_of(config, genotypes)
+    journal = _Journal(folder / f"{config.name}.jsonl", config)
+    made = journal.read()
+    missing = [network for network in wanted if network not in made]
+    if missing:
+        checks.data([config])
+    compile_all()  # otherwise every process would compile at the same time
+    try:
+        for network, points in train_networks(config, missing, jobs=jobs, quiet=quiet):
+            journal.append(network, points)
+            made[network] = points
+    finally:
+        path = write_table(folder, config, _entries(made), expected=len(wanted), made=environment(config.threads))
+    return path
+
+
+def _entries(made: Mapping[Network, Sequence[Mapping[str, Any]]]) -> list[Entry]:
+    return [Entry(network.model, network.genotype, network.seed, points) for network, points in made.items()]
+
+
+def train_networks(
+    config: Config, networks: Sequence[Network], *, jobs: int = 1, quiet: bool = False
+) -> Iterator[tuple[Network, list[dict[str, Any]]]]:
+    """Trains networks, several at a time, and yields each with what was measured at every budget, as they end.
+
+    Raises:
+        InputError: Trainings failed; the others were finished first.
+        Interrupted: A signal stopped it.
+    """
+    if not networks:
+        return
+    failed: list[str] = []
+    text = config.to_yaml()
+    with stop_requests(insist=False) as stop, Processes(min(jobs, len(networks)), _MODULES) as engine:
+        submitted = {
+            engine.submit(
+                _TRAIN,
+                config=text,
+                model=network.model,
+                choices=None if network.genotype is None else dict(network.genotype),
+                seed=network.seed,
+            ): network
+            for network in networks
+        }
+        bar = tqdm(
+            finished(engine, submitted, stop),
+            total=len(networks),
+            desc=config.name,
+            unit="network",
+            disable=quiet,
+            dynamic_ncols=True,
+            smoothing=0.02,
+        )
+        for job in bar:
+            error = job.exception()
+            if error is None:
+                yield submitted[job], job.result()
+            elif not isinstance(error, Interrupted):
+                failed.append(f"{_name(submitted[job])}: {error}")
+    if stop.requested:
+        raise Interrupted("stopped; the same command continues with the networks that are missing")
+    if failed:
+        raise InputError(f"{len(failed)} of {len(networks)} networks failed, e.g. {failed[0].splitlines()[0]}")
+
+
+def _name(network: Network) -> str:
+    return f"{network.genotype or network.model} seed {network.seed}"
+
+
+def train_entry(config: str, model: str, choices: Mapping[str, str] | None, seed: int) -> list[dict[str, Any]]:
+    """Trains one network in a worker process, and returns its `Measured` as dictionaries."""
+    setup = _setup(config)
+    genotype = None if choices is None else setup.space.genotype(choices)
+    device = pick_device(setup.config.device)
+    with threads_of_a_run(setup.config.threads), stop_requests(insist=True) as stop:
+        steps = budget_steps(setup.config)
+        found = train_and_measure(setup, model, genotype, seed=seed, steps=steps, device=device, stop=stop)
+    return [asdict(point) for point in found]
+
+
+@functools.lru_cache(maxsize=1)
+def _setup(config: str) -> Setup:
+    keep_memory()
+    compile_all()
+    return Setup.of(parse_config(config, "config"))
+
+
+class _Journal:
+    """The file that trained networks are added to.
+
+    Args:
+        path: Its path.
+        config: The config of all its networks.
+    """
+
+    def __init__(self, path: Path, config: Config) -> None:
+        self._path, self._config = path, config
+        self._header = {"format": FORMAT, "config": recipe_of(config)}
+
+    def read(self) -> dict[Network, list[dict[str, Any]]]:
+        """Returns the networks that are there. A last line that a kill cut off is removed.
+
+        Raises:
+            InputError: The file is no journal, or belongs to another config.
+        """
+        try:
+            text = read_text(self._path)
+        except FileNotFoundError:
+            self._write(json.dumps(self._header) + "\n")
+            return {}
+        except (OSError, UnicodeError) as error:
+            raise InputError(f"{self._path} cannot be read: {error}") from None
+        lines = text.splitlines(keepends=True)
+        if lines and not lines[-1].endswith("\n"):
+            os.truncate(self._path, len(text.encode()) - len(lines.pop().encode()))
+        space, found = Setup.of(self._config).space, {}
+        for number, line in enumerate(lines, start=1):
+            try:
+                parsed = json.loads(line)
+                if number == 1:
+                    self._check(parsed)
+                    continue
+                choices = parsed["genotype"]
+                genotype = None if choices is None else space.genotype(choices)
+                found[Network(parsed["model"], genotype, parsed["seed"])] = parsed["points"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(f"{self._path}, line {number}: no line of a journal ({error})") from None
+        return found
+
+    def _check(self, header: Mapping[str, Any]) -> None:
+        if header["format"] != FORMAT:
+            raise InputError(f"{self._path} has format {header['format']!r}, expected {FORMAT!r}")
+        for key, value in self._header["config"].items():
+            if header["config"].get(key) != value:
+                raise InputError(
+                    f"{self._path} was begun with another config: {key} was {header['config'].get(key)!r} and is "
+                    f"{value!r}; change it back, or choose another folder with -o"
+                )
+
+    def append(self, network: Network, points: Sequence[Mapping[str, Any]]) -> None:
+        """Adds a network, which is on the disk when this returns."""
+        genotype = None if network.genotype is None else dict(network.genotype)
+        self._write(
+            json.dumps({"model": network.model, "genotype": genotype, "seed": network.seed, "points": points}) + "\n"
+        )
+
+    def _write(self, line: str) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(line)
+        sync(self._path)
