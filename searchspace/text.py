@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["read_text"]
+__all__ = ["decoded", "read_text"]
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -17,7 +17,15 @@ def read_text(path: str | Path) -> str:
         OSError: The file cannot be read.
         UnicodeError: The file is not UTF-8; the message says so in words.
     """
-    content = Path(path).read_bytes()
+    return decoded(Path(path).read_bytes())
+
+
+def decoded(content: bytes) -> str:
+    """Returns the text of a UTF-8 file's content; see `read_text`.
+
+    Raises:
+        UnicodeError: It is not UTF-8.
+    """
     if content.startswith(_UTF_16):
         raise UnicodeError("it is UTF-16 text, expected UTF-8")
     try:

@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ROOMS: dict[str, tuple[str, ...]] = {
     "searchspace": (
         *("released", "yaml_form", "yaml_text", "supernet", "selection", "consensus", "costs"),
-        *("toy", "cp", "bmtas", "space", "registry", "calls", "paths", "genotype", "text", "errors"),
+        *("toy", "cp", "bmtas", "space", "registry", "calls", "paths", "genotype", "table", "text", "errors"),
     ),
     "strategies": (
         *("testing", "_search", "_trials", "_training", "_inherited", "_data", "_events"),
@@ -30,7 +30,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "atrc": (
         *("_former", "__main__", "cli", "bench", "testing", "problem", "experiments", "training", "inference"),
-        *("setup", "supernets", "networks"),
+        *("cpbench", "setup", "supernets", "networks"),
         *("trackers", "data", "necks", "distillation", "tasks", "heads", "costs", "contexts", "metrics"),
         *(
             "engines",

@@ -1,8 +1,20 @@
 """Tables of a space: what every genotype reaches after training from scratch, with several seeds.
 
-Four ship with the package, as ``NAME.csv.gz`` and a card ``NAME.yaml`` beside it.
+Tables ship with the package, each as ``NAME.csv.gz`` with a card ``NAME.yaml`` beside it. Any other pair of files that
+``atrc cpbench make`` wrote can be used in the same way.
 """
 
 from atrc.cpbench._files import Entry, budget_steps, recipe_of, write_table
+from atrc.cpbench._tables import Card, Tabled, find_table, shipped_tables, table_of
 
-__all__ = ["Entry", "budget_steps", "recipe_of", "write_table"]
+__all__ = [
+    "Card",
+    "Entry",
+    "Tabled",
+    "budget_steps",
+    "find_table",
+    "recipe_of",
+    "shipped_tables",
+    "table_of",
+    "write_table",
+]

@@ -93,7 +93,7 @@ def write_table(
         made: Where and when it was made, see `atrc.runs.environment`.
 
     Returns:
-        Path of the table, or None if a baseline is missing, without which there is no Delta_m. Then nothing is written.
+        Path of the table, or None if a baseline is missing. Without it there is no Delta_m, and nothing is written.
     """
     baselines = [entry for entry in entries if entry.genotype is None]
     full = config.train.steps

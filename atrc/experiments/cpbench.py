@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from atrc.config import Config, parse_config
@@ -64,7 +63,7 @@ class Network:
 
 
 def networks_of(config: Config, genotypes: Iterable[Genotype] | None = None) -> list[Network]:
-    """Returns the networks of a table: the baselines and the genotypes, baselines first, then one seed after the other.
+    """Returns the networks of a table: baselines first, then all genotypes with one seed after the other.
 
     Args:
         config: The config.
@@ -208,7 +207,7 @@ class _Journal:
 
     def __init__(self, path: Path, config: Config) -> None:
         self._path, self._config = path, config
-        self._header = {"format": FORMAT, "config": recipe_of(config)}
+        self._header: dict[str, Any] = {"format": FORMAT, "config": recipe_of(config)}
 
     def read(self) -> dict[Network, list[dict[str, Any]]]:
         """Returns the networks that are there. A last line that a kill cut off is removed.

@@ -91,7 +91,7 @@ def train_and_measure(
         losses.append(learner.step(batch.to(device), step)["loss"])
         if stop.requested:
             raise Interrupted(
-                f"stopped at step {step + 1} of {steps[-1]}; the same command trains this network again"
+                f"stopped at step {step + 1} of {steps[-1]}; the next time, this network is trained anew"
             )
         if step + 1 not in steps:
             continue
