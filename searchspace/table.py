@@ -74,7 +74,7 @@ class SpaceTable:
         results: Names of the other columns.
 
     Raises:
-        InputError: The file cannot be read, has no rows or no choices, lacks a named column, or has an incomplete row.
+        InputError: The file cannot be read, has no rows or no choices, lacks a named column, or a row is too short.
     """
 
     def __init__(self, file: str | Path, choices: Sequence[str] | None = None) -> None:
@@ -107,6 +107,11 @@ class SpaceTable:
             choice: tuple(dict.fromkeys(line[self._places[choice]] for _, line in self._lines))
             for choice in self.choices
         }
+
+    def require(self, column: str) -> None:
+        """Raises InputError if the table has no such column of results."""
+        if column not in self.results:
+            raise UnknownNameError("column", column, self.results, f"table {self.file}")
 
     def rows(self) -> Iterator[Row]:
         """Yields the rows, in the order of the file."""

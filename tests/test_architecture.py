@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 ROOMS: dict[str, tuple[str, ...]] = {
     "searchspace": (
-        *("released", "yaml_form", "yaml_text", "supernet", "selection", "consensus", "costs"),
+        *("answers", "released", "yaml_form", "yaml_text", "supernet", "selection", "consensus", "costs"),
         *("toy", "cp", "bmtas", "space", "registry", "calls", "paths", "genotype", "table", "text", "errors"),
     ),
     "strategies": (

@@ -1,7 +1,7 @@
 """Tables of a space: what every genotype reaches after training from scratch, with several seeds.
 
-Tables ship with the package, each as ``NAME.csv.gz`` with a card ``NAME.yaml`` beside it. Any other pair of files that
-``atrc cpbench make`` wrote can be used in the same way.
+Tables ship with the package, each as ``NAME.csv.gz`` with a card ``NAME.yaml`` beside it. Any other pair of files
+that ``atrc cpbench make`` wrote can be used in the same way.
 """
 
 from atrc.cpbench._files import Entry, budget_steps, recipe_of, write_table
