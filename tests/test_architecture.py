@@ -46,11 +46,21 @@ ROOMS: dict[str, tuple[str, ...]] = {
         ),
     ),
     "analysis": (
-        *("report", "paper", "screen", "overview", "comparison", "strategy_recovery"),
+        *(
+            "report",
+            "paper",
+            "screen",
+            "overview",
+            "comparison",
+            "strategy_recovery",
+            "table_report",
+            "landscape",
+            "cpbench",
+        ),
         *("recovery_report", "planted_matrix", "bench", "resources", "notes", "views", "output", "figures"),
         *("differences", "sampled", "power", "pareto", "significance", "predictions", "trajectory", "correlation"),
         *("trees", "agreement", "recovery", "source_importance", "importance", "attention", "blocks", "genotypes"),
-        *("multitask", "spaces", "load", "recipes", "tables", "bootstrap"),
+        *("multitask", "spaces", "load", "recipes", "tables", "noise", "bootstrap"),
     ),
 }
 """The rooms of every package: modules and folders. A room imports only rooms that come later."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from analysis.figures._freezing import draw_freezing
     from analysis.figures._genotypes import draw_genotypes
     from analysis.figures._importance import draw_importance
+    from analysis.figures._landscape import draw_effects, draw_optima, draw_table_cost
     from analysis.figures._pareto import draw_pareto
     from analysis.figures._precision_recall import draw_precision_recall
     from analysis.figures._predictions import draw_predictions
@@ -57,6 +58,7 @@ else:
             "_freezing": ["draw_freezing"],
             "_genotypes": ["draw_genotypes"],
             "_importance": ["draw_importance"],
+            "_landscape": ["draw_effects", "draw_optima", "draw_table_cost"],
             "_pareto": ["draw_pareto"],
             "_precision_recall": ["draw_precision_recall"],
             "_predictions": ["draw_predictions"],
@@ -101,9 +103,11 @@ __all__ = [
     "draw_curves",
     "draw_delta_m",
     "draw_distances",
+    "draw_effects",
     "draw_freezing",
     "draw_genotypes",
     "draw_importance",
+    "draw_optima",
     "draw_pareto",
     "draw_precision_recall",
     "draw_predictions",
@@ -114,6 +118,7 @@ __all__ = [
     "draw_resources",
     "draw_sampled",
     "draw_scaling",
+    "draw_table_cost",
     "draw_trajectory",
     "draw_trees",
     "paper_style",

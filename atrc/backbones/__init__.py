@@ -4,6 +4,7 @@ from atrc.backbones._base import BACKBONES, Backbone, Pyramid, Stage, check_imag
 from atrc.backbones._branched import BranchedBackbone
 from atrc.backbones._hrnet import HRNet, HRNetConfig, hrnet18, hrnet48
 from atrc.backbones._panels import PanelLayout, Panels
+from atrc.backbones._patches import Patches
 from atrc.backbones._resnet import ResNet, resnet50
 from atrc.backbones._timm import Timm
 from atrc.backbones._tiny import Tiny
@@ -20,6 +21,7 @@ __all__ = [
     "Mismatch",
     "PanelLayout",
     "Panels",
+    "Patches",
     "Pyramid",
     "ResNet",
     "Stage",

@@ -4,7 +4,7 @@ Tables ship with the package, each as ``NAME.csv.gz`` with a card ``NAME.yaml`` 
 that ``atrc cpbench make`` wrote can be used in the same way.
 """
 
-from atrc.cpbench._files import Entry, budget_steps, recipe_of, write_table
+from atrc.cpbench._files import Entry, budget_steps, recipe_of, results_of, write_table
 from atrc.cpbench._tables import Card, Tabled, find_table, shipped_tables, table_of
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "budget_steps",
     "find_table",
     "recipe_of",
+    "results_of",
     "shipped_tables",
     "table_of",
     "write_table",

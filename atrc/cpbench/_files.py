@@ -13,10 +13,10 @@ a choice             its option; a column for every choice of the space
 ``seconds``          processor seconds of the training on one thread, without evaluation
 ``parameters``       number of learned parameters
 ``multiply_adds``    multiply-adds for one image
-``delta_m``          Delta_m in percent, against the mean of the fully trained single-task networks of all seeds
 ``loss``             total loss on the validation split
 ``train_loss``       mean total loss of the last ten steps
 ``metric.TASK``      metric of a task on the validation split, in the task's unit
+``delta_m``          Delta_m in percent, against the mean of the fully trained single-task networks of all seeds
 ===================  ==========================================================================================
 
 A card has what the table was made with: the config, the baselines, the machine.
@@ -40,7 +40,7 @@ from atrc.tasks import TASKS
 from searchspace import Genotype
 from searchspace.yaml_text import write_yaml
 
-__all__ = ["BUDGETS", "FORMAT", "Entry", "budget_steps", "recipe_of", "write_table"]
+__all__ = ["BUDGETS", "FORMAT", "Entry", "budget_steps", "recipe_of", "results_of", "write_table"]
 
 FORMAT = "atrc-cpbench/1"
 BUDGETS = (0.25, 0.5, 1.0)
@@ -49,8 +49,7 @@ _RECIPE = {
     *("plugins", "dataset", "tasks", "backbone", "space", "model", "train", "augmentation"),
     *("precision", "threads", "evaluate_batch"),
 }
-_MEASURED = ("steps", "samples", "seconds", "parameters", "multiply_adds")
-_LOSSES = ("loss", "train_loss")
+_MEASURED = ("steps", "samples", "seconds", "parameters", "multiply_adds", "loss", "train_loss")
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,12 @@ def budget_steps(config: Config) -> list[int]:
 def recipe_of(config: Config) -> dict[str, Any]:
     """Returns the part of a config that decides what a stand-alone network reaches."""
     return config.model_dump(mode="json", include=_RECIPE)
+
+
+def results_of(point: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the columns of what was measured at one budget: an entry of `Entry.points`."""
+    metrics = {f"metric.{task}": value for task, value in point["metrics"].items()}
+    return {**{name: point[name] for name in _MEASURED}, **metrics}
 
 
 def write_table(
@@ -111,10 +116,8 @@ def write_table(
             **(entry.genotype or {}),
             "seed": entry.seed,
             "budget": point["steps"] / full,
-            **{name: point[name] for name in _MEASURED},
+            **results_of(point),
             "delta_m": delta_m(point["metrics"], base, better),
-            **{name: point[name] for name in _LOSSES},
-            **{f"metric.{task}": point["metrics"][task] for task in config.tasks},
         }
         for entry in sorted(
             (entry for entry in entries if entry.genotype is not None),

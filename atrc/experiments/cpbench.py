@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any
 from tqdm import tqdm
 
 from atrc.config import Config, parse_config
-from atrc.cpbench import Entry, budget_steps, recipe_of, write_table
+from atrc.cpbench import Entry, Tabled, budget_steps, recipe_of, results_of, write_table
 from atrc.engines import Processes, finished
 from atrc.experiments._checks import Checks
 from atrc.machine.devices import pick_device
@@ -36,9 +37,10 @@ from atrc.setup import Setup
 from atrc.training import Interrupted, stop_requests
 from atrc.training._budgets import train_and_measure
 from searchspace import Genotype, InputError
+from searchspace.table import Row
 from searchspace.text import read_text
 
-__all__ = ["Network", "make_table", "networks_of", "train_networks"]
+__all__ = ["Network", "Reproduced", "make_table", "networks_of", "reproduced", "train_networks"]
 
 FORMAT = "atrc-cpbench-journal/1"
 LARGEST = 10_000
@@ -195,6 +197,63 @@ def _setup(config: str) -> Setup:
     keep_memory()
     compile_all()
     return Setup.of(parse_config(config, "config"))
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """A network of a table that was trained again.
+
+    Attributes:
+        genotype: Its genotype.
+        seed: Its seed.
+        difference: The largest relative difference of a result, at any budget; seconds do not count.
+        column: The result that differs most; empty if none does.
+    """
+
+    genotype: Genotype
+    seed: int
+    difference: float
+    column: str
+
+    @property
+    def equal(self) -> bool:
+        """Whether all results are the same to the last bit."""
+        return not self.column
+
+
+def reproduced(table: Tabled, number: int, draw: int = 0, *, jobs: int = 1, quiet: bool = False) -> list[Reproduced]:
+    """Trains some networks of a table again, and compares them with it.
+
+    Args:
+        table: The table.
+        number: Number of networks.
+        draw: Seed of their random draw.
+        jobs: Number of processes.
+        quiet: True for no progress bar.
+    """
+    config = table.card.config
+    space = Setup.of(config).space
+    rows: dict[Network, list[Row]] = {}
+    for row in table.read().rows():
+        network = Network("", space.genotype(row.choices), int(row.number("seed")))
+        rows.setdefault(network, []).append(row)
+    drawn = random.Random(draw).sample(list(rows), min(number, len(rows)))
+    made = dict(train_networks(config, drawn, jobs=jobs, quiet=quiet))
+    return [_compared(network, rows[network], made[network]) for network in drawn]
+
+
+def _compared(network: Network, rows: Sequence[Row], points: Sequence[Mapping[str, Any]]) -> Reproduced:
+    """Compares the rows of a network with what was measured anew."""
+    by_steps = {point["steps"]: results_of(point) for point in points}
+    apart: dict[str, float] = {}
+    for row in rows:
+        for column, now in by_steps[int(row.number("steps"))].items():
+            then = row.number(column)
+            if column != "seconds" and then != now:
+                apart[column] = max(apart.get(column, 0.0), abs(now - then) / max(abs(then), 1e-12))
+    worst = max(apart, key=apart.__getitem__, default="")
+    assert network.genotype is not None
+    return Reproduced(network.genotype, network.seed, apart.get(worst, 0.0), worst)
 
 
 class _Journal:
