@@ -30,6 +30,7 @@ from atrc.machine.devices import pick_device
 from atrc.machine.files import sync
 from atrc.machine.kernels import compile_all
 from atrc.machine.memory import keep_memory
+from atrc.machine.stopping import Stop
 from atrc.machine.threads import threads_of_a_run
 from atrc.networks import MULTI
 from atrc.runs.environment import environment
@@ -144,45 +145,62 @@ def train_networks(
     if not networks:
         return
     failed: list[str] = []
-    text = config.to_yaml()
-    with stop_requests(insist=False) as stop, Processes(min(jobs, len(networks)), _MODULES) as engine:
-        submitted = {
-            engine.submit(
-                _TRAIN,
-                config=text,
-                model=network.model,
-                choices=None if network.genotype is None else dict(network.genotype),
-                seed=network.seed,
-            ): network
-            for network in networks
-        }
-        bar = tqdm(
-            finished(engine, submitted, stop),
+    with stop_requests(insist=False) as stop:
+        ended = _here(config, networks) if jobs == 1 else _in_processes(config, networks, jobs, stop)
+        for network, outcome in tqdm(
+            ended,
             total=len(networks),
             desc=config.name,
             unit="network",
             disable=quiet,
             dynamic_ncols=True,
             smoothing=0.02,
-        )
-        for job in bar:
-            error = job.exception()
-            if error is None:
-                yield submitted[job], job.result()
-            elif not isinstance(error, Interrupted):
-                failed.append(f"{_name(submitted[job])}: {error}")
+        ):
+            if isinstance(outcome, Interrupted):
+                stop.requested = True
+            elif isinstance(outcome, BaseException):
+                failed.append(f"{network.genotype or network.model} seed {network.seed}: {outcome}")
+            else:
+                yield network, outcome
+            if stop.requested and jobs == 1:
+                break
     if stop.requested:
         raise Interrupted("stopped; the same command continues with the networks that are missing")
     if failed:
         raise InputError(f"{len(failed)} of {len(networks)} networks failed, e.g. {failed[0].splitlines()[0]}")
 
 
-def _name(network: Network) -> str:
-    return f"{network.genotype or network.model} seed {network.seed}"
+Outcome = list[dict[str, Any]] | BaseException
+"""What was measured at every budget, or why not."""
+
+
+def _here(config: Config, networks: Sequence[Network]) -> Iterator[tuple[Network, Outcome]]:
+    """Trains networks in this process, one after the other."""
+    for network in networks:
+        try:
+            yield network, train_entry(**_job(config, network))
+        except (InputError, Interrupted) as error:
+            yield network, error
+
+
+def _in_processes(
+    config: Config, networks: Sequence[Network], jobs: int, stop: Stop
+) -> Iterator[tuple[Network, Outcome]]:
+    """Trains networks in worker processes, and yields them as they end."""
+    with Processes(min(jobs, len(networks)), _MODULES) as engine:
+        submitted = {engine.submit(_TRAIN, **_job(config, network)): network for network in networks}
+        for job in finished(engine, submitted, stop):
+            yield submitted[job], job.exception() or job.result()
+
+
+def _job(config: Config, network: Network) -> dict[str, Any]:
+    """Returns the arguments of `train_entry`."""
+    choices = None if network.genotype is None else dict(network.genotype)
+    return {"config": config.to_yaml(), "model": network.model, "choices": choices, "seed": network.seed}
 
 
 def train_entry(config: str, model: str, choices: Mapping[str, str] | None, seed: int) -> list[dict[str, Any]]:
-    """Trains one network in a worker process, and returns its `Measured` as dictionaries."""
+    """Trains one network, and returns its `Measured` as dictionaries."""
     setup = _setup(config)
     genotype = None if choices is None else setup.space.genotype(choices)
     device = pick_device(setup.config.device)

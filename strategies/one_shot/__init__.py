@@ -9,6 +9,7 @@ from strategies.one_shot._fair_darts import FairDARTS
 from strategies.one_shot._fixed import Fixed, resolve_genotype
 from strategies.one_shot._gdas import GDAS
 from strategies.one_shot._gumbel_entropy import GumbelEntropy, entropy_at_gap, entropy_below, probability_gap
+from strategies.one_shot._gumbel_entropy_bilevel import GumbelEntropyBiLevel
 from strategies.one_shot._logits import LogitStrategy
 from strategies.one_shot._mtl_nas import MTLNAS
 from strategies.one_shot._proxyless import ProxylessNAS
@@ -29,6 +30,7 @@ __all__ = [
     "FairDARTS",
     "Fixed",
     "GumbelEntropy",
+    "GumbelEntropyBiLevel",
     "LogitStrategy",
     "OneShotStrategy",
     "ProxylessNAS",

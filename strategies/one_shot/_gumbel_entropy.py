@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from searchspace import Genotype, SearchSpace, Selection, UnknownNameError
+from searchspace import Genotype, InputError, SearchSpace, Selection, UnknownNameError
 from strategies._base import STRATEGIES
 from strategies._categorical import entropy, gumbel_softmax
 from strategies._knobs import number, pair
@@ -23,6 +23,8 @@ __all__ = ["FREEZE_CRITERIA", "GumbelEntropy", "entropy_at_gap", "entropy_below"
 
 GAP = 0.3
 """Threshold of the released code: lead of the largest probability at which a choice freezes."""
+SAMPLES = ("gumbel", "softmax")
+"""Kinds of samples of a step."""
 LOOK_EVERY = 50
 """Number of steps after which a search on a GPU looks which choices are frozen."""
 
@@ -106,6 +108,10 @@ class GumbelEntropy(LogitStrategy):
         freeze_threshold: For ``"gap"`` the gap of probabilities, in [0, 1]; None means 0.3. For ``"entropy"`` the
             entropy in nats, >= 0; None means for each choice the entropy at which its largest probability is 0.3
             ahead of the others, if these are equal (see `entropy_at_gap`): 1.46 for five options.
+        sample: ``"gumbel"`` draws Gumbel noise; ``"softmax"`` draws nothing, so options are weighted by a softmax of
+            this temperature. For ablations.
+        hard: True for straight-through samples: the largest weight of a sample becomes 1 and the others 0, while
+            gradients are those of the soft sample. All options run either way. For ablations.
     """
 
     name = "gumbel_entropy"
@@ -126,6 +132,8 @@ class GumbelEntropy(LogitStrategy):
         entropy_weight: tuple[float, float] = (-0.02, 0.06),
         freeze: str | None = "gap",
         freeze_threshold: float | None = None,
+        sample: str = "gumbel",
+        hard: bool = False,
     ) -> None:
         super().__init__(
             space,
@@ -138,6 +146,11 @@ class GumbelEntropy(LogitStrategy):
         )
         if freeze is not None and freeze not in FREEZE_CRITERIA:
             raise UnknownNameError("freeze criterion", freeze, FREEZE_CRITERIA)
+        if sample not in SAMPLES:
+            raise UnknownNameError("kind of sample", sample, SAMPLES)
+        if not isinstance(hard, bool):
+            raise InputError(f"hard must be true or false, got {hard!r}")
+        self._noisy, self._hard = sample == "gumbel", hard
         self._criterion = None if freeze is None else FREEZE_CRITERIA[freeze]
         self._threshold: float | Tensor = 0.0
         if self._criterion is not None and freeze_threshold is None:
@@ -155,8 +168,11 @@ class GumbelEntropy(LogitStrategy):
             self._threshold = self._threshold.to(device)
 
     def select(self) -> Selection:
-        noise = self.distribution.gumbel_noise(self._generator)
-        soft = gumbel_softmax(self.distribution.masked_logits, noise, self.temperature)
+        logits = self.distribution.masked_logits
+        noise = self.distribution.gumbel_noise(self._generator) if self._noisy else torch.zeros_like(logits)
+        soft = gumbel_softmax(logits, noise, self.temperature)
+        if self._hard:
+            soft = soft - soft.detach() + self.distribution.one_hot(soft.argmax(-1))
         frozen = self.frozen[:, None]
         one = (torch.arange(soft.shape[1], device=soft.device) == frozen).to(soft.dtype)
         return self.distribution.selection(torch.where(frozen < 0, soft, one), constant=self._seen)

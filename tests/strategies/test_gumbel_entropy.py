@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from searchspace import CPSpace, InputError, SearchSpace, ToySpace, UnknownNameError
-from strategies import GumbelEntropy, build_strategy, entropy_below, gumbel_softmax, probability_gap
+from strategies import DataUse, GumbelEntropy, Step, build_strategy, entropy_below, gumbel_softmax, probability_gap
 from strategies.one_shot import entropy_at_gap
 from strategies.testing import supernet_problem
 
@@ -65,6 +65,68 @@ def test_selection_is_the_gumbel_softmax_of_its_own_noise() -> None:
     for row, choice in zip(expected, THREE, strict=True):
         assert [w.item() for _, w in selection[choice] if w is not None] == row.tolist()
         assert selection.active(choice) == THREE[choice]
+
+
+def test_a_softmax_sample_has_no_noise() -> None:
+    strategy = GumbelEntropy(THREE, sample="softmax")
+    strategy.anneal(0.5)
+    set_logits(strategy, [[0.0, 1.0, -1.0], [2.0, 0.5, 0.0]])
+    expected = torch.softmax(strategy.distribution.logits / strategy.temperature, -1)
+    for _ in range(2):  # nothing is drawn
+        selection = strategy.select()
+        for row, choice in zip(expected, THREE, strict=True):
+            assert [w.item() for _, w in selection[choice] if w is not None] == row.tolist()
+
+
+def test_a_hard_sample_is_one_option_with_the_gradient_of_the_soft_one() -> None:
+    soft, hard = GumbelEntropy(THREE, seed=3), GumbelEntropy(THREE, seed=3, hard=True)
+    gradients = []
+    for strategy in (soft, hard):
+        set_logits(strategy, [[0.0, 1.0, -1.0], [2.0, 0.5, 0.0]])
+        selection = strategy.select()
+        weights = torch.stack([w for choice in THREE for _, w in selection[choice] if w is not None])
+        (weights * torch.arange(6.0)).sum().backward()
+        gradients.append(strategy.distribution.logits.grad)
+        if strategy is hard:
+            assert sorted(weights[:3].tolist()) == sorted(weights[3:].tolist()) == [0.0, 0.0, 1.0]
+            assert all(selection.active(choice) == THREE[choice] for choice in THREE)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("knobs", [{"sample": "gumble"}, {"hard": 1}])
+def test_a_wrong_kind_of_sample_is_refused(knobs: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"gumbel|true or false"):
+        GumbelEntropy(THREE, **knobs)
+
+
+def test_the_bilevel_form_learns_its_logits_from_held_out_batches_only() -> None:
+    """The same training batches with other held-out ones lead to other logits."""
+    ends = []
+    for shift in (0, 1):
+        strategy = build_strategy("gumbel_entropy_bilevel", THREE, seed=0)
+        assert strategy.data_use is DataUse.BI_LEVEL
+        supernet = _Asked()
+        optimizer = torch.optim.SGD(supernet.parameters(), lr=0.1)
+        Step(supernet, optimizer, batch=0.0, held_out=float(shift)).take(strategy)
+        ends.append(strategy.distribution.logits.detach().clone())
+        assert sorted(supernet.learnt) == [(0.0, False), (float(shift), True)]
+    assert not torch.equal(*ends)
+
+
+class _Asked(torch.nn.Module):
+    """A supernet that notes which batches it got, and whether their selection learns."""
+
+    space = THREE
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+        self.learnt: list[tuple[float, bool]] = []
+
+    def loss(self, batch: float, selection: Any) -> torch.Tensor:
+        weights = torch.stack([w for choice in THREE for _, w in selection[choice] if w is not None])
+        self.learnt.append((batch, weights.requires_grad))
+        return self.weight * (weights * (torch.arange(6.0) + 10 * batch) ** 2).sum()
 
 
 def test_every_step_draws_afresh() -> None:
