@@ -13,7 +13,6 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -28,6 +27,7 @@ from analysis.figures import (
     draw_ranks,
     draw_recovery,
     draw_recovery_against,
+    draw_regret,
     save_figure,
 )
 from analysis.multitask import spread
@@ -35,17 +35,17 @@ from analysis.pareto import hypervolumes, trial_outcomes
 from analysis.power import power_of_differences
 from analysis.recipes import differing, listed, seen_data
 from analysis.recovery import confusion, recovery
+from analysis.regret import chance_regret, in_table
 from analysis.significance import LEVEL, differences, holm, hopeless, pairwise_tests
 from analysis.spaces import common_space
 from analysis.strategy_recovery import Points, found_along_the_way, recovery_along_the_way, recovery_tests
 from analysis.tables import write_table
 from analysis.views import view_of
+from analysis.worth import Worth, worth_of
 from atrc.config import Config
 from atrc.experiments.comparison import SEARCH, incumbents, network_model
-from atrc.metrics.delta_m import delta_m
 from atrc.runs import RunDirectory
 from atrc.runs.names import run_path
-from atrc.tasks import TASKS
 from searchspace import InputError
 from strategies import STRATEGIES, OneShotStrategy
 
@@ -127,12 +127,14 @@ def compare_strategies(
             unknown.
     """
     folder, out, chosen = Path(folder), Path(out), check_formats(formats)
-    points = strategy_points(config, folder)
+    worth = worth_of(config, folder)
+    points = strategy_points(config, folder, worth)
     found = points[points["fraction"] == 1.0]
-    notes = _budget_notes(found, unequal) + _missing(found) + _unlike(folder)
+    known = config.compare is not None and config.compare.networks != "none"
+    notes = _budget_notes(found, unequal) + (_missing(found) if known else []) + _unlike(folder)
     table, tests = strategy_table(points), pairwise_tests(found)
     table["agreement"] = table["strategy"].map(genotype_agreement(config, folder))
-    notes += _signed_ranks(tests)
+    notes += _signed_ranks(tests) if known else []
     power = power_of_differences("delta_m", "%", differences(found).values(), int(tests["p"].notna().sum()))
     planted = found_along_the_way(config, folder)
     made = StrategyComparison(
@@ -144,9 +146,8 @@ def compare_strategies(
         if len(frame) or name != "power":
             made.tables[name] = write_table(frame, out, name)
     warning = notes[0] if unequal and notes and notes[0].startswith("Unequal") else None
-    multi = _multi_task(config, folder)
     measured = points.dropna(subset=["delta_m"])
-    figures = {"anytime": draw_anytime(measured, multi, warning)}
+    figures = {"anytime": draw_anytime(measured, worth.multi, warning)} if known else {}
     pivot = found.pivot(index="seed", columns="strategy", values="delta_m").dropna()
     if table["strategy"].nunique() > 2 and len(pivot) > 1:
         figures["ranks"] = draw_ranks(pivot, dict(zip(found["strategy"], found["kind"], strict=True)), warning)
@@ -154,6 +155,8 @@ def compare_strategies(
         figures |= _recovered(made, made.recovery, out)
     if config.cost is not None:
         figures |= _costs(made, config, folder, out)
+    if worth.answers is not None:
+        figures["regret"] = draw_regret(found, chance_regret(worth.answers))
     save = save_figure if press is None else press.save
     made.figures.update({name: save(figure, out, name, chosen) for name, figure in figures.items()})
     return made
@@ -242,16 +245,23 @@ def _costs(made: StrategyComparison, config: Config, folder: Path, out: Path) ->
     return {"pareto": draw_pareto(outcomes, config.cost.measure.replace("_", "-"))}
 
 
-def strategy_points(config: Config, folder: Path) -> pd.DataFrame:
+def strategy_points(config: Config, folder: Path, worth: Worth | None = None) -> pd.DataFrame:
     """Genotypes that every search would have named along its way, and their Delta_m.
+
+    Args:
+        config: The config of the comparison.
+        folder: Folder of its runs.
+        worth: What genotypes are worth; by default as the config says.
 
     Returns:
         ``strategy`` (label), ``kind``, ``seed``, ``fraction`` of the budget, ``samples`` (the search's whole number),
         ``delta_m`` in percent against the mean of the single-task runs, ``network`` (folder), ``seconds`` and
-        ``memory`` (bytes) of the search.
+        ``memory`` (bytes) of the search. Where a table of the same problem ships, also ``regret`` (points of Delta_m
+        that the genotype's mean is behind the best one in the table) and ``place`` (its rank there, 1 is best).
     """
     assert config.compare is not None
-    base = _single_tasks(config, folder)
+    worth = worth or worth_of(config, folder)
+    answers = worth.answers
     rows = []
     for label, named in config.compare.strategies.items():
         kind = STRATEGIES[named.name].kind
@@ -259,8 +269,7 @@ def strategy_points(config: Config, folder: Path) -> pd.DataFrame:
             run = RunDirectory.open(run_path(folder, f"{SEARCH}{label}", seed))
             result = run.result()
             for incumbent in incumbents(run, config.compare):
-                network = network_model(incumbent.genotype)
-                metrics = RunDirectory.open(run_path(folder / "networks", network, seed)).result().metrics
+                genotype = incumbent.genotype
                 rows.append(
                     {
                         "strategy": label,
@@ -268,10 +277,11 @@ def strategy_points(config: Config, folder: Path) -> pd.DataFrame:
                         "seed": seed,
                         "fraction": incumbent.fraction,
                         "samples": result.samples,
-                        "delta_m": delta_m(metrics, base, _directions(config)),
-                        "network": network,
+                        "delta_m": worth.delta_m(genotype, seed),
+                        "network": network_model(genotype),
                         "seconds": result.seconds,
                         "memory": result.peak_memory,
+                        **({} if answers is None else in_table(answers, genotype)),
                     }
                 )
     return pd.DataFrame(rows)
@@ -284,7 +294,8 @@ def strategy_table(points: pd.DataFrame) -> pd.DataFrame:
         ``strategy``, ``kind``, ``n`` (seeds), ``delta_m_mean`` and ``delta_m_std`` in percent, ``delta_m_low`` and
         ``delta_m_high`` (bootstrap interval), ``rank`` (mean over the seeds that all strategies have, of the rank
         among them: 1 is best, ties share theirs), ``different`` (genotypes among the seeds), ``samples``,
-        ``seconds``, ``memory`` (means).
+        ``seconds``, ``memory`` (means); where a table ships, ``regret`` with ``regret_low`` and ``regret_high``, and
+        ``place`` (means).
     """
     found = points[points["fraction"] == 1.0].copy()
     complete = ~found["seed"].isin(found[found["delta_m"].isna()]["seed"])
@@ -307,9 +318,22 @@ def strategy_table(points: pd.DataFrame) -> pd.DataFrame:
                 "samples": float(of["samples"].mean()),
                 "seconds": float(of["seconds"].mean()),
                 "memory": float(pd.to_numeric(of["memory"]).mean()),
+                **_mean_regret(of),
             }
         )
     return pd.DataFrame(rows).sort_values("delta_m_mean", ascending=False, ignore_index=True)
+
+
+def _mean_regret(of: pd.DataFrame) -> dict[str, float]:
+    if "regret" not in of:
+        return {}
+    low, high = bootstrap_mean(of["regret"].to_numpy(float))
+    return {
+        "regret": float(of["regret"].mean()),
+        "regret_low": low,
+        "regret_high": high,
+        "place": float(of["place"].mean()),
+    }
 
 
 def _budget_notes(found: pd.DataFrame, unequal: bool) -> list[str]:
@@ -322,26 +346,6 @@ def _budget_notes(found: pd.DataFrame, unequal: bool) -> list[str]:
     if not unequal:
         raise InputError(f"u{text}; add --unequal to rank them anyway")
     return [f"U{text}."]
-
-
-def _directions(config: Config) -> dict[str, bool]:
-    return {name: TASKS[name].higher_is_better for name in config.tasks}
-
-
-def _single_tasks(config: Config, folder: Path) -> dict[str, float]:
-    """Task -> mean over seeds of its single-task runs."""
-    base = {}
-    for task in config.tasks:
-        runs = [RunDirectory.open(run_path(folder, f"single-{task}", seed)) for seed in config.seeds]
-        base[task] = float(np.mean([run.result().metrics[task] for run in runs]))
-    return base
-
-
-def _multi_task(config: Config, folder: Path) -> float:
-    """Mean Delta_m of the multi-task baseline."""
-    base = _single_tasks(config, folder)
-    runs = [RunDirectory.open(run_path(folder, "multi", seed)) for seed in config.seeds]
-    return float(np.mean([delta_m(run.result().metrics, base, _directions(config)) for run in runs]))
 
 
 def genotype_agreement(config: Config, folder: Path) -> Mapping[str, float]:

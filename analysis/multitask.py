@@ -94,7 +94,7 @@ def gains(runs: Runs, *, paired: bool = False) -> pd.DataFrame:
 def with_delta_m(runs: Runs, *, paired: bool = False) -> pd.DataFrame:
     """The runs' frame with a column ``delta_m`` in percent.
 
-    Missing for single-task runs, and where the baseline of any task is missing or 0.
+    Missing for single-task runs, where the baseline of any task is missing or 0, and where there are no tasks.
     """
     reference = _reference(runs, paired)
     directions = {name: task.higher_is_better for name, task in runs.tasks.items()}
@@ -102,7 +102,7 @@ def with_delta_m(runs: Runs, *, paired: bool = False) -> pd.DataFrame:
     def of(row: Mapping[str, object]) -> float:
         seed = int(str(row["seed"]))
         base = {name: reference.get((str(row["experiment"]), name, seed), math.nan) for name in runs.tasks}
-        if str(row["model"]).startswith(SINGLE) or not all(map(_usable, base.values())):
+        if not base or str(row["model"]).startswith(SINGLE) or not all(map(_usable, base.values())):
             return math.nan
         return delta_m({name: float(str(row[name])) for name in runs.tasks}, base, directions)
 

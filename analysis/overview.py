@@ -26,6 +26,7 @@ from analysis.figures import (
     draw_proportions,
     draw_recovery,
     draw_recovery_against,
+    draw_regret,
     draw_resources,
     draw_sampled,
     draw_trajectory,
@@ -38,6 +39,7 @@ from analysis.output import Analysis, Part
 from analysis.power import power_of_runs
 from analysis.predictions import examples_table, prediction_examples
 from analysis.recovery import VARIED, Found, confusion, found_by_searches, important_blocks, recovery
+from analysis.regret import regret_of_searches
 from analysis.sampled import ranked_by_stage, sampled_against_retrained
 from analysis.spaces import space_found
 from analysis.trajectory import block_probabilities, freeze_times, search_trajectory, training_curves
@@ -95,6 +97,8 @@ def analyze(
         _performance(part)
         if spaces[experiment] is not None:
             view.analyse(part, runs.found(experiment))
+        regret = regret_of_searches(runs, experiment)
+        part.figure("regret", regret, partial(draw_regret, regret))
         if networks:
             _predictions(part)
         _training(part, view.words)

@@ -26,6 +26,7 @@ from analysis.recovery import (
     recovery,
     recovery_sentences,
 )
+from analysis.regret import regret_of_searches, regret_sentences
 from analysis.significance import LEVEL
 from analysis.spaces import space_found
 from analysis.tables import decimals, number, plus_minus
@@ -65,6 +66,9 @@ def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
                 counted = recovery_sentences(recovery(known), choice)
                 said = counted + importance_sentences(important_blocks(runs, experiment))
                 parts.append(_section(f"Which planted {choice}s were found?", said))
+            regret = regret_of_searches(runs, experiment)
+            if len(regret):
+                parts.append(_section("How good is what was found?", regret_sentences(regret)))
             parts += view_of(space).on_screen(runs, experiment)
     remarks = notes(runs, paired=paired)
     if remarks:
@@ -120,15 +124,25 @@ def comparison_screen(made: StrategyComparison) -> list[RenderableType]:
     """The table for a terminal, then the pairs that differ and the notes."""
     table = Table(box=None, pad_edge=False)
     table.add_column("strategy", no_wrap=True)
-    for head in ("Δm, %", "95 % interval", "mean rank", "agreement", "images", "s", "peak MiB"):
+    judged, looked_up = bool(made.table["delta_m_mean"].notna().any()), "regret" in made.table
+    heads = [
+        *(("Δm, %", "95 % interval", "mean rank") if judged else ()),
+        *(("regret", "place") if looked_up else ()),
+        *("agreement", "images", "s", "peak MiB"),
+    ]
+    for head in heads:
         table.add_column(head, justify="right", no_wrap=head.startswith("Δm"))
     for row in made.table.to_dict("records"):
         share = row.get("agreement", math.nan)
-        table.add_row(
-            Text(str(row["strategy"])),
+        delta = (
             f"{row['delta_m_mean']:+.2f} ± {number(row['delta_m_std'], 2)}",
             " .. ".join(number(row[f"delta_m_{end}"], 2, sign=True) for end in ("low", "high")),
             f"{row['rank']:.1f}",
+        )
+        table.add_row(
+            Text(str(row["strategy"])),
+            *(delta if judged else ()),
+            *((number(row["regret"], 2), number(row["place"], 1)) if looked_up else ()),
             "" if math.isnan(share) else f"{100 * share:.0f} %",
             f"{row['samples']:.0f}",
             f"{row['seconds']:.0f}",
@@ -139,6 +153,8 @@ def comparison_screen(made: StrategyComparison) -> list[RenderableType]:
         f"{row['one']} and {row['other']} differ by {row['difference']:+.2f} (p = {row['p_holm']:.3f}, Holm)"
         for row in differ.to_dict("records")
     ] or [f"No two of the {len(made.table)} strategies differ at p < 0.05 (signed-rank test, Holm's correction)."]
+    if not judged:
+        lines = []
     tests = int(made.tests["p"].notna().sum())
     corrected = f", at the level that Holm's correction for {tests} pairs leaves" if tests > 1 else ""
     lines += power_sentences(made.power, "Differences of two strategies on one seed vary by", corrected)

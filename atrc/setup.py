@@ -234,8 +234,21 @@ class Setup:
         return space
 
     def parts(self, *, pretrained: bool = True) -> Parts:
-        """Returns the parts that networks are built from; see `Parts.of`."""
+        """Returns the parts that networks are built from; see `Parts.of`.
+
+        Raises:
+            InputError: The config has no tasks.
+        """
+        self.refuse_without_tasks()
         return Parts.of(self.config, self.tasks, pretrained=pretrained)
+
+    def refuse_without_tasks(self) -> None:
+        """Raises InputError if the config has no tasks, so that nothing can be trained."""
+        if not self.config.tasks:
+            raise InputError(
+                f"config {self.config.name!r} names no dataset and no tasks, so nothing can be trained; its space "
+                "can be searched by a table, with a multi-trial strategy and trials.scorer=table"
+            )
 
     def supernet(self, *, pretrained: bool = True) -> MultiTaskSupernet:
         """Returns a new supernet; see `parts`."""

@@ -20,11 +20,13 @@ class Score:
         value: The score; higher is better. A value that is not finite is a failure.
         samples: Number of images used: each counts each time it passes through a network.
         metrics: Further numbers for a log.
+        seconds: Time that the trial would have taken, where it was only looked up; None: the time that passed counts.
     """
 
     value: float
     samples: int
     metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float | None = None
 
 
 @dataclass

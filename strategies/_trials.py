@@ -203,8 +203,9 @@ class Trials:
             value = self._known[key]
             return flight, Score(math.nan if value is None else value, 0), True
         given = self._score(flight.trial) if flight.future is None else flight.future.result()
-        self._spent.seconds += time.perf_counter() - started
-        return flight, self._as_score(given, flight.trial), False
+        score = self._as_score(given, flight.trial)
+        self._spent.seconds += time.perf_counter() - started if score.seconds is None else score.seconds
+        return flight, score, False
 
     def _first_done(self) -> _Flight:
         """Returns the first trial whose score is there. A trial that repeats one in flight comes after that one."""

@@ -21,7 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 ROOMS: dict[str, tuple[str, ...]] = {
     "searchspace": (
         *("answers", "released", "yaml_form", "yaml_text", "supernet", "selection", "consensus", "costs"),
-        *("toy", "cp", "bmtas", "space", "registry", "calls", "paths", "genotype", "table", "text", "errors"),
+        *("benchmark", "toy", "cp", "bmtas", "space", "registry", "calls", "paths", "genotype"),
+        *("table", "text", "errors"),
     ),
     "strategies": (
         *("testing", "_search", "_trials", "_training", "_inherited", "_data", "_events"),
@@ -32,35 +33,17 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *("_former", "__main__", "cli", "bench", "testing", "problem", "experiments", "training", "inference"),
         *("cpbench", "setup", "supernets", "networks"),
         *("trackers", "data", "necks", "distillation", "tasks", "heads", "costs", "contexts", "metrics"),
-        *(
-            "engines",
-            "runs",
-            "backbones",
-            "config",
-            "layers",
-            "resizing",
-            "products",
-            "machine",
-            "_version",
-            "_moved",
-        ),
+        *("engines", "runs", "backbones", "config", "layers", "resizing", "products", "machine", "_version"),
+        "_moved",
     ),
     "analysis": (
-        *(
-            "report",
-            "paper",
-            "screen",
-            "overview",
-            "comparison",
-            "strategy_recovery",
-            "table_report",
-            "landscape",
-            "cpbench",
-        ),
+        *("report", "paper", "screen", "overview", "comparison", "strategy_recovery"),
+        *("table_report", "landscape", "cpbench"),
         *("recovery_report", "planted_matrix", "bench", "resources", "notes", "views", "output", "figures"),
-        *("differences", "sampled", "power", "pareto", "significance", "predictions", "trajectory", "correlation"),
-        *("trees", "agreement", "recovery", "source_importance", "importance", "attention", "blocks", "genotypes"),
-        *("multitask", "spaces", "load", "recipes", "tables", "noise", "bootstrap"),
+        *("differences", "sampled", "worth", "regret", "power", "pareto", "significance", "predictions"),
+        *("trajectory", "correlation", "trees", "agreement", "recovery", "source_importance", "importance"),
+        *("attention", "blocks", "genotypes", "multitask", "spaces", "load", "recipes", "tables", "noise"),
+        "bootstrap",
     ),
 }
 """The rooms of every package: modules and folders. A room imports only rooms that come later."""

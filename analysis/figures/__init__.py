@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from analysis.figures._proportions import draw_proportions
     from analysis.figures._ranks import draw_ranks
     from analysis.figures._recovery import draw_confusion, draw_recovery, draw_recovery_against
+    from analysis.figures._regret import draw_regret
     from analysis.figures._resources import draw_resources
     from analysis.figures._sampled import draw_sampled
     from analysis.figures._scaling import draw_scaling
@@ -65,6 +66,7 @@ else:
             "_proportions": ["draw_proportions"],
             "_ranks": ["draw_ranks"],
             "_recovery": ["draw_confusion", "draw_recovery", "draw_recovery_against"],
+            "_regret": ["draw_regret"],
             "_resources": ["draw_resources"],
             "_sampled": ["draw_sampled"],
             "_scaling": ["draw_scaling"],
@@ -115,6 +117,7 @@ __all__ = [
     "draw_ranks",
     "draw_recovery",
     "draw_recovery_against",
+    "draw_regret",
     "draw_resources",
     "draw_sampled",
     "draw_scaling",

@@ -58,7 +58,11 @@ def draw_effects(means: pd.DataFrame, shares: pd.DataFrame, unit: str, words: Wo
 def _shares(ax: Axes, shares: pd.DataFrame, words: Words) -> None:
     names = {1: _MAIN, 2: _PAIR, 3: _HIGHER, 0: _NOISE}
     labels = [
-        " × ".join(words.title(choice) for choice in effect.split(" x ")) if order in (1, 2) else effect
+        words.title(effect)
+        if order == 1
+        else " × ".join(f"({words.title(choice)})" for choice in effect.split(" x "))
+        if order == 2
+        else effect
         for effect, order in zip(shares["effect"], shares["order"], strict=True)
     ]
     bars = ax.barh(range(len(shares)), 100 * shares["share"], color=[names[order] for order in shares["order"]])
@@ -105,6 +109,7 @@ def draw_optima(values: pd.DataFrame, optima: pd.DataFrame, alike: int, label: s
         beside.set(xlabel="Local optimum, the best first; above: regret", ylabel="Starts that end there [%]")
         beside.set_xticks(range(1, len(optima) + 1) if len(optima) <= 14 else [1, len(optima)])
         beside.margins(y=0.12)
+        beside.set_xlim(0.3, max(len(optima), 4) + 0.7)  # a single bar is no wider than one of several
         letter_axes((ax, beside), ("All genotypes", "Steepest ascent"))
     return figure
 

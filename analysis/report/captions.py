@@ -62,6 +62,12 @@ CAPTIONS = {
         "Share of planted blocks that were found, by amount of noise in labels. Bands: 95 % bootstrap "
         "interval over searches.",
     ),
+    "regret": Caption(
+        "How far behind the best genotype?",
+        "A table knows what every genotype of this space reaches. Dots: searches, by how far the mean of what they "
+        "found is behind the best mean; diamonds: means with their 95 % bootstrap interval over searches. Dashed: a "
+        "random genotype.",
+    ),
     "predictions": Caption(
         "Predictions beside the ground truth",
         "Images of the validation split, with the metric of each image alone. A network is shown by its first run.",
@@ -89,6 +95,7 @@ FOUND = "What was found"
 CHAPTERS: Mapping[str, tuple[str, ...]] = {
     "Performance": ("delta_m", "resources", "sampled", "ranks"),
     "What was planted, and found": (
+        "regret",
         "recovery",
         "recovery_confusion",
         "recovery_importance",

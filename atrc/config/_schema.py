@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from searchspace.yaml_text import write_yaml
 
@@ -22,6 +22,10 @@ __all__ = [
     "Training",
     "Trials",
 ]
+
+
+NO_DATASET = "none"
+"""Name of the dataset without images and tasks."""
 
 
 class _Strict(BaseModel):
@@ -198,11 +202,16 @@ class Compare(_Strict):
         samples: Budget of every search, in images. An image counts each time it passes through a network.
         points: Number of equal parts of the budget; after each, the genotype that the search would choose is trained
             and evaluated.
+        networks: Source of what these genotypes are worth. ``train``: they are trained from scratch, as are the
+            baselines. ``table``: the table of this problem that ships with the package, see `atrc.cpbench`; nothing
+            but the searches is run. ``none``: unknown; on problems whose answer is known, what was found is still
+            compared.
     """
 
     strategies: dict[str, Named]
     samples: int = Field(gt=0)
     points: int = Field(4, gt=0)
+    networks: Literal["train", "table", "none"] = "train"
 
     @field_validator("strategies", mode="before")
     @classmethod
@@ -231,7 +240,7 @@ class Config(_Strict):
     Attributes:
         name: Name of the folder under ``runs/``.
         plugins: Modules or ``.py`` files that are imported first; they register spaces, tasks, strategies, ...
-        dataset: A registered dataset with its options.
+        dataset: A registered dataset with its options. Without one, a space can only be searched by a table.
         tasks: Task name -> options that replace the dataset's, e.g. ``{edge: {weight: 20}}``. A list of names gives
             no options. The rows of genotypes have the same order.
         backbone: A registered backbone with its options. ``weights`` is the path of pretrained weights. ``branches``
@@ -262,8 +271,8 @@ class Config(_Strict):
 
     name: str = Field(min_length=1, pattern=r"^[\w.+-]+$")
     plugins: list[str] = []
-    dataset: Named
-    tasks: dict[str, dict[str, Any]]
+    dataset: Named = Named(name=NO_DATASET)
+    tasks: dict[str, dict[str, Any]] = Field({}, validate_default=True)
     backbone: Named = Named(name="hrnet18")
     space: Named = Named(name="cp")
     strategy: Named = Named(name="gumbel_entropy")
@@ -296,8 +305,11 @@ class Config(_Strict):
 
     @field_validator("tasks")
     @classmethod
-    def _some_tasks(cls, tasks: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        if not tasks:
+    def _some_tasks(cls, tasks: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
+        dataset = info.data.get("dataset")  # absent if it was refused, which is said instead
+        if dataset is not None and dataset.name == NO_DATASET and tasks:
+            raise ValueError("the config names no dataset that has tasks")
+        if dataset is not None and dataset.name != NO_DATASET and not tasks:
             raise ValueError("name at least one task")
         return tasks
 

@@ -13,10 +13,11 @@ a choice             its option; a column for every choice of the space
 ``seconds``          processor seconds of the training on one thread, without evaluation
 ``parameters``       number of learned parameters
 ``multiply_adds``    multiply-adds for one image
-``loss``             total loss on the validation split
-``train_loss``       mean total loss of the last ten steps
+``loss``             total loss on the validation split, eight digits
+``train_loss``       mean total loss of the last ten steps, eight digits
 ``metric.TASK``      metric of a task on the validation split, in the task's unit
-``delta_m``          Delta_m in percent, against the mean of the fully trained single-task networks of all seeds
+``delta_m``          Delta_m in percent, against the mean of the fully trained single-task networks of all seeds;
+                     ten digits
 ===================  ==========================================================================================
 
 A card has what the table was made with: the config, the baselines, the machine.
@@ -49,7 +50,8 @@ _RECIPE = {
     *("plugins", "dataset", "tasks", "backbone", "space", "model", "train", "augmentation"),
     *("precision", "threads", "evaluate_batch"),
 }
-_MEASURED = ("steps", "samples", "seconds", "parameters", "multiply_adds", "loss", "train_loss")
+_MEASURED = ("steps", "samples", "seconds", "parameters", "multiply_adds")
+_LOSSES = ("loss", "train_loss")
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,13 @@ def recipe_of(config: Config) -> dict[str, Any]:
 
 
 def results_of(point: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the columns of what was measured at one budget: an entry of `Entry.points`."""
+    """Returns the columns of what was measured at one budget: an entry of `Entry.points`.
+
+    Losses are rounded to eight digits, since they are sums of 32-bit numbers.
+    """
+    losses = {name: float(f"{point[name]:.8g}") for name in _LOSSES}
     metrics = {f"metric.{task}": value for task, value in point["metrics"].items()}
-    return {**{name: point[name] for name in _MEASURED}, **metrics}
+    return {**{name: point[name] for name in _MEASURED}, **losses, **metrics}
 
 
 def write_table(
@@ -117,7 +123,7 @@ def write_table(
             "seed": entry.seed,
             "budget": point["steps"] / full,
             **results_of(point),
-            "delta_m": delta_m(point["metrics"], base, better),
+            "delta_m": float(f"{delta_m(point['metrics'], base, better):.10g}"),
         }
         for entry in sorted(
             (entry for entry in entries if entry.genotype is not None),

@@ -16,7 +16,7 @@ from searchspace.table import SpaceTable
 from searchspace.text import read_text
 from searchspace.yaml_text import YAMLError, read_yaml, write_yaml
 
-__all__ = ["Card", "Tabled", "find_table", "shipped_tables", "table_of"]
+__all__ = ["Card", "Tabled", "find_table", "open_table", "require_table", "shipped_tables", "table_of"]
 
 _SUFFIX = ".csv.gz"
 
@@ -127,6 +127,20 @@ def find_table(name: str | Path) -> Tabled:
     return Tabled(path)
 
 
+def open_table(file: str | Path, choices: Sequence[str]) -> SpaceTable:
+    """Reads a table of a space, with or without a card.
+
+    Args:
+        file: Path of a table, or the name of one that ships with the package.
+        choices: The choices of the space.
+
+    Raises:
+        InputError: See `SpaceTable`.
+    """
+    shipped = str(file) in shipped_tables()
+    return SpaceTable(find_table(file).file if shipped else file, choices)
+
+
 def table_of(config: Config) -> Tabled | None:
     """Returns the shipped table that has the stand-alone networks of a config: same problem, same training.
 
@@ -135,3 +149,18 @@ def table_of(config: Config) -> Tabled | None:
     wanted = recipe_of(config)
     found = (find_table(name) for name in shipped_tables())
     return next((table for table in found if recipe_of(table.card.config) == wanted), None)
+
+
+def require_table(config: Config) -> Tabled:
+    """Returns the table of `table_of`.
+
+    Raises:
+        InputError: There is none.
+    """
+    table = table_of(config)
+    if table is None:
+        raise InputError(
+            f"no table has the dataset, networks and training of config {config.name!r}; there are tables of the "
+            f"presets {', '.join(shipped_tables())}"
+        )
+    return table

@@ -39,6 +39,10 @@ class Checks:
         setup = Setup.of(config)
         check_trackers(config.trackers)
         pick_device(config.device)
+        if not config.tasks:
+            len(setup.space)
+            self._configs.append(config)
+            return
         list(setup.tasks)  # built first, so that a wrong task is named before anything else
         setup.augmentation()
         backbone = build_backbone(config, report=lambda loaded: print(loaded.summary(), file=sys.stderr))
@@ -56,8 +60,8 @@ class Checks:
             InputError: A knob, the scorer or the cost is wrong, or the strategy cannot search the space.
         """
         strategy = Setup.of(config).strategy(0)
-        if isinstance(strategy, MultiTrialStrategy):
-            SCORERS[config.trials.scorer.name]
+        if not isinstance(strategy, MultiTrialStrategy) or SCORERS[config.trials.scorer.name].needs_data:
+            Setup.of(config).refuse_without_tasks()
         if config.cost is not None:
             MEASURES[config.cost.measure]
         refuse_unsupported(strategy, ("score",) if config.cost is None else ("score", "cost"))
@@ -81,7 +85,7 @@ class Checks:
         Raises:
             InputError: A split cannot be read, or has no valid pixel of a task.
         """
-        for config in configs:
+        for config in (config for config in configs if config.tasks):
             wanted = config.dataset, list(config.tasks)
             if wanted not in self._data:
                 Setup.of(config).splits()

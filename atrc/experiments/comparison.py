@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from atrc.config import Compare, Config
+from atrc.cpbench import answers_of, require_table
 from atrc.experiments._checks import Checks
 from atrc.experiments._create import create_missing
 from atrc.experiments.plan import Planned
@@ -83,10 +84,13 @@ def searches(config: Config, folder: Path, checks: Checks | None = None) -> list
     """Opens the existing searches of a comparison and makes the missing ones.
 
     Raises:
-        InputError: A strategy cannot be built, or an existing search has another config.
+        InputError: A strategy cannot be built, an existing search has another config, or networks are to be looked
+            up and no table fits.
     """
     checks = checks or Checks()
     checks.config(config)
+    if _section(config).networks == "table" and answers_of(config, Setup.of(config).space) is None:
+        require_table(config)
     planned = []
     for label in _section(config).strategies:
         settings = strategy_config(config, label)
@@ -96,7 +100,12 @@ def searches(config: Config, folder: Path, checks: Checks | None = None) -> list
 
 
 def baselines(config: Config, folder: Path, checks: Checks | None = None) -> list[RunDirectory]:
-    """Opens or makes the single-task runs that Delta_m compares with, and the multi-task runs."""
+    """Opens or makes the single-task runs that Delta_m compares with, and the multi-task runs.
+
+    There are none unless ``compare.networks`` is ``train``. The same holds for `networks`.
+    """
+    if _section(config).networks != "train":
+        return []
     alone = config.model_copy(update={"compare": None})
     models = expand_models(config, ["baselines"])
     return create_missing(
@@ -108,6 +117,8 @@ def networks(
     config: Config, folder: Path, searched: list[RunDirectory], checks: Checks | None = None
 ) -> list[RunDirectory]:
     """Opens or makes the runs of every search's incumbents, one for each genotype and seed."""
+    if _section(config).networks != "train":
+        return []
     alone = config.model_copy(update={"compare": None})
     planned = {}
     for run in searched:

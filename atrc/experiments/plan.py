@@ -57,6 +57,7 @@ def plan_search(config: Config, out: Path | str) -> list[Planned]:
 def plan_train(config: Config, models: Iterable[str], out: Path | str) -> list[Planned]:
     """Plans training runs ``out/MODEL/seedK`` of stand-alone networks; see `atrc.experiments.create_train`."""
     planned, setup = [], Setup.of(config)
+    setup.refuse_without_tasks()
     for model in expand_models(config, models):
         if model == CONSENSUS:
             planned += plan_consensus(config, out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, wait
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ def score_trial(run: str, number: int, genotype: dict[str, str], budget: float) 
     with stop_requests(insist=True, stop=scoring.stop), threads_of_a_run(scoring.config.threads):
         trial = Trial(number, scoring.setup.space.genotype(genotype), budget)
         score = scorer.score(trial)
-    return {"value": score.value, "samples": score.samples, "metrics": dict(score.metrics)}
+    return {**asdict(score), "metrics": dict(score.metrics)}
 
 
 @lru_cache(maxsize=1)
@@ -116,4 +117,4 @@ def _scorer(run: str) -> Scorer:
     keep_memory()
     setup, device = Setup.of(directory.config), pick_device(directory.config.device)
     with threads_of_a_run(directory.config.threads):
-        return build_scorer(Scoring.of(setup, setup.train(), seed=directory.spec.seed, device=device, stop=Stop()))
+        return build_scorer(Scoring.for_search(setup, seed=directory.spec.seed, device=device, stop=Stop()))

@@ -38,12 +38,11 @@ class TrialsRun(SearchRun):
     ) -> None:
         super().__init__(run, setup, device, stop, bar)
         config = self.config
-        self.whole = setup.train()
         batch = config.search.batch_size
-        scoring = Scoring.of(
-            setup, self.whole, seed=run.spec.seed, device=device, stop=stop, tick=lambda: bar.update(batch)
+        scoring = Scoring.for_search(
+            setup, seed=run.spec.seed, device=device, stop=stop, tick=lambda: bar.update(batch)
         )
-        self.train = scoring.train
+        self.whole = scoring.whole
         scorer: Any = build_scorer(scoring)
         if jobs > 1 and config.trials.in_flight > 1:
             scorer = self.workers = TrialProcesses(scorer, run.path, min(jobs, config.trials.in_flight), stop)
@@ -70,14 +69,19 @@ class TrialsRun(SearchRun):
 
     def result(self, quiet: bool, position: int) -> Result:
         search = self.search
-        network: Any = self.setup.network("found", search.genotype(), pretrained=False)
+        parameters = multiply_adds = 0
+        if self.config.tasks:
+            network: Any = self.setup.network("found", search.genotype(), pretrained=False)
+            parameters = count_parameters(network)
+            multiply_adds = count_multiply_adds(network, self.setup.info.size)
+        splits = {} if self.whole is None else {"train": self.whole}
         return Result(
             metrics={},
             steps=search.spent.trials,
-            parameters=count_parameters(network),
-            multiply_adds=count_multiply_adds(network, self.train.info.size),
+            parameters=parameters,
+            multiply_adds=multiply_adds,
             peak_memory=peak_memory(self.device),
-            data={"train": content_hashes(self.whole)},
-            skipped=skipped_samples(train=self.train),
+            data={name: content_hashes(split) for name, split in splits.items()},
+            skipped=skipped_samples(**splits),
             **self.spent(),
         )

@@ -6,13 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from atrc.config import Config
-from atrc.data import Batch, Dataset, Subset, eval_transform, evaluation_batches
+from atrc.data import Batch, Dataset, NoImages, Subset, eval_transform, evaluation_batches
 from atrc.machine.stopping import Interrupted, Stop
 from atrc.networks import Predictions, multi_task_loss
 from atrc.setup import Setup
@@ -41,6 +41,7 @@ class Scoring:
         held_out: The images that scores are taken on, or drawn from.
         stop: Whether somebody asked to stop.
         tick: Called after every training step.
+        whole: The training split that both are parts of; None if no image is looked at.
     """
 
     setup: Setup
@@ -50,6 +51,7 @@ class Scoring:
     held_out: Dataset
     stop: Stop
     tick: Callable[[], Any] = lambda: None
+    whole: Dataset | None = None
 
     @classmethod
     def of(
@@ -64,7 +66,22 @@ class Scoring:
     ) -> Scoring:
         """Fits the tasks to the training split ``whole``, and holds a part of it out."""
         setup.fit(whole)
-        return cls(setup, seed, device, *setup.held_out(whole), stop, tick)
+        return cls(setup, seed, device, *setup.held_out(whole), stop, tick, whole)
+
+    @classmethod
+    def for_search(
+        cls,
+        setup: Setup,
+        *,
+        seed: int,
+        device: torch.device,
+        stop: Stop,
+        tick: Callable[[], Any] = lambda: None,
+    ) -> Scoring:
+        """Opens the training split, if the config's scorer looks at images; see `of`."""
+        if SCORERS[setup.config.trials.scorer.name].needs_data:
+            return cls.of(setup, setup.train(), seed=seed, device=device, stop=stop, tick=tick)
+        return cls(setup, seed, device, NoImages(), NoImages(), stop, tick)
 
     @property
     def config(self) -> Config:
@@ -164,7 +181,10 @@ class Scorer(PathOptions, ABC):
 
     Attributes:
         scoring: The search that it works for.
+        needs_data: Whether it looks at images, so that the search opens the dataset and fits its tasks.
     """
+
+    needs_data: ClassVar[bool] = True
 
     def __init__(self, scoring: Scoring) -> None:
         self.scoring = scoring

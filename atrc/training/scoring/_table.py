@@ -2,66 +2,55 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
+from atrc.cpbench import TABLE, TableScores, table_for
 from atrc.training.scoring._base import SCORERS, Score, Scorer, Scoring
-from searchspace import Genotype, InputError
-from searchspace.text import read_text
 from strategies import Trial
 
 __all__ = ["TableScorer"]
 
 
-@SCORERS.register("table")
+@SCORERS.register(TABLE)
 class TableScorer(Scorer):
-    """The mean score of a genotype's rows.
+    """The result of a genotype's rows, see `atrc.cpbench.TableScores`. It needs neither data nor a network.
 
-    The table is a CSV file with a column per choice of the space, holding options, and the columns ``score`` (higher
-    is better) and, optionally, ``samples``. Several rows of a genotype are its seeds. Where there are ``budget``
-    columns, a row is that of the trial's budget. A score of ``nan`` is a failed trial.
+    The table is a CSV file with a column per choice of the space, holding options, a column with the score, and
+    optionally ``budget``, ``seed``, ``samples`` and ``seconds``. A score of ``nan`` is a failed trial.
 
     Args:
         scoring: See `Scorer`.
-        file: Path of the table.
+        file: See `atrc.cpbench.table_for`.
+        score: Column with the score; by default ``score`` if the table has it, else ``delta_m``.
+        lower_is_better: Whether a smaller value in this column is better.
+        draw: ``mean`` of a genotype's rows at a budget, or one ``seed`` of them, drawn by the search's seed.
     """
 
     paths = ("file",)
+    needs_data = False
 
-    def __init__(self, scoring: Scoring, file: str | Path) -> None:
+    def __init__(
+        self,
+        scoring: Scoring,
+        file: str | Path | None = None,
+        score: str | None = None,
+        lower_is_better: bool = False,
+        draw: str = "mean",
+    ) -> None:
         super().__init__(scoring)
-        self._file = file
-        self._scores: dict[tuple[Genotype, float], list[tuple[float, int]]] = {}
-        space = scoring.setup.space
-        full = scoring.config.trials.steps * scoring.config.search.batch_size
-        try:
-            rows = list(csv.DictReader(io.StringIO(read_text(file))))
-        except (OSError, UnicodeError) as error:
-            raise InputError(f"table {file} cannot be read: {error}") from None
-        missing = [column for column in (*space, "score") if not rows or column not in rows[0]]
-        if missing:
-            raise InputError(f"table {file} has no column {missing[0]!r}, or no rows")
-        for number, row in enumerate(rows, start=2):
-            try:
-                genotype = space.genotype({choice: row[choice] for choice in space})
-                budget = float(row.get("budget") or 1.0)
-                outcome = float(row["score"]), max(1, int(float(row.get("samples") or budget * full)))
-            except (InputError, ValueError) as error:
-                raise InputError(f"table {file}, line {number}: {error}") from None
-            self._scores.setdefault((genotype, round(budget, 6)), []).append(outcome)
-
-    def _rows(self, trial: Trial) -> list[tuple[float, int]]:
-        try:
-            return self._scores[trial.genotype, round(trial.budget, 6)]
-        except KeyError:
-            raise InputError(
-                f"table {self._file} has no row for {trial.genotype!r} with budget {trial.budget:g}"
-            ) from None
+        config, space = scoring.config, scoring.setup.space
+        self._scores = TableScores(
+            table_for(config, space, file),
+            space,
+            score,
+            lower_is_better=lower_is_better,
+            draw=draw,
+            seed=scoring.seed,
+            full=config.trials.steps * config.search.batch_size,
+        )
 
     def samples(self, trial: Trial) -> int:
-        return self._rows(trial)[0][1]
+        return self._scores.samples(trial)
 
     def score(self, trial: Trial) -> Score:
-        rows = self._rows(trial)
-        return Score(sum(score for score, _ in rows) / len(rows), rows[0][1])
+        return self._scores.score(trial)

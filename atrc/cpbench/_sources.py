@@ -1,0 +1,52 @@
+"""The table that belongs to a config: that of its scorer, of its space, or of its problem."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from atrc.config import Config
+from atrc.cpbench._tables import open_table, require_table, table_of
+from searchspace import SearchSpace
+from searchspace.answers import Answers
+from searchspace.table import SpaceTable
+
+__all__ = ["TABLE", "answers_of", "table_for"]
+
+TABLE = "table"
+"""Registered name of the scorer that reads tables."""
+
+
+def table_for(config: Config, space: SearchSpace, file: str | Path | None = None) -> SpaceTable:
+    """Returns the table in which a search of a config looks genotypes up.
+
+    Args:
+        config: The config.
+        space: Its space.
+        file: Path of the table, or the name of one that ships with the package. By default that of a space
+            ``benchmark``, else the shipped one that was made with the config's problem and training.
+
+    Raises:
+        InputError: There is none, or it cannot be read.
+    """
+    if file is not None:
+        return open_table(file, list(space))
+    own = getattr(space, "table", None)
+    return own if isinstance(own, SpaceTable) else require_table(config).read()
+
+
+def answers_of(config: Config, space: SearchSpace) -> Answers | None:
+    """Returns what the table of a config says about every genotype; None if it has no table.
+
+    The table, the column and its direction are those of the config's scorer, if this is ``table``.
+
+    Args:
+        config: The config.
+        space: Its space.
+    """
+    scorer = config.trials.scorer
+    options = scorer.options if scorer.name == TABLE else {}
+    file = options.get("file")
+    if file is None and not isinstance(getattr(space, "table", None), SpaceTable) and table_of(config) is None:
+        return None
+    lower = bool(options.get("lower_is_better", False))
+    return Answers(table_for(config, space, file), space, options.get("score"), lower_is_better=lower)
