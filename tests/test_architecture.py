@@ -38,7 +38,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "analysis": (
         *("report", "paper", "screen", "overview", "comparison", "strategy_recovery"),
-        *("table_report", "landscape", "cpbench"),
+        *("table_report", "landscape", "cpbench", "lookups"),
         *("recovery_report", "planted_matrix", "bench", "resources", "notes", "views", "output", "figures"),
         *("differences", "sampled", "worth", "regret", "power", "pareto", "significance", "predictions"),
         *("trajectory", "correlation", "trees", "agreement", "recovery", "source_importance", "importance"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 from dataclasses import dataclass
@@ -73,6 +74,17 @@ class TableScores:
                 row.number("seconds") if row.results.get("seconds") else None,
             )
             self._entries.setdefault(genotype, {}).setdefault(budget, []).append(entry)
+
+    @property
+    def largest(self) -> int:
+        """Number of images of the largest trial."""
+        return max(entry.samples for of in self._entries.values() for entries in of.values() for entry in entries)
+
+    def reseeded(self, seed: int) -> TableScores:
+        """Returns scores with other draws, which share what was read."""
+        other = copy.copy(self)
+        other._seed = seed
+        return other
 
     def __call__(self, trial: Trial) -> Score:
         """The same as `score`."""

@@ -12,8 +12,6 @@ A journal is only ever appended to, so a killed command loses no more than the n
 from __future__ import annotations
 
 import functools
-import json
-import os
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -27,7 +25,7 @@ from atrc.cpbench import Entry, Tabled, budget_steps, recipe_of, results_of, wri
 from atrc.engines import Processes, finished
 from atrc.experiments._checks import Checks
 from atrc.machine.devices import pick_device
-from atrc.machine.files import sync
+from atrc.machine.journal import Journal
 from atrc.machine.kernels import compile_all
 from atrc.machine.memory import keep_memory
 from atrc.machine.stopping import Stop
@@ -39,7 +37,6 @@ from atrc.training import Interrupted, stop_requests
 from atrc.training._budgets import train_and_measure
 from searchspace import Genotype, InputError
 from searchspace.table import Row
-from searchspace.text import read_text
 
 __all__ = ["Network", "Reproduced", "make_table", "networks_of", "reproduced", "train_networks"]
 
@@ -108,25 +105,38 @@ def make_table(
         Path of the table, see `write_table`.
 
     Raises:
-        InputError: The journal is of another config or is damaged, or a training failed. The others were finished.
+        InputError: The journal is of another config or is damaged, or trainings failed. The others were finished.
         Interrupted: A signal stopped it. The table has what was finished.
     """
     checks = Checks()
     checks.config(config)
     wanted = networks_of(config, genotypes)
-    journal = _Journal(folder / f"{config.name}.jsonl", config)
-    made = journal.read()
+    journal = Journal(folder / f"{config.name}.jsonl", {"format": FORMAT, "config": recipe_of(config)})
+    made = dict(_made(journal, config))
     missing = [network for network in wanted if network not in made]
     if missing:
         checks.data([config])
     compile_all()  # otherwise every process would compile at the same time
     try:
         for network, points in train_networks(config, missing, jobs=jobs, quiet=quiet):
-            journal.append(network, points)
+            choices = None if network.genotype is None else dict(network.genotype)
+            journal.append({"model": network.model, "genotype": choices, "seed": network.seed, "points": points})
             made[network] = points
     finally:
         path = write_table(folder, config, _entries(made), expected=len(wanted), made=environment(config.threads))
     return path
+
+
+def _made(journal: Journal, config: Config) -> Iterator[tuple[Network, list[dict[str, Any]]]]:
+    """Yields the networks that a journal has, with what was measured."""
+    space = Setup.of(config).space
+    for where, line in journal.read():
+        try:
+            choices = line["genotype"]
+            genotype = None if choices is None else space.genotype(choices)
+            yield Network(line["model"], genotype, line["seed"]), line["points"]
+        except (InputError, KeyError, TypeError) as error:
+            raise InputError(f"{where}: no trained network ({error})") from None
 
 
 def _entries(made: Mapping[Network, Sequence[Mapping[str, Any]]]) -> list[Entry]:
@@ -272,69 +282,3 @@ def _compared(network: Network, rows: Sequence[Row], points: Sequence[Mapping[st
     worst = max(apart, key=apart.__getitem__, default="")
     assert network.genotype is not None
     return Reproduced(network.genotype, network.seed, apart.get(worst, 0.0), worst)
-
-
-class _Journal:
-    """The file that trained networks are added to.
-
-    Args:
-        path: Its path.
-        config: The config of all its networks.
-    """
-
-    def __init__(self, path: Path, config: Config) -> None:
-        self._path, self._config = path, config
-        self._header: dict[str, Any] = {"format": FORMAT, "config": recipe_of(config)}
-
-    def read(self) -> dict[Network, list[dict[str, Any]]]:
-        """Returns the networks that are there. A last line that a kill cut off is removed.
-
-        Raises:
-            InputError: The file is no journal, or belongs to another config.
-        """
-        try:
-            text = read_text(self._path)
-        except FileNotFoundError:
-            self._write(json.dumps(self._header) + "\n")
-            return {}
-        except (OSError, UnicodeError) as error:
-            raise InputError(f"{self._path} cannot be read: {error}") from None
-        lines = text.splitlines(keepends=True)
-        if lines and not lines[-1].endswith("\n"):
-            os.truncate(self._path, len(text.encode()) - len(lines.pop().encode()))
-        space, found = Setup.of(self._config).space, {}
-        for number, line in enumerate(lines, start=1):
-            try:
-                parsed = json.loads(line)
-                if number == 1:
-                    self._check(parsed)
-                    continue
-                choices = parsed["genotype"]
-                genotype = None if choices is None else space.genotype(choices)
-                found[Network(parsed["model"], genotype, parsed["seed"])] = parsed["points"]
-            except (ValueError, KeyError, TypeError) as error:
-                raise InputError(f"{self._path}, line {number}: no line of a journal ({error})") from None
-        return found
-
-    def _check(self, header: Mapping[str, Any]) -> None:
-        if header["format"] != FORMAT:
-            raise InputError(f"{self._path} has format {header['format']!r}, expected {FORMAT!r}")
-        for key, value in self._header["config"].items():
-            if header["config"].get(key) != value:
-                raise InputError(
-                    f"{self._path} was begun with another config: {key} was {header['config'].get(key)!r} and is "
-                    f"{value!r}; change it back, or choose another folder with -o"
-                )
-
-    def append(self, network: Network, points: Sequence[Mapping[str, Any]]) -> None:
-        """Adds a network, which is on the disk when this returns."""
-        genotype = None if network.genotype is None else dict(network.genotype)
-        self._write(
-            json.dumps({"model": network.model, "genotype": genotype, "seed": network.seed, "points": points}) + "\n"
-        )
-
-    def _write(self, line: str) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(line)
-        sync(self._path)

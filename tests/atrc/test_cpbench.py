@@ -125,7 +125,7 @@ def make_table_of_the_journal(folder: Path) -> Path:
 def test_a_journal_of_another_config_is_refused(made: Path, tmp_path: Path) -> None:
     folder = copy(made, tmp_path)
     other = CONFIG.model_copy(update={"train": CONFIG.train.model_copy(update={"lr": 0.5})})
-    with pytest.raises(InputError, match=r"small\.jsonl was begun with another config: train was"):
+    with pytest.raises(InputError, match=r"was begun with other settings: config\.train\.lr was 0\.01 and is 0\.5"):
         make_table(other, folder, CHOSEN, quiet=True)
 
 
