@@ -7,7 +7,7 @@ Each seed is a block: it draws the same initial weights and the same data order 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -36,6 +36,7 @@ from analysis.power import power_of_differences
 from analysis.recipes import differing, listed, seen_data
 from analysis.recovery import confusion, recovery
 from analysis.regret import chance_regret, in_table
+from analysis.sample_spread import samples_of_searches
 from analysis.significance import LEVEL, differences, holm, hopeless, pairwise_tests
 from analysis.spaces import common_space
 from analysis.strategy_recovery import Points, found_along_the_way, recovery_along_the_way, recovery_tests
@@ -156,10 +157,22 @@ def compare_strategies(
     if config.cost is not None:
         figures |= _costs(made, config, folder, out)
     if worth.answers is not None:
+        samples = samples_of_searches(_one_shot(config, folder), worth.answers)
+        if len(samples):
+            made.tables["samples"] = write_table(samples, out, "samples")
         figures["regret"] = draw_regret(found, chance_regret(worth.answers))
     save = save_figure if press is None else press.save
     made.figures.update({name: save(figure, out, name, chosen) for name, figure in figures.items()})
     return made
+
+
+def _one_shot(config: Config, folder: Path) -> Iterator[tuple[str, RunDirectory]]:
+    """Yields label and run of all one-shot searches."""
+    assert config.compare is not None
+    for label, named in config.compare.strategies.items():
+        if issubclass(STRATEGIES[named.name], OneShotStrategy):
+            for seed in config.seeds:
+                yield label, RunDirectory.open(run_path(folder, f"{SEARCH}{label}", seed))
 
 
 def _missing(found: pd.DataFrame) -> list[str]:

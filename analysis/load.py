@@ -96,6 +96,11 @@ class Runs:
     kept: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What functions that are marked with `once` found."""
 
+    @classmethod
+    def none(cls) -> Runs:
+        """Returns an empty table."""
+        return cls(pd.DataFrame(columns=[*FACTS, *COSTS]), {}, {}, {}, {})
+
     @property
     def experiments(self) -> list[str]:
         """Names of the experiments, in the frame's order."""

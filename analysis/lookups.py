@@ -146,7 +146,7 @@ def lookup_table(lookups: Lookups) -> pd.DataFrame:
 
     Returns:
         ``strategy``, ``n`` (searches), ``regret`` with ``regret_low`` and ``regret_high`` (95 % bootstrap interval
-        over searches), ``regret_median``, ``place`` (mean rank of the named genotype), ``best`` (share of searches that
+        over searches), ``regret_median``, ``place`` (mean rank of what was named), ``best`` (share of searches that
         named the best genotype), ``trainings`` (full ones that the images would do for), ``trials``, ``seconds``
         (means).
     """

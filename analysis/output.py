@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from analysis.correlation import correlate
 from analysis.figures import FORMATS, Press, draw_correlation, save_figure
 from analysis.load import Runs
+from analysis.lookups import LookupAnalysis
 from analysis.tables import write_table
 
 __all__ = ["Analysis", "Caption", "Drawing", "Part", "Tiles"]
@@ -82,6 +83,7 @@ class Analysis:
         paired: Whether the baseline of Delta_m is the single-task run of the same seed.
         formats: Formats of figures; see `analysis.figures.save_figure`.
         press: Processes that write figures; None: they are written at once.
+        lookups: Searches by look-up that were read, with tables and figures of their own.
     """
 
     runs: Runs
@@ -92,6 +94,7 @@ class Analysis:
     paired: bool = False
     formats: tuple[str, ...] = FORMATS
     press: Press | None = field(default=None, repr=False, compare=False)
+    lookups: list[LookupAnalysis] = field(default_factory=list)
 
     def add_table(self, kind: str, table: pd.DataFrame, experiment: str | None = None) -> None:
         """Writes ``KIND.csv``, or ``KIND-EXPERIMENT.csv`` of several experiments; without rows, nothing."""

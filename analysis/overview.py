@@ -32,7 +32,8 @@ from analysis.figures import (
     draw_trajectory,
 )
 from analysis.genotypes import conditions, proportions
-from analysis.load import load_runs
+from analysis.load import Runs, load_runs
+from analysis.lookups import analyze_lookups, find_lookups
 from analysis.multitask import summarize, with_delta_m
 from analysis.notes import notes, unlike_conditions
 from analysis.output import Analysis, Part
@@ -63,7 +64,7 @@ def analyze(
     """Makes every table and figure that the runs allow.
 
     Args:
-        paths: Run directories, or directories that hold some; one or several.
+        paths: Run directories, folders of ``atrc lookup``, or directories that hold some; one or several.
         out: Folder for CSV files and figures; made if missing, files of the same names are replaced.
         paired: Whether the baseline is the single-task run of the same seed; see `analysis.multitask`.
         by: Key of the config that searches of one bar of Fig. 7 have in common; see
@@ -82,13 +83,20 @@ def analyze(
         InputError: A format is unknown; see also `analysis.load.load_runs`.
     """
     chosen = check_formats(formats)
-    runs = load_runs(paths)
+    given = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    folders = find_lookups(given)
+    only_lookups = folders and not any(next(path.rglob("run.json"), None) for path in given)
+    runs = Runs.none() if only_lookups else load_runs(given)
     spaces = {experiment: space_found(runs, experiment) for experiment in runs.experiments}
     views = {experiment: view_of(space) for experiment, space in spaces.items()}
     counted = [experiment for experiment, view in views.items() if view.shares]
     found = conditions(runs, by, counted)  # what is wrong with it stops before anything is written
     remarks = notes(runs, paired=paired) + (unlike_conditions(runs, by) if by else [])
     analysis = Analysis(runs, Path(out), notes=remarks, paired=paired, formats=chosen, press=press)
+    for folder in folders:
+        analysis.lookups.append(analyze_lookups(folder, analysis.out, formats=chosen, press=press))
+    if runs.frame.empty:
+        return analysis
     analysis.add_table("runs", with_delta_m(runs, paired=paired))
     analysis.add_table("summary", summarize(runs, paired=paired))
     analysis.add_table("comparison", as_frame(compare_models(runs, paired=paired)))

@@ -127,23 +127,22 @@ def comparison_screen(made: StrategyComparison) -> list[RenderableType]:
     table.add_column("strategy", no_wrap=True)
     judged, looked_up = bool(made.table["delta_m_mean"].notna().any()), "regret" in made.table
     heads = [
-        *(("Δm, %", "95 % interval", "mean rank") if judged else ()),
-        *(("regret", "place") if looked_up else ()),
+        *(("Δm, %",) if judged else ()),
+        *(("regret", "place") if looked_up else ("95 % interval",) if judged else ()),
+        *(("mean rank",) if judged else ()),
         *("agreement", "images", "s", "peak MiB"),
     ]
     for head in heads:
         table.add_column(head, justify="right", no_wrap=head.startswith("Δm"))
     for row in made.table.to_dict("records"):
         share = row.get("agreement", math.nan)
-        delta = (
-            f"{row['delta_m_mean']:+.2f} ± {number(row['delta_m_std'], 2)}",
-            " .. ".join(number(row[f"delta_m_{end}"], 2, sign=True) for end in ("low", "high")),
-            f"{row['rank']:.1f}",
-        )
+        interval = " .. ".join(number(row[f"delta_m_{end}"], 2, sign=True) for end in ("low", "high"))
+        regret = (number(row["regret"], 2), number(row["place"], 1)) if looked_up else ()
         table.add_row(
             Text(str(row["strategy"])),
-            *(delta if judged else ()),
-            *((number(row["regret"], 2), number(row["place"], 1)) if looked_up else ()),
+            *((f"{row['delta_m_mean']:+.2f} ± {number(row['delta_m_std'], 2)}",) if judged else ()),
+            *(regret or ((interval,) if judged else ())),
+            *((f"{row['rank']:.1f}",) if judged else ()),
             "" if math.isnan(share) else f"{100 * share:.0f} %",
             f"{row['samples']:.0f}",
             f"{row['seconds']:.0f}",

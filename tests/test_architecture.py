@@ -38,9 +38,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "analysis": (
         *("report", "paper", "screen", "overview", "comparison", "strategy_recovery"),
-        *("table_report", "landscape", "cpbench", "lookups"),
-        *("recovery_report", "planted_matrix", "bench", "resources", "notes", "views", "output", "figures"),
-        *("differences", "sampled", "worth", "regret", "power", "pareto", "significance", "predictions"),
+        *("table_report", "landscape", "cpbench"),
+        *("recovery_report", "planted_matrix", "bench", "resources", "notes", "views", "output"),
+        *("lookups", "figures", "differences", "sampled", "sample_spread", "worth", "regret", "power"),
+        *("pareto", "significance", "predictions"),
         *("trajectory", "correlation", "trees", "agreement", "recovery", "source_importance", "importance"),
         *("attention", "blocks", "genotypes", "multitask", "spaces", "load", "recipes", "tables", "noise"),
         "bootstrap",

@@ -44,7 +44,7 @@ def draw_lookup(curves: pd.DataFrame, strategies: Sequence[str], chance: float) 
             ax.set_visible(False)
         axes[0, 0].set_ylim(bottom=0)
         figure.supxlabel("images used, in full trainings", size=8.5)
-        figure.supylabel(r"regret [points], ← better below", size=8.5)
+        figure.supylabel("regret [points], lower is better", size=8.5)
         figure.suptitle(
             "mean over searches, 95 % bootstrap interval; grey: random search; dashed: a random genotype", size=8
         )

@@ -68,6 +68,16 @@ CAPTIONS = {
         "found is behind the best mean; diamonds: means with their 95 % bootstrap interval over searches. Dashed: a "
         "random genotype.",
     ),
+    "lookup_curves": Caption(
+        "Regret against the budget",
+        "How far the mean of the genotype that a strategy would name is behind the best one, by images that it has "
+        "used. Bands: 95 % bootstrap interval over searches. Grey: random search. Dashed: a random genotype.",
+    ),
+    "lookup_ranks": Caption(
+        "Critical differences",
+        "Mean rank of every strategy among the strategies, over seeds. A bar joins those that Nemenyi's test after "
+        "Friedman's does not separate. Strategies with fewer searches are left out.",
+    ),
     "predictions": Caption(
         "Predictions beside the ground truth",
         "Images of the validation split, with the metric of each image alone. A network is shown by its first run.",

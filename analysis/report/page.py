@@ -21,6 +21,7 @@ import pandas as pd
 
 from analysis.differences import Comparison, answers, compare_models
 from analysis.load import Runs
+from analysis.lookups import LookupAnalysis, lookup_sentences
 from analysis.multitask import marked, marks_explained, summarize, with_delta_m
 from analysis.output import Analysis, Caption, Drawing
 from analysis.power import POWER_OF, power_of_runs, power_sentences
@@ -92,6 +93,8 @@ def _render(analysis: Analysis) -> str:
         runs=runs,
         notes=analysis.notes,
         experiments=[_experiment(analysis, name, comparisons, models) for name in runs.experiments],
+        lookups=[_lookup(one, captions) for one in analysis.lookups],
+        named=[*runs.experiments, *(one.lookups.name for one in analysis.lookups)],
         shared=[_figure(drawing, captions) for drawing in analysis.figures.values() if _is_shared(analysis, drawing)],
         every_run=_every_run(analysis, made.of),
         origins=made,
@@ -127,6 +130,39 @@ def _experiment(
             title: [_figure(of_kind[kind], captions) for kind in kinds if kind in of_kind]
             for title, kinds in chapters.items()
         },
+    }
+
+
+def _lookup(made: LookupAnalysis, captions: Mapping[str, Caption]) -> dict[str, Any]:
+    """The section of searches by look-up."""
+    heads = ["strategy", "searches", "regret", "95 % interval", "median", "mean rank", "named the best", "seconds"]
+    lines = []
+    for row in made.table.to_dict("records"):
+        numbers = [(row["regret"], 2), (row["regret_median"], 2), (row["place"], 1)]
+        regret, median, place = (Cell(number(value, digits), value) for value, digits in numbers)
+        interval = " to ".join(number(row[f"regret_{end}"], 2) for end in ("low", "high"))
+        lines.append(
+            [
+                Cell(str(row["strategy"]), str(row["strategy"])),
+                Cell(str(row["n"]), int(row["n"])),
+                *(regret, Cell(interval, row["regret_low"]), median, place),
+                Cell(f"{100 * row['best']:.0f} %", row["best"]),
+                Cell(number(row["seconds"], 0), row["seconds"]),
+            ]
+        )
+    drawings = [
+        Drawing(kind, None, made.tables["lookup_curves" if kind == "lookup_curves" else "lookup"], svg=svg)
+        for kind, files in made.figures.items()
+        for svg in files
+        if svg.suffix == ".svg"
+    ]
+    about = made.lookups.about
+    return {
+        "name": made.lookups.name,
+        "anchor": _anchor(f"lookup-{made.lookups.name}"),
+        "said": [f"Budget of a search: as many images as {about['trials']} full trainings.", *lookup_sentences(made)],
+        "summary": {"heads": heads, "rows": lines},
+        "figures": [_figure(drawing, captions) for drawing in drawings],
     }
 
 

@@ -46,12 +46,15 @@ def show_analysis(
         import_all(*LIBRARIES)
         from analysis import analyze as make
         from analysis import summary
+        from analysis.screen import lookup_screen
 
         made = make(runs, out, by=by, networks=networks, formats=formats, press=press, quiet=quiet)
-        parts = summary(made.runs)
+        parts = [*summary(made.runs), *(part for one in made.lookups for part in lookup_screen(one))]
     for part in parts:
         console.print(part)
-    console.print(f"{len(made.tables)} tables and {len(made.figures)} figures in {out}")
+    tables = len(made.tables) + sum(len(one.tables) for one in made.lookups)
+    figures = len(made.figures) + sum(len(one.figures) for one in made.lookups)
+    console.print(f"{tables} tables and {figures} figures in {out}")
 
 
 @few_collections()
