@@ -39,5 +39,5 @@ def draw_regret(found: pd.DataFrame, chance: float | None = None) -> Figure:
         ax.set(ylim=(len(means) - 0.4, -0.6), xlabel=r"Regret [points of $\Delta_m$], ← better")
         ax.set_xlim(left=min(-1.0, -0.02 * float(found["regret"].max())))
         ax.grid(axis="x")
-        ax.legend(loc="lower right")
+        figure.legend(loc="outside upper right")
     return figure
