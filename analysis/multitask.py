@@ -102,7 +102,7 @@ def with_delta_m(runs: Runs, *, paired: bool = False) -> pd.DataFrame:
     def of(row: Mapping[str, object]) -> float:
         seed = int(str(row["seed"]))
         base = {name: reference.get((str(row["experiment"]), name, seed), math.nan) for name in runs.tasks}
-        if str(row["model"]).startswith(SINGLE) or not all(map(_usable, base.values())):
+        if not base or str(row["model"]).startswith(SINGLE) or not all(map(_usable, base.values())):
             return math.nan
         return delta_m({name: float(str(row[name])) for name in runs.tasks}, base, directions)
 
@@ -157,6 +157,10 @@ def missing_seeds(runs: Runs, experiment: str, model: str) -> list[int]:
 
 def missing_baselines(runs: Runs, *, paired: bool = False) -> list[str]:
     """One note per experiment whose Delta_m is missing: why, and the command that helps."""
+    if not runs.tasks:
+        return [
+            "the configs have no dataset and no tasks, so there are no metrics, no Delta_m and no networks to train"
+        ]
     notes = []
     found = baselines(runs)
     for experiment in runs.experiments:

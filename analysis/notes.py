@@ -157,6 +157,8 @@ def _answer(runs: Runs, experiment: str) -> list[str]:
 
 def _question(runs: Runs, experiment: str) -> list[str]:
     """Notes on what is missing to answer whether the retrained network beats the multi-task baseline."""
+    if not runs.tasks:
+        return []
     name = runs.configs[experiment]
     commands = {"multi": f"atrc train {name} --model multi", "retrain": f"atrc experiment {name}"}
     present = set(runs.frame[runs.frame["experiment"] == experiment]["model"])

@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+from searchspace.benchmark import BenchmarkSpace
 from searchspace.bmtas import BMTASSpace
 from searchspace.consensus import Consensus, Vote, find_consensus
 from searchspace.costs import CostModel, Costs
@@ -23,6 +24,7 @@ __all__ = [
     "RELEASED",
     "SPACES",
     "BMTASSpace",
+    "BenchmarkSpace",
     "CPSpace",
     "Consensus",
     "CostModel",

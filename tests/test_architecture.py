@@ -21,7 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 ROOMS: dict[str, tuple[str, ...]] = {
     "searchspace": (
         *("answers", "released", "yaml_form", "yaml_text", "supernet", "selection", "consensus", "costs"),
-        *("toy", "cp", "bmtas", "space", "registry", "calls", "paths", "genotype", "table", "text", "errors"),
+        *("toy", "benchmark", "cp", "bmtas", "space", "registry", "calls", "paths", "genotype", "table", "text"),
+        "errors",
     ),
     "strategies": (
         *("testing", "_search", "_trials", "_training", "_inherited", "_data", "_events"),

@@ -22,7 +22,7 @@ __all__ = ["app", "main", "run"]
 
 _COMMANDS = (
     *("_runs", "_consensus", "_models", "_boundaries", "_resources", "_data", "_analysis", "_paper"),
-    *("_lists", "_recovery", "_cpbench", "_bench"),
+    *("_lists", "_recovery", "_cpbench", "_lookup", "_bench"),
 )
 """Modules that add their commands when they are imported, in the order of ``atrc --help``."""
 for _module in _COMMANDS:

@@ -12,7 +12,7 @@ from atrc.machine.imports import few_collections, import_all
 if TYPE_CHECKING:
     from atrc.config import Config
 
-__all__ = ["LIBRARIES", "show_analysis", "show_comparison"]
+__all__ = ["LIBRARIES", "show_analysis", "show_comparison", "show_lookup"]
 
 LIBRARIES = ("torch", "pandas", "scipy.stats", "matplotlib.figure")
 """Libraries that an analysis imports, which takes a second or two."""
@@ -67,5 +67,20 @@ def show_comparison(config: Config, folder: Path, *, formats: Sequence[str], une
 
         made = compare_strategies(config, folder, out, unequal=unequal, formats=formats, press=press)
     for part in comparison_screen(made):
+        console.print(part)
+    console.print(f"{len(made.tables)} tables and {len(made.figures)} figures in {out}")
+
+
+@few_collections()
+def show_lookup(folder: Path, out: Path, *, formats: Sequence[str]) -> None:
+    """Makes the tables and figures of many searches of a table, and shows its table on the screen."""
+    from analysis.figures.press import Press, default_jobs
+
+    with Press(default_jobs()) as press:
+        import_all(*LIBRARIES)
+        from analysis.lookup import analyze_lookup, lookup_screen
+
+        made = analyze_lookup(folder, out, formats=formats, press=press)
+    for part in lookup_screen(made):
         console.print(part)
     console.print(f"{len(made.tables)} tables and {len(made.figures)} figures in {out}")

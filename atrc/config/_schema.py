@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from searchspace.yaml_text import write_yaml
 
 __all__ = [
+    "NO_DATASET",
     "Augmentation",
     "Compare",
     "Config",
@@ -22,6 +23,10 @@ __all__ = [
     "Training",
     "Trials",
 ]
+
+
+NO_DATASET = "none"
+"""Name of the dataset of a config that leaves it out."""
 
 
 class _Strict(BaseModel):
@@ -231,7 +236,7 @@ class Config(_Strict):
     Attributes:
         name: Name of the folder under ``runs/``.
         plugins: Modules or ``.py`` files that are imported first; they register spaces, tasks, strategies, ...
-        dataset: A registered dataset with its options.
+        dataset: A registered dataset with its options. Only multi-trial searches of a table do without.
         tasks: Task name -> options that replace the dataset's, e.g. ``{edge: {weight: 20}}``. A list of names gives
             no options. The rows of genotypes have the same order.
         backbone: A registered backbone with its options. ``weights`` is the path of pretrained weights. ``branches``
@@ -262,8 +267,8 @@ class Config(_Strict):
 
     name: str = Field(min_length=1, pattern=r"^[\w.+-]+$")
     plugins: list[str] = []
-    dataset: Named
-    tasks: dict[str, dict[str, Any]]
+    dataset: Named = Named(name=NO_DATASET)
+    tasks: dict[str, dict[str, Any]] = Field({}, validate_default=True)
     backbone: Named = Named(name="hrnet18")
     space: Named = Named(name="cp")
     strategy: Named = Named(name="gumbel_entropy")
@@ -296,8 +301,13 @@ class Config(_Strict):
 
     @field_validator("tasks")
     @classmethod
-    def _some_tasks(cls, tasks: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        if not tasks:
+    def _some_tasks(cls, tasks: dict[str, dict[str, Any]], others: ValidationInfo) -> dict[str, dict[str, Any]]:
+        if "dataset" not in others.data:  # it is wrong itself
+            return tasks
+        without_data = others.data["dataset"].name == NO_DATASET
+        if tasks and without_data:
+            raise ValueError("tasks need a dataset, and the key 'dataset' is missing")
+        if not tasks and not without_data:
             raise ValueError("name at least one task")
         return tasks
 

@@ -8,6 +8,7 @@ from atrc.data.check import DatasetReport, Finding, check_dataset, inspect_datas
 from atrc.data.content import content_hashes
 from atrc.data.folder import Folder
 from atrc.data.loader import BatchLoader, evaluation_batches
+from atrc.data.none import NoImages
 from atrc.data.nyud import NYUD
 from atrc.data.pascal_context import PascalContext
 from atrc.data.planted import Planted
@@ -43,6 +44,7 @@ __all__ = [
     "Flip",
     "Folder",
     "Need",
+    "NoImages",
     "Normalize",
     "Pad",
     "PascalContext",

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 
 import torch
 
-from atrc.config import Config, Named
+from atrc.config import NO_DATASET, Config, Named
 from atrc.costs import MEASURES
 from atrc.machine.devices import pick_device
 from atrc.networks import RANDOM_WEIGHTS, build_backbone, lacks_weights
 from atrc.setup import Setup
 from atrc.trackers import check_trackers
-from atrc.training.scoring import SCORERS
+from atrc.training.scoring import SCORERS, needs_data
 from searchspace import InputError
-from strategies import MultiTrialStrategy, OneShotStrategy
+from strategies import STRATEGIES, MultiTrialStrategy, OneShotStrategy
 from strategies._base import refuse_unsupported
 
 __all__ = ["Checks"]
@@ -29,7 +29,7 @@ class Checks:
         self._data: list[tuple[Named, list[str]]] = []
 
     def config(self, config: Config) -> None:
-        """Checks a config: builds its tasks, augmentation, backbone and supernet.
+        """Checks a config: builds its tasks, augmentation, backbone and supernet, or its space alone without data.
 
         Raises:
             InputError: A part of the config does not exist, does not fit, or cannot be read.
@@ -39,15 +39,37 @@ class Checks:
         setup = Setup.of(config)
         check_trackers(config.trackers)
         pick_device(config.device)
+        if config.dataset.name == NO_DATASET:
+            self._without_data(config, setup)
+            self._configs.append(config)
+            return
         list(setup.tasks)  # built first, so that a wrong task is named before anything else
         setup.augmentation()
         backbone = build_backbone(config, report=lambda loaded: print(loaded.summary(), file=sys.stderr))
         backbone.grid(setup.info.size)  # raises if the backbone does not take images of this size
         if lacks_weights(config):
             print(f"config {config.name}: the backbone {config.backbone.name} {RANDOM_WEIGHTS}", file=sys.stderr)
-        with torch.device("meta"):
-            setup.supernet(pretrained=False)
+        if needs_data("search", config):
+            with torch.device("meta"):
+                setup.supernet(pretrained=False)
         self._configs.append(config)
+
+    @staticmethod
+    def _without_data(config: Config, setup: Setup) -> None:
+        """Refuses a search that cannot do without images."""
+        name = config.strategy.name
+        if issubclass(STRATEGIES[name], OneShotStrategy):
+            raise InputError(
+                f"strategy {name!r} trains a supernet on images, and config {config.name!r} has no dataset; choose a "
+                "multi-trial strategy (atrc strategies), or give dataset and tasks"
+            )
+        if needs_data("search", config):
+            scorer = config.trials.scorer.name
+            raise InputError(
+                f"trials.scorer {scorer!r} needs images, and config {config.name!r} has no dataset; set "
+                "trials.scorer.name=table, or give dataset and tasks"
+            )
+        list(setup.space)  # builds it
 
     def strategy(self, config: Config) -> None:
         """Checks the strategy of a config by building it.

@@ -6,24 +6,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from atrc.config import Config
-from atrc.data import Batch, Dataset, Subset, eval_transform, evaluation_batches
+from atrc.data import Batch, Dataset, NoImages, Subset, eval_transform, evaluation_batches
 from atrc.machine.stopping import Interrupted, Stop
 from atrc.networks import Predictions, multi_task_loss
 from atrc.setup import Setup
 from atrc.tasks import Task
 from atrc.training.scoring._shared import KeptBatches
-from searchspace import Registry
+from searchspace import Genotype, Registry
 from searchspace.paths import PathOptions
-from strategies import Score, Trial
+from strategies import STRATEGIES, MultiTrialStrategy, Score, Trial
 from strategies._base import spawn_seed
 
-__all__ = ["SCORERS", "Score", "Scorer", "Scoring", "build_scorer"]
+__all__ = ["SCORERS", "Score", "Scorer", "Scoring", "build_scorer", "needs_data"]
 
 _SCORED = 5
 """Spawns the seed of the draw of held-out images; smaller keys belong to the search."""
@@ -65,6 +65,13 @@ class Scoring:
         """Fits the tasks to the training split ``whole``, and holds a part of it out."""
         setup.fit(whole)
         return cls(setup, seed, device, *setup.held_out(whole), stop, tick)
+
+    @classmethod
+    def without_images(
+        cls, setup: Setup, *, seed: int, device: torch.device, stop: Stop, tick: Callable[[], Any] = lambda: None
+    ) -> Scoring:
+        """Makes a search without images, for a scorer that needs no data. Tasks are not fitted."""
+        return cls(setup, seed, device, NoImages.none(), NoImages.none(), stop, tick)
 
     @property
     def config(self) -> Config:
@@ -164,7 +171,11 @@ class Scorer(PathOptions, ABC):
 
     Attributes:
         scoring: The search that it works for.
+        needs_data: Whether it looks at images, or at tasks that were fitted to them. Otherwise no dataset is opened,
+            and the config need not have one.
     """
+
+    needs_data: ClassVar[bool] = True
 
     def __init__(self, scoring: Scoring) -> None:
         self.scoring = scoring
@@ -193,8 +204,27 @@ class Scorer(PathOptions, ABC):
             Interrupted: Somebody asked to stop.
         """
 
+    def counts(self, genotype: Genotype) -> Mapping[str, int]:
+        """Returns ``parameters`` and ``multiply_adds`` of a genotype's network, if the scorer knows them."""
+        return {}
+
 
 SCORERS: Registry[type[Scorer]] = Registry("scorer", "atrc.scorers")
+
+
+def needs_data(kind: str, config: Config) -> bool:
+    """Tells whether a run opens the dataset: all do, but searches by trials with a scorer that needs no data.
+
+    Args:
+        kind: Kind of the run, ``"search"`` or ``"train"``.
+        config: Config of the run, whose plugins are imported.
+
+    Raises:
+        UnknownNameError: The strategy or the scorer of a search is not registered.
+    """
+    if kind != "search" or not issubclass(STRATEGIES[config.strategy.name], MultiTrialStrategy):
+        return True
+    return SCORERS[config.trials.scorer.name].needs_data
 
 
 def build_scorer(scoring: Scoring) -> Scorer:
