@@ -47,7 +47,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         ),
     ),
     "analysis": (
-        *("report", "paper", "screen", "overview", "comparison", "strategy_recovery"),
+        *("report", "paper", "screen", "overview", "comparison", "lookup", "strategy_recovery"),
         *("recovery_report", "planted_matrix", "bench", "resources", "notes", "views", "output", "figures"),
         *("differences", "sampled", "power", "pareto", "significance", "predictions", "trajectory", "correlation"),
         *("trees", "agreement", "recovery", "source_importance", "importance", "attention", "blocks", "genotypes"),

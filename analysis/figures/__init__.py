@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from analysis.figures._freezing import draw_freezing
     from analysis.figures._genotypes import draw_genotypes
     from analysis.figures._importance import draw_importance
+    from analysis.figures._lookup import draw_lookup
     from analysis.figures._pareto import draw_pareto
     from analysis.figures._precision_recall import draw_precision_recall
     from analysis.figures._predictions import draw_predictions
@@ -57,6 +58,7 @@ else:
             "_freezing": ["draw_freezing"],
             "_genotypes": ["draw_genotypes"],
             "_importance": ["draw_importance"],
+            "_lookup": ["draw_lookup"],
             "_pareto": ["draw_pareto"],
             "_precision_recall": ["draw_precision_recall"],
             "_predictions": ["draw_predictions"],
@@ -104,6 +106,7 @@ __all__ = [
     "draw_freezing",
     "draw_genotypes",
     "draw_importance",
+    "draw_lookup",
     "draw_pareto",
     "draw_precision_recall",
     "draw_predictions",

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from atrc.cli._app import Formats, Json, Quiet, RunsArgument, app, console, figure_formats
-from atrc.cli._show import LIBRARIES, show_analysis
+from atrc.cli._show import LIBRARIES, show_analysis, show_lookup
 from atrc.machine.files import json_text
 from atrc.machine.imports import few_collections, import_all
 from searchspace.errors import InputError
@@ -43,6 +43,10 @@ def analyze(
 ) -> None:
     """Make tables and figures from runs: metrics, Delta_m, genotypes or trees, agreement, importance, attention."""
     chosen = figure_formats(formats)
+    if searched := _lookups(runs):
+        for folder in searched:
+            show_lookup(folder, out if len(searched) == 1 else out / folder.resolve().name, formats=chosen)
+        return
     show_analysis(runs, out, by=by, networks=networks, formats=chosen, jobs=jobs, quiet=quiet)
 
 
@@ -63,6 +67,8 @@ def report(
     The page shows figures as SVG, which is written in any case.
     """
     chosen = {*figure_formats(formats), "svg"}
+    if searched := _lookups(runs):
+        raise InputError(f"{searched[0]} has searches of a table, which a page does not show; use: atrc analyze")
     from analysis.figures.press import Press, default_jobs
 
     with few_collections(), Press(jobs or default_jobs()) as press:
@@ -75,6 +81,18 @@ def report(
     for note in made.notes:
         console.print(Text(f"- {note}"))
     console.print(f"{page}: {len(made.figures)} figures; open it in any browser")
+
+
+def _lookups(folders: list[Path]) -> list[Path]:
+    """Returns the folders of `atrc lookup`, if all are; none, if none is.
+
+    Raises:
+        InputError: Some are, and others are not.
+    """
+    found = [folder for folder in folders if (folder / "lookup.yaml").is_file()]
+    if found and len(found) < len(folders):
+        raise InputError(f"{found[0]} has searches of a table; analyse it without folders of runs")
+    return found
 
 
 @app.command(rich_help_panel="Use")
