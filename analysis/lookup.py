@@ -337,7 +337,7 @@ def lookup_screen(made: LookupAnalysis) -> list[RenderableType]:
         f"{card['name']}: {card['column']} of {card['genotypes']} genotypes in table {card['table']['name']}, "
         f"{searches.trials} trials a search"
     )
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     half = f"regret_{max(1, searches.trials // 2)}"
     table.add_column("strategy", overflow="fold")
     for head in ("n", f"regret{unit} (95 %)", "halfway", "rank", "best", "s"):
@@ -352,7 +352,7 @@ def lookup_screen(made: LookupAnalysis) -> list[RenderableType]:
             f"{100 * row['found']:.0f} %",
             f"{row['seconds']:.0f}",
         )
-    return [table, *map(Text, [*_against_random(made), *made.notes])]
+    return [Text(title), table, *map(Text, [*_against_random(made), *made.notes])]
 
 
 def _against_random(made: LookupAnalysis) -> list[str]:

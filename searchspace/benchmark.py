@@ -65,14 +65,12 @@ class BenchmarkSpace(SearchSpace):
         if not self.constrained:
             yield from super().enumerate()
             return
-        places = [{option: place for place, option in enumerate(options)} for options in self.values()]
+        # An option that `only` has left out is in no genotype.
         here = [
-            indices
-            for options in self._tried
-            if None not in (indices := tuple(of.get(one) for of, one in zip(places, options, strict=True)))
+            of for of in self._tried if all(one in options for one, options in zip(of, self.values(), strict=True))
         ]
-        for indices in sorted(here):  # type: ignore[type-var]  # None was left out
-            yield self.decode(indices)  # type: ignore[arg-type]
+        genotypes = [self.genotype(dict(zip(self, options, strict=True))) for options in here]
+        yield from sorted(genotypes, key=self.encode)
 
     def sample(self, rng: random.Random) -> Genotype:
         return rng.choice(self._listed) if self.constrained else super().sample(rng)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -70,18 +73,18 @@ def draw_lookup(curves: pd.DataFrame, against: str, unit: str, reference: str | 
         first.set_xlim(0, float(curves["x"].max()))
         figure.supxlabel(title, size=8.5)
         figure.supylabel(f"regret of the named genotype{f' [{unit}]' if unit else ''}", size=8.5)
-        handles = [
+        handles: list[tuple[Artist, str]] = [
             (Line2D([], [], color=colour, lw=1.4), "mean over searches"),
             (Patch(color=colour, alpha=0.25, lw=0), "95 % bootstrap interval"),
         ]
-        if reference in of:
+        if reference is not None and reference in of:
             handles.append((Line2D([], [], color=MUTED, lw=1.0, ls=(0, (3, 2))), reference))
         lines, names = zip(*handles, strict=True)
         figure.legend(lines, names, loc="outside upper center", ncols=len(lines), title="numbers: regret at the end")
     return figure
 
 
-def _line(ax: Axes, curve: pd.DataFrame, floor: float, **look: object) -> None:
+def _line(ax: Axes, curve: pd.DataFrame, floor: float, **look: Any) -> None:
     """Draws a mean, which keeps its value between two points; 0 lies at the lower end of the axis."""
     ax.step(curve["x"], curve["regret"].clip(lower=floor), where="post", **look)
 

@@ -239,7 +239,7 @@ def _searched(
         raise Interrupted("stopped; the same command continues with the searches that are missing")
     if failed:
         said = "; ".join(f"{label}: {message.splitlines()[0]}" for label, message in failed.items())
-        raise InputError(f"searches of {len(failed)} strategies failed: {said}")
+        raise InputError(f"searches failed: {said}")
 
 
 def _write(plan: Lookup, folder: Path, made: Sequence[Mapping[str, Any]]) -> Path:

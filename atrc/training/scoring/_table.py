@@ -59,7 +59,7 @@ class TableScorer(Scorer):
         lower_is_better: Whether a smaller number in this column is better. The score is then minus the number.
         draw: ``mean``: the mean over the seeds of a genotype. ``seed``: the score of one of them, as if the genotype
             were trained once; it is drawn from the seed of the search and the genotype, and is the same at all
-            budgets.
+            budgets that have it.
 
     Raises:
         InputError: There is no table, it cannot be read, or it lacks a column.
@@ -92,7 +92,7 @@ class TableScorer(Scorer):
             self.table.require("seed")
         self._entries: dict[Genotype, dict[float, list[_Entry]]] = {}
         self._counts: dict[Genotype, Mapping[str, int]] = {}
-        self._drawn: dict[Genotype, float] = {}
+        self._drawn: dict[tuple[Genotype, float], float] = {}
         self._read()
 
     def _read(self) -> None:
@@ -131,19 +131,19 @@ class TableScorer(Scorer):
         rows = of[min(budgets)]
         if self.draw == "mean":
             return rows
-        seed = self._seed_of(trial.genotype)
+        seed = self._seed_of(trial.genotype, min(budgets))
         return [row for row in rows if row.seed == seed][:1]
 
-    def _seed_of(self, genotype: Genotype) -> float:
-        """Draws one of the seeds that a genotype has at every budget."""
-        if genotype not in self._drawn:
+    def _seed_of(self, genotype: Genotype, budget: float) -> float:
+        """Draws a seed of a genotype: one that it has at its largest budget, if it has this one here, too."""
+        key = genotype, budget
+        if key not in self._drawn:
             of = self._entries[genotype]
-            seeds = sorted(set.intersection(*({row.seed for row in rows} for rows in of.values())))
-            if not seeds:
-                raise InputError(f"table {self.table.file} has no seed of {genotype!r} with a row at every budget")
-            key = self.scoring.setup.space.encode(genotype)
-            self._drawn[genotype] = random.Random(spawn_seed(self.scoring.seed, _DRAWN, *key)).choice(seeds)
-        return self._drawn[genotype]
+            drawn = spawn_seed(self.scoring.seed, _DRAWN, *self.scoring.setup.space.encode(genotype))
+            full, here = ({row.seed for row in of[which]} for which in (max(of), budget))
+            seed = random.Random(drawn).choice(sorted(full))
+            self._drawn[key] = seed if seed in here else random.Random(drawn).choice(sorted(here))
+        return self._drawn[key]
 
     def samples(self, trial: Trial) -> int:
         return self._found(trial)[0].samples
