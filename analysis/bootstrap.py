@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["bootstrap", "bootstrap_difference", "bootstrap_mean"]
+__all__ = ["bootstrap", "bootstrap_difference", "bootstrap_mean", "bootstrap_means"]
 
 RESAMPLES = 10_000
 
@@ -40,6 +40,24 @@ def bootstrap_mean(values: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
     """95 % interval of the mean of ``(n,)`` values, one per run; NaN for fewer than two, or a missing one."""
     values = np.asarray(values, dtype=float)
     return bootstrap(lambda drawn: values[drawn].mean(1), values.size if np.isfinite(values).all() else 0, seed=seed)
+
+
+def bootstrap_means(values: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """95 % intervals of the means of several values, such as those at the points of a curve.
+
+    Args:
+        values: ``(n, m)``: m values of n runs. Runs are resampled.
+        seed: Seed of the resampling.
+
+    Returns:
+        Lower and upper ends, ``(m,)`` each; NaN for fewer than two runs, and where a value is missing.
+    """
+    n, m = values.shape
+    if n < 2 or not m:
+        return np.full(m, math.nan), np.full(m, math.nan)
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES) / n
+    low, high = np.percentile(drawn @ np.asarray(values, dtype=float), [2.5, 97.5], axis=0)
+    return low, high
 
 
 def bootstrap_difference(a: np.ndarray, b: np.ndarray, *, seed: int = 0) -> tuple[float, float]:

@@ -157,6 +157,10 @@ def missing_seeds(runs: Runs, experiment: str, model: str) -> list[int]:
 
 def missing_baselines(runs: Runs, *, paired: bool = False) -> list[str]:
     """One note per experiment whose Delta_m is missing: why, and the command that helps."""
+    if not runs.tasks:
+        return [
+            "the configs have no dataset and no tasks, so there are no metrics, no Delta_m and no networks to train"
+        ]
     notes = []
     found = baselines(runs)
     for experiment in runs.experiments:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from analysis.correlation import correlate
 from analysis.figures import FORMATS, Press, draw_correlation, save_figure
 from analysis.load import Runs
-from analysis.lookups import LookupAnalysis
+from analysis.lookup import LookupAnalysis
 from analysis.tables import write_table
 
 __all__ = ["Analysis", "Caption", "Drawing", "Part", "Tiles"]

@@ -33,7 +33,7 @@ from analysis.figures import (
 )
 from analysis.genotypes import conditions, proportions
 from analysis.load import Runs, load_runs
-from analysis.lookups import analyze_lookups, find_lookups
+from analysis.lookup import analyze_lookup, find_lookups
 from analysis.multitask import summarize, with_delta_m
 from analysis.notes import notes, unlike_conditions
 from analysis.output import Analysis, Part
@@ -94,7 +94,8 @@ def analyze(
     remarks = notes(runs, paired=paired) + (unlike_conditions(runs, by) if by else [])
     analysis = Analysis(runs, Path(out), notes=remarks, paired=paired, formats=chosen, press=press)
     for folder in folders:
-        analysis.lookups.append(analyze_lookups(folder, analysis.out, formats=chosen, press=press))
+        place = analysis.out if only_lookups and len(folders) == 1 else analysis.out / folder.resolve().name
+        analysis.lookups.append(analyze_lookup(folder, place, formats=chosen, press=press))
     if runs.frame.empty:
         return analysis
     analysis.add_table("runs", with_delta_m(runs, paired=paired))

@@ -16,7 +16,6 @@ from rich.text import Text
 from analysis.comparison import Recovery, StrategyComparison
 from analysis.differences import answers, compare_models
 from analysis.load import Runs
-from analysis.lookups import LookupAnalysis, lookup_sentences
 from analysis.multitask import marked, marks_explained, summarize
 from analysis.notes import notes
 from analysis.power import POWER_OF, power_of_runs, power_sentences
@@ -33,7 +32,7 @@ from analysis.spaces import space_found
 from analysis.tables import decimals, number, plus_minus
 from analysis.views import view_of
 
-__all__ = ["comparison_screen", "lookup_screen", "summary"]
+__all__ = ["comparison_screen", "summary"]
 
 
 def summary(runs: Runs, *, paired: bool = False) -> list[RenderableType]:
@@ -159,32 +158,6 @@ def comparison_screen(made: StrategyComparison) -> list[RenderableType]:
     corrected = f", at the level that Holm's correction for {tests} pairs leaves" if tests > 1 else ""
     lines += power_sentences(made.power, "Differences of two strategies on one seed vary by", corrected)
     return [table, *map(Text, lines), *_recovery_screen(made.recovery), *map(Text, made.notes)]
-
-
-def lookup_screen(made: LookupAnalysis) -> list[RenderableType]:
-    """The table for a terminal, then what the tests say."""
-    table = Table(
-        title=f"{made.lookups.name}: searches of {made.lookups.about['trials']} full trainings",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-    )
-    table.add_column("strategy", no_wrap=True)
-    for head in ("searches", "regret", "95 % interval", "median", "mean rank", "named the best", "trials", "s"):
-        table.add_column(head, justify="right")
-    for row in made.table.to_dict("records"):
-        table.add_row(
-            Text(str(row["strategy"])),
-            str(row["n"]),
-            number(row["regret"], 2),
-            " .. ".join(number(row[f"regret_{end}"], 2) for end in ("low", "high")),
-            number(row["regret_median"], 2),
-            number(row["place"], 1),
-            f"{100 * row['best']:.0f} %",
-            number(row["trials"], 0),
-            number(row["seconds"], 0),
-        )
-    return [table, *map(Text, lookup_sentences(made))]
 
 
 def _recovery_screen(found: Recovery | None) -> list[RenderableType]:

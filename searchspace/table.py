@@ -81,6 +81,8 @@ class SpaceTable:
         self.file = Path(file)
         lines = csv.reader(io.StringIO(_text(self.file)))
         header = next(lines, [])
+        if not header:
+            raise InputError(f"table {file} has no columns: its first line must name them")
         if twice := [name for name in header if header.count(name) > 1]:
             raise InputError(f"table {file} has the column {twice[0]!r} twice")
         if choices is None:

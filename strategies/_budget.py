@@ -20,7 +20,8 @@ class Score:
         value: The score; higher is better. A value that is not finite is a failure.
         samples: Number of images used: each counts each time it passes through a network.
         metrics: Further numbers for a log.
-        seconds: Time that the trial would have taken, where it was only looked up; None: the time that passed counts.
+        seconds: Time that the ledger counts for the trial, e.g. that of a training which was made before; None for
+            the time that the score took.
     """
 
     value: float
@@ -36,7 +37,8 @@ class Spent:
     Attributes:
         samples: Number of images, each counted each time it passes through a network for the search. Forward passes
             alone, recalibration and second stages count too.
-        seconds: Time spent in steps and in trials, summed over all processes if the search was resumed.
+        seconds: Time spent in steps and in trials, summed over all processes if the search was resumed. A trial
+            counts with the seconds of its `Score`, if this has any.
         trials: Number of trials that were told, failures and repeated genotypes included.
         steps: Number of training steps of a supernet.
     """
@@ -57,7 +59,8 @@ class Budget:
 
     Attributes:
         samples: Largest number of images, counted as in `Spent`.
-        seconds: Longest time. A search with this limit does not repeat to the bit.
+        seconds: Longest time. A search with this limit does not repeat to the bit, unless all scores bring their
+            seconds with them.
         trials: Largest number of trials, failures and repeated genotypes included.
 
     Raises:

@@ -196,7 +196,7 @@ class Search:
 
     @property
     def seconds(self) -> float:
-        """Seconds that steps and trials have taken so far."""
+        """Seconds that steps and trials have taken so far; see `Spent`."""
         return self.spent.seconds
 
     @property
@@ -206,8 +206,13 @@ class Search:
 
     @property
     def repeatable(self) -> bool:
-        """Whether the same seed gives the same bits; not so on a budget in seconds, or with scores as they come."""
-        return self.budget.seconds is None and (self._trials is None or self._trials.in_order)
+        """Whether the same seed gives the same bits.
+
+        Not so with scores as they come, or on a budget in seconds that a clock measured.
+        """
+        trials = self._trials
+        simulated = self._training is None and trials is not None and trials.simulated
+        return (self.budget.seconds is None or simulated) and (trials is None or trials.in_order)
 
     # -- state -----------------------------------------------------------------------------------------------------
 

@@ -91,6 +91,12 @@ class Trials:
         self._known: dict[tuple[Genotype, float], float | None] = {}
         self._in_a_row = 0
         self._least: int | None = None
+        self._timed = False
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no clock was read so far: all scores brought their seconds with them."""
+        return bool(self._known) and not self._timed
 
     @property
     def distinct(self) -> int:
@@ -203,8 +209,11 @@ class Trials:
             value = self._known[key]
             return flight, Score(math.nan if value is None else value, 0), True
         given = self._score(flight.trial) if flight.future is None else flight.future.result()
+        taken = time.perf_counter() - started
         score = self._as_score(given, flight.trial)
-        self._spent.seconds += time.perf_counter() - started if score.seconds is None else score.seconds
+        if score.seconds is None:
+            self._timed = True
+        self._spent.seconds += taken if score.seconds is None else score.seconds
         return flight, score, False
 
     def _first_done(self) -> _Flight:
@@ -266,6 +275,7 @@ class Trials:
             "flights": [[flight.trial.number, flight.samples] for flight in self._flights],
             "known": [[list(encode(genotype)), budget, value] for (genotype, budget), value in self._known.items()],
             "counts": [self._in_a_row, self._least],
+            "timed": self._timed,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -274,3 +284,4 @@ class Trials:
         self._flights = [_Flight(self._strategy.asked[number], samples) for number, samples in state["flights"]]
         self._known = {(decode(indices), budget): value for indices, budget, value in state["known"]}
         self._in_a_row, self._least = state["counts"]
+        self._timed = state.get("timed", True)  # earlier versions always read a clock

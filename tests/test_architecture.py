@@ -40,7 +40,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *("report", "paper", "screen", "overview", "comparison", "strategy_recovery"),
         *("table_report", "landscape", "cpbench"),
         *("recovery_report", "planted_matrix", "bench", "resources", "notes", "views", "output"),
-        *("lookups", "figures", "differences", "sampled", "sample_spread", "worth", "regret", "power"),
+        *("lookup", "figures", "differences", "sampled", "sample_spread", "worth", "regret", "power"),
         *("pareto", "significance", "predictions"),
         *("trajectory", "correlation", "trees", "agreement", "recovery", "source_importance", "importance"),
         *("attention", "blocks", "genotypes", "multitask", "spaces", "load", "recipes", "tables", "noise"),

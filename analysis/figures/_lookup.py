@@ -1,51 +1,93 @@
-"""Regret of strategies that looked genotypes up, against the budget."""
+"""Regret along many searches of a table: one panel per strategy, each against random search."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from analysis.figures.style import MUTED, PAGE, kind_colours, new_figure, paper_style
+from analysis.figures.style import INK, MUTED, PAGE, kind_colours, new_figure, paper_style
 
 __all__ = ["draw_lookup"]
 
-COLUMNS = 4
-REFERENCE = "random"
-"""Strategy that is drawn in every panel, if it is there."""
+COLUMNS = 5
+"""Panels side by side."""
 
 
-def draw_lookup(curves: pd.DataFrame, strategies: Sequence[str], chance: float) -> Figure:
-    """One panel per strategy: mean regret with its 95 % interval; random search in grey.
+FITTING = 22
+"""Characters of a title that fit above a panel in full size."""
+_TITLES = {"trials": ("trials", 1.0), "samples": ("images that trainings took [thousands]", 1e-3)}
+"""Column -> name of its axis, and factor between the two."""
+
+
+def draw_lookup(curves: pd.DataFrame, against: str, unit: str, reference: str | None = None) -> Figure:
+    """One panel per strategy, that of the smallest regret first: mean over searches, with its bootstrap interval.
 
     Args:
-        curves: Table of `analysis.lookups.lookup_curves`.
-        strategies: The strategies, in the order of the panels.
-        chance: Regret of a random genotype, a dashed line.
+        curves: ``strategy``, the column of the horizontal axis, ``regret``, ``low``, ``high``. Panels keep their
+            order.
+        against: Column of the horizontal axis, ``trials`` or ``samples``.
+        unit: Unit of the regret; may be empty.
+        reference: The strategy that every panel shows as a dashed line.
     """
-    columns = min(COLUMNS, len(strategies))
-    rows = -(-len(strategies) // columns)
+    title, factor = _TITLES[against]
+    curves = curves.assign(x=curves[against] * factor)
+    labels = list(dict.fromkeys(curves["strategy"]))
+    columns = min(COLUMNS, len(labels))
+    rows = -(-len(labels) // columns)
+    of = {label: curves[curves["strategy"] == label] for label in labels}
     colour = kind_colours()["multi-trial"]
+    positive = curves.loc[curves["regret"] > 0, "regret"]
+    floor = 0.6 * float(positive.min()) if len(positive) else 0.1
     with paper_style():
-        figure = new_figure(PAGE, 0.8 + 1.15 * rows)
+        figure = new_figure(PAGE, 1.0 + 1.05 * rows)
         axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        reference = curves[curves["strategy"] == REFERENCE]
-        for ax, strategy in zip(axes.flat, strategies, strict=False):
-            of = curves[curves["strategy"] == strategy]
-            ax.axhline(chance, color=MUTED, lw=0.9, ls=(0, (4, 3)), zorder=1)
-            if strategy != REFERENCE:
-                ax.plot(reference["trainings"], reference["regret"], color=MUTED, lw=1.0, alpha=0.8, zorder=2)
-            ax.fill_between(of["trainings"], of["low"], of["high"], color=colour, alpha=0.2, lw=0)
-            ax.plot(of["trainings"], of["regret"], color=colour, lw=1.4, zorder=3)
-            ax.set_title(strategy.replace("_", " "), size=7.5)
+        for ax, label in zip(axes.flat, labels, strict=False):
+            if reference in of and reference != label:
+                _line(ax, of[reference], floor, color=MUTED, lw=1.0, ls=(0, (3, 2)), zorder=2)
+            curve = of[label]
+            low, high = (curve[end].clip(lower=floor) for end in ("low", "high"))
+            ax.fill_between(curve["x"], low, high, step="post", color=colour, alpha=0.25, lw=0, zorder=1)
+            _line(ax, curve, floor, color=colour, lw=1.4, zorder=3)
+            ax.set_title(label, size=min(7.5, 7.5 * FITTING / len(label)), weight="normal")
+            ax.text(0.97, 0.95, _short(curve["regret"].iloc[-1]), transform=ax.transAxes, ha="right", va="top",
+                    size=7, color=INK)  # fmt: skip
             ax.grid(axis="y")
-        for ax in axes.flat[len(strategies) :]:
+        for ax in axes.flat[len(labels) :]:
             ax.set_visible(False)
-        axes[0, 0].set_ylim(bottom=0)
-        figure.supxlabel("images used, in full trainings", size=8.5)
-        figure.supylabel("regret [points], lower is better", size=8.5)
-        figure.suptitle(
-            "mean over searches, 95 % bootstrap interval; grey: random search; dashed: a random genotype", size=8
-        )
+        for ax in axes.flat[max(0, len(labels) - columns) : len(labels)]:
+            ax.tick_params(labelbottom=True)  # the last panel of a column that another column outgrows
+        first = axes[0, 0]
+        first.set_yscale("log")
+        first.set_ylim(floor, 1.15 * float(curves["high"].fillna(curves["regret"]).max()))
+        first.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        first.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        first.yaxis.set_minor_locator(NullLocator())
+        first.xaxis.set_major_locator(MaxNLocator(3))
+        first.set_xlim(0, float(curves["x"].max()))
+        figure.supxlabel(title, size=8.5)
+        figure.supylabel(f"regret of the named genotype{f' [{unit}]' if unit else ''}", size=8.5)
+        handles: list[tuple[Artist, str]] = [
+            (Line2D([], [], color=colour, lw=1.4), "mean over searches"),
+            (Patch(color=colour, alpha=0.25, lw=0), "95 % bootstrap interval"),
+        ]
+        if reference is not None and reference in of:
+            handles.append((Line2D([], [], color=MUTED, lw=1.0, ls=(0, (3, 2))), reference))
+        lines, names = zip(*handles, strict=True)
+        figure.legend(lines, names, loc="outside upper center", ncols=len(lines), title="numbers: regret at the end")
     return figure
+
+
+def _line(ax: Axes, curve: pd.DataFrame, floor: float, **look: Any) -> None:
+    """Draws a mean, which keeps its value between two points; 0 lies at the lower end of the axis."""
+    ax.step(curve["x"], curve["regret"].clip(lower=floor), where="post", **look)
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"

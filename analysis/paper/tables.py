@@ -234,6 +234,10 @@ def _cells(
     }
 
 
+def _numbers(results: Mapping[int, Result], name: str) -> np.ndarray:
+    return np.array([getattr(result, name) for result in results.values()], dtype=float)
+
+
 def _ours(row: _Row, tasks: Mapping[str, TaskInfo], base: Mapping[str, float]) -> dict[str, object]:
     results = [model.results for model in row.models.values()]
     values = {task: row.of_task(task).metrics(task) for task in tasks}
@@ -243,8 +247,8 @@ def _ours(row: _Row, tasks: Mapping[str, TaskInfo], base: Mapping[str, float]) -
         "model": row.published.model,
         "runs": min(map(len, results)),
         "missing": sum(any(seed not in of for of in results) for seed in row.origin.config.seeds),
-        "params_M": sum(spread(np.array([r.parameters / 1e6 for r in of.values()]))[0] for of in results),
-        "madds_G": sum(spread(np.array([r.multiply_adds / 1e9 for r in of.values()]))[0] for of in results),
+        "params_M": sum(spread(_numbers(of, "parameters") / 1e6)[0] for of in results),
+        "madds_G": sum(spread(_numbers(of, "multiply_adds") / 1e9)[0] for of in results),
     }
     for name, array in values.items():
         cells[f"{name}_mean"], cells[f"{name}_std"], _ = spread(array)

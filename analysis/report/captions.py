@@ -68,15 +68,20 @@ CAPTIONS = {
         "found is behind the best mean; diamonds: means with their 95 % bootstrap interval over searches. Dashed: a "
         "random genotype.",
     ),
-    "lookup_curves": Caption(
-        "Regret against the budget",
-        "How far the mean of the genotype that a strategy would name is behind the best one, by images that it has "
-        "used. Bands: 95 % bootstrap interval over searches. Grey: random search. Dashed: a random genotype.",
+    "lookup_trials": Caption(
+        "Regret against trials",
+        "How far the mean of the genotype that a strategy would name is behind the best one. Bands: 95 % bootstrap "
+        "interval over searches.",
+    ),
+    "lookup_samples": Caption(
+        "Regret against images",
+        "The same against the images that the trainings took: short trials and repeated genotypes cost less. Bands: "
+        "95 % bootstrap interval over searches.",
     ),
     "lookup_ranks": Caption(
         "Critical differences",
         "Mean rank of every strategy among the strategies, over seeds. A bar joins those that Nemenyi's test after "
-        "Friedman's does not separate. Strategies with fewer searches are left out.",
+        "Friedman's does not separate. Only seeds that all strategies have count.",
     ),
     "predictions": Caption(
         "Predictions beside the ground truth",

@@ -21,7 +21,7 @@ import pandas as pd
 
 from analysis.differences import Comparison, answers, compare_models
 from analysis.load import Runs
-from analysis.lookups import LookupAnalysis, lookup_sentences
+from analysis.lookup import LookupAnalysis, against_random
 from analysis.multitask import marked, marks_explained, summarize, with_delta_m
 from analysis.output import Analysis, Caption, Drawing
 from analysis.power import POWER_OF, power_of_runs, power_sentences
@@ -94,7 +94,7 @@ def _render(analysis: Analysis) -> str:
         notes=analysis.notes,
         experiments=[_experiment(analysis, name, comparisons, models) for name in runs.experiments],
         lookups=[_lookup(one, captions) for one in analysis.lookups],
-        named=[*runs.experiments, *(one.lookups.name for one in analysis.lookups)],
+        named=[*runs.experiments, *(str(one.searches.card["name"]) for one in analysis.lookups)],
         shared=[_figure(drawing, captions) for drawing in analysis.figures.values() if _is_shared(analysis, drawing)],
         every_run=_every_run(analysis, made.of),
         origins=made,
@@ -134,33 +134,32 @@ def _experiment(
 
 
 def _lookup(made: LookupAnalysis, captions: Mapping[str, Caption]) -> dict[str, Any]:
-    """The section of searches by look-up."""
+    """The section of many searches of a table."""
+    card = made.searches.card
     heads = ["strategy", "searches", "regret", "95 % interval", "median", "mean rank", "named the best", "seconds"]
     lines = []
     for row in made.table.to_dict("records"):
-        numbers = [(row["regret"], 2), (row["regret_median"], 2), (row["place"], 1)]
-        regret, median, place = (Cell(number(value, digits), value) for value, digits in numbers)
-        interval = " to ".join(number(row[f"regret_{end}"], 2) for end in ("low", "high"))
+        regret, median, place = (Cell(number(row[name], 2), row[name]) for name in ("regret", "median", "rank"))
+        interval = " to ".join(number(row[end], 2) for end in ("low", "high"))
         lines.append(
             [
                 Cell(str(row["strategy"]), str(row["strategy"])),
-                Cell(str(row["n"]), int(row["n"])),
-                *(regret, Cell(interval, row["regret_low"]), median, place),
-                Cell(f"{100 * row['best']:.0f} %", row["best"]),
+                Cell(str(row["searches"]), int(row["searches"])),
+                *(regret, Cell(interval, row["low"]), median, place),
+                Cell(f"{100 * row['found']:.0f} %", row["found"]),
                 Cell(number(row["seconds"], 0), row["seconds"]),
             ]
         )
     drawings = [
-        Drawing(kind, None, made.tables["lookup_curves" if kind == "lookup_curves" else "lookup"], svg=svg)
+        Drawing(kind, None, made.tables.get(kind, made.tables["lookup"]), svg=svg)
         for kind, files in made.figures.items()
         for svg in files
         if svg.suffix == ".svg"
     ]
-    about = made.lookups.about
     return {
-        "name": made.lookups.name,
-        "anchor": _anchor(f"lookup-{made.lookups.name}"),
-        "said": [f"Budget of a search: as many images as {about['trials']} full trainings.", *lookup_sentences(made)],
+        "name": card["name"],
+        "anchor": _anchor(f"lookup-{card['name']}"),
+        "said": [f"Budget of a search: {made.searches.trials} trials.", *against_random(made), *made.notes],
         "summary": {"heads": heads, "rows": lines},
         "figures": [_figure(drawing, captions) for drawing in drawings],
     }

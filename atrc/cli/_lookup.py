@@ -1,83 +1,63 @@
-"""The command ``atrc lookup``, which compares multi-trial strategies by a table of the space."""
+"""The command ``atrc lookup``: many searches of a table, with every strategy."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
-from atrc.cli._app import (
-    ConfigArgument,
-    Formats,
-    Jobs,
-    OverrideOption,
-    Quiet,
-    app,
-    console,
-    figure_formats,
-    read_config,
-)
-from searchspace.errors import InputError, UnknownNameError
+from atrc.cli._app import ConfigArgument, Formats, OverrideOption, Quiet, app, figure_formats, read_config
+from atrc.cli._show import show_lookup
+from searchspace.errors import InputError
 
 __all__: list[str] = []
 
 
-@app.command(rich_help_panel="Train")
+@app.command(rich_help_panel="Use")
 def lookup(
     config: ConfigArgument,
+    override: OverrideOption = None,
     strategy: Annotated[
         list[str] | None,
         typer.Option(
-            "--strategy",
-            help="Name or label of a strategy; repeat it for several. Default: those of the config's section "
-            "[cyan]compare[/cyan], else all multi-trial ones.",
+            metavar="NAME",
+            help="A strategy, or a label of the config's [cyan]compare[/cyan] section; repeat it for several. "
+            "Default: all multi-trial strategies that can search the space.",
         ),
     ] = None,
-    override: OverrideOption = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Number of searches of every strategy.")] = 100,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of searches with each strategy.")] = 100,
     few: Annotated[
         list[str] | None,
-        typer.Option(metavar="STRATEGY=N", help="Another number of searches for a (slow) strategy."),
+        typer.Option(metavar="NAME=NUMBER", help="Another number of searches with a slow strategy; repeatable."),
     ] = None,
-    trials: Annotated[int, typer.Option(min=1, help="Budget of a search, as a number of full trainings.")] = 60,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the results; default: runs/NAME-lookup.")
+    trials: Annotated[int, typer.Option(min=1, help="Number of trials of a search.")] = 60,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder; default: runs/NAME-lookup.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Number of processes; default: one a core.")
     ] = None,
-    jobs: Jobs = None,
     formats: Formats = None,
     quiet: Quiet = False,
 ) -> None:
-    """Compare multi-trial strategies on a space whose genotypes are all in a table, such as [cyan]planted2[/cyan].
+    """Search a table many times with every strategy, and show what each one finds. Nothing is trained.
 
-    No network is trained. Every strategy may use as many images as the given number of full trainings. After an
-    interruption, the same command goes on where it stopped.
+    The table is that of the space [cyan]benchmark[/cyan], of the scorer [cyan]table[/cyan], or the one that ships for
+    the config. After an interruption, the same command goes on where it stopped.
     """
-    chosen = figure_formats(formats)
+    chosen, fewer = figure_formats(formats), dict(map(_number, few or []))
     settings = read_config(config, override)
-    from atrc.experiments import default_jobs
-    from atrc.experiments.lookup import Looked, default_strategies, look_up
+    from atrc.experiments.lookup import plan_lookup, run_lookup
 
-    named = default_strategies(settings, strategy or [])
-    numbers = dict.fromkeys(named, seeds) | _few(few or [], named)
-    folder = out if out is not None else Path("runs") / f"{settings.name}-lookup"
-    look_up(Looked(settings, named, numbers, trials), folder, jobs=jobs or default_jobs(settings), quiet=quiet)
-    from atrc.cli._show import show_lookup
-
+    plan = plan_lookup(settings, strategy or (), seeds=seeds, few=fewer, trials=trials)
+    folder = Path("runs") / f"{settings.name}-lookup" if out is None else out
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    run_lookup(plan, folder, jobs=jobs or cores, quiet=quiet)
     show_lookup(folder, folder / "analysis", formats=chosen)
-    console.print(Text(f"Searches: {folder / 'searches.csv.gz'}"))
 
 
-def _few(given: list[str], known: object) -> dict[str, int]:
-    """Returns label -> number of searches."""
-    assert isinstance(known, dict)
-    found = {}
-    for one in given:
-        label, _, number = one.partition("=")
-        if label not in known:
-            raise UnknownNameError("strategy", label, known, "--few")
-        if not number.isdigit() or int(number) < 1:
-            raise InputError(f"--few {one}: expected STRATEGY=N with N >= 1")
-        found[label] = int(number)
-    return found
+def _number(given: str) -> tuple[str, int]:
+    name, _, number = given.partition("=")
+    if not name or not number.isdigit() or int(number) < 1:
+        raise InputError(f"--few {given!r} is not NAME=NUMBER, e.g. bananas=20")
+    return name, int(number)

@@ -138,7 +138,8 @@ def search(
     checks = Checks()
     runs = create_search(settings, experiment_folder(settings, out), checks)
     _execute(runs, jobs, quiet, checks)
-    console.print(f"Train the found genotypes:  atrc retrain {' '.join(str(run.path) for run in runs)}")
+    if settings.tasks:  # otherwise there is nothing to train on
+        console.print(f"Train the found genotypes:  atrc retrain {' '.join(str(run.path) for run in runs)}")
 
 
 @app.command(rich_help_panel=TRAINING)
@@ -221,8 +222,12 @@ def results_table(runs: Sequence[RunDirectory]) -> Table:
         table.add_column(f"{task}\n{kind.metric_name} {'↑' if kind.higher_is_better else '↓'}", justify="right")
     table.add_column("params\n(M)", justify="right")
     table.add_column("training\n(s)", justify="right")
+
+    def millions(number: int | None) -> str:
+        return "" if number is None else f"{number / 1e6:.3f}"
+
     for run in runs:
         result = run.result()
         cells = [f"{result.metrics[task]:.4g}" if task in result.metrics else "" for task in tasks]
-        table.add_row(str(run.path), *cells, f"{result.parameters / 1e6:.3f}", f"{result.seconds:.0f}")
+        table.add_row(str(run.path), *cells, millions(result.parameters), f"{result.seconds:.0f}")
     return table

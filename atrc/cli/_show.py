@@ -46,7 +46,7 @@ def show_analysis(
         import_all(*LIBRARIES)
         from analysis import analyze as make
         from analysis import summary
-        from analysis.screen import lookup_screen
+        from analysis.lookup import lookup_screen
 
         made = make(runs, out, by=by, networks=networks, formats=formats, press=press, quiet=quiet)
         parts = [*summary(made.runs), *(part for one in made.lookups for part in lookup_screen(one))]
@@ -76,15 +76,14 @@ def show_comparison(config: Config, folder: Path, *, formats: Sequence[str], une
 
 @few_collections()
 def show_lookup(folder: Path, out: Path, *, formats: Sequence[str]) -> None:
-    """Makes the tables and figures of searches that looked genotypes up, and shows their table on the screen."""
+    """Makes the tables and figures of many searches of a table, and shows its table on the screen."""
     from analysis.figures.press import Press, default_jobs
 
     with Press(default_jobs()) as press:
         import_all(*LIBRARIES)
-        from analysis.lookups import analyze_lookups
-        from analysis.screen import lookup_screen
+        from analysis.lookup import analyze_lookup, lookup_screen
 
-        made = analyze_lookups(folder, out, formats=formats, press=press)
+        made = analyze_lookup(folder, out, formats=formats, press=press)
     for part in lookup_screen(made):
         console.print(part)
     console.print(f"{len(made.tables)} tables and {len(made.figures)} figures in {out}")

@@ -14,6 +14,7 @@ from atrc.config._load import (
 )
 from atrc.config._plugins import import_plugins, source_of
 from atrc.config._schema import (
+    NO_DATASET,
     Augmentation,
     Compare,
     Config,
@@ -27,6 +28,7 @@ from atrc.config._schema import (
 from atrc.config._upgrade import upgrade_run_config
 
 __all__ = [
+    "NO_DATASET",
     "Augmentation",
     "Compare",
     "Config",

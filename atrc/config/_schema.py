@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from searchspace.yaml_text import write_yaml
 
 __all__ = [
+    "NO_DATASET",
     "Augmentation",
     "Compare",
     "Config",
@@ -25,7 +26,7 @@ __all__ = [
 
 
 NO_DATASET = "none"
-"""Name of the dataset without images and tasks."""
+"""Name of the dataset of a config that leaves it out."""
 
 
 class _Strict(BaseModel):
@@ -240,7 +241,7 @@ class Config(_Strict):
     Attributes:
         name: Name of the folder under ``runs/``.
         plugins: Modules or ``.py`` files that are imported first; they register spaces, tasks, strategies, ...
-        dataset: A registered dataset with its options. Without one, a space can only be searched by a table.
+        dataset: A registered dataset with its options. Only multi-trial searches of a table do without.
         tasks: Task name -> options that replace the dataset's, e.g. ``{edge: {weight: 20}}``. A list of names gives
             no options. The rows of genotypes have the same order.
         backbone: A registered backbone with its options. ``weights`` is the path of pretrained weights. ``branches``
@@ -305,11 +306,13 @@ class Config(_Strict):
 
     @field_validator("tasks")
     @classmethod
-    def _some_tasks(cls, tasks: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
-        dataset = info.data.get("dataset")  # absent if it was refused, which is said instead
-        if dataset is not None and dataset.name == NO_DATASET and tasks:
-            raise ValueError("the config names no dataset that has tasks")
-        if dataset is not None and dataset.name != NO_DATASET and not tasks:
+    def _some_tasks(cls, tasks: dict[str, dict[str, Any]], others: ValidationInfo) -> dict[str, dict[str, Any]]:
+        if "dataset" not in others.data:  # it is wrong itself
+            return tasks
+        without_data = others.data["dataset"].name == NO_DATASET
+        if tasks and without_data:
+            raise ValueError("tasks need a dataset, and the key 'dataset' is missing")
+        if not tasks and not without_data:
             raise ValueError("name at least one task")
         return tasks
 

@@ -5,16 +5,13 @@ that ``atrc cpbench make`` wrote can be used in the same way.
 """
 
 from atrc.cpbench._files import Entry, budget_steps, recipe_of, results_of, write_table
-from atrc.cpbench._scores import DRAWS, TableScores
 from atrc.cpbench._sources import TABLE, answers_of, table_for
 from atrc.cpbench._tables import Card, Tabled, find_table, open_table, require_table, shipped_tables, table_of
 
 __all__ = [
-    "DRAWS",
     "TABLE",
     "Card",
     "Entry",
-    "TableScores",
     "Tabled",
     "answers_of",
     "budget_steps",

@@ -28,10 +28,11 @@ def table_for(config: Config, space: SearchSpace, file: str | Path | None = None
     Raises:
         InputError: There is none, or it cannot be read.
     """
+    if file is None:
+        file = space.parameters.get("file")
     if file is not None:
         return open_table(file, list(space))
-    own = getattr(space, "table", None)
-    return own if isinstance(own, SpaceTable) else require_table(config).read()
+    return require_table(config).read()
 
 
 def answers_of(config: Config, space: SearchSpace) -> Answers | None:
@@ -45,8 +46,8 @@ def answers_of(config: Config, space: SearchSpace) -> Answers | None:
     """
     scorer = config.trials.scorer
     options = scorer.options if scorer.name == TABLE else {}
-    file = options.get("file")
-    if file is None and not isinstance(getattr(space, "table", None), SpaceTable) and table_of(config) is None:
+    file = options.get("file", space.parameters.get("file"))
+    if file is None and table_of(config) is None:
         return None
     lower = bool(options.get("lower_is_better", False))
     return Answers(table_for(config, space, file), space, options.get("score"), lower_is_better=lower)

@@ -1,42 +1,46 @@
-"""No images, for searches that need none: those that look genotypes up in a table."""
+"""The absence of images: the dataset of configs that leave it out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
+from atrc.config import NO_DATASET
 from atrc.data._base import DATASETS, Dataset, DatasetInfo, Sample
 from searchspace.errors import InputError
 
 __all__ = ["NoImages"]
 
 
-@DATASETS.register("none")
+@DATASETS.register(NO_DATASET)
 class NoImages(Dataset):
-    """An empty dataset without tasks. What would learn from it is refused.
-
-    Args:
-        split: Any name.
-        tasks: None.
+    """No images. Searches of a table need none; whatever asks for some is refused.
 
     Raises:
-        InputError: A task is wanted.
+        InputError: A split is asked for.
     """
 
-    info = DatasetInfo("none", {}, (0, 0))
+    def __init__(self, split: str, tasks: Sequence[str]) -> None:
+        _refuse()
 
-    def __init__(self, split: str = "train", tasks: Iterable[str] = ()) -> None:
-        if wanted := list(tasks):
-            raise InputError(f"the dataset 'none' has no images, so it has no labels of {', '.join(wanted)}")
+    @classmethod
+    def none(cls) -> NoImages:
+        """Returns a split without any sample."""
+        return cls.__new__(cls)
 
     @classmethod
     def describe(cls, **options: Any) -> DatasetInfo:
-        if options:
-            raise InputError(f"the dataset 'none' takes no options, got {', '.join(options)}")
-        return cls.info
+        _refuse()
 
     def __len__(self) -> int:
         return 0
 
     def __getitem__(self, index: int) -> Sample:
         raise IndexError(index)
+
+
+def _refuse() -> NoReturn:
+    raise InputError(
+        "the config has no dataset, and this needs images: give it dataset and tasks "
+        "(only a multi-trial search with trials.scorer.name=table does without)"
+    )

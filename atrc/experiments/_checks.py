@@ -7,15 +7,15 @@ from collections.abc import Iterable
 
 import torch
 
-from atrc.config import Config, Named
+from atrc.config import NO_DATASET, Config, Named
 from atrc.costs import MEASURES
 from atrc.machine.devices import pick_device
 from atrc.networks import RANDOM_WEIGHTS, build_backbone, lacks_weights
 from atrc.setup import Setup
 from atrc.trackers import check_trackers
-from atrc.training.scoring import SCORERS
+from atrc.training.scoring import SCORERS, needs_data
 from searchspace import InputError
-from strategies import MultiTrialStrategy, OneShotStrategy
+from strategies import STRATEGIES, MultiTrialStrategy, OneShotStrategy
 from strategies._base import refuse_unsupported
 
 __all__ = ["Checks"]
@@ -29,7 +29,7 @@ class Checks:
         self._data: list[tuple[Named, list[str]]] = []
 
     def config(self, config: Config) -> None:
-        """Checks a config: builds its tasks, augmentation, backbone and supernet.
+        """Checks a config: builds its tasks, augmentation, backbone and supernet, or its space alone without data.
 
         Raises:
             InputError: A part of the config does not exist, does not fit, or cannot be read.
@@ -39,8 +39,8 @@ class Checks:
         setup = Setup.of(config)
         check_trackers(config.trackers)
         pick_device(config.device)
-        if not config.tasks:
-            len(setup.space)
+        if config.dataset.name == NO_DATASET:
+            self._without_data(config, setup)
             self._configs.append(config)
             return
         list(setup.tasks)  # built first, so that a wrong task is named before anything else
@@ -49,9 +49,27 @@ class Checks:
         backbone.grid(setup.info.size)  # raises if the backbone does not take images of this size
         if lacks_weights(config):
             print(f"config {config.name}: the backbone {config.backbone.name} {RANDOM_WEIGHTS}", file=sys.stderr)
-        with torch.device("meta"):
-            setup.supernet(pretrained=False)
+        if needs_data("search", config):
+            with torch.device("meta"):
+                setup.supernet(pretrained=False)
         self._configs.append(config)
+
+    @staticmethod
+    def _without_data(config: Config, setup: Setup) -> None:
+        """Refuses a search that cannot do without images."""
+        name = config.strategy.name
+        if issubclass(STRATEGIES[name], OneShotStrategy):
+            raise InputError(
+                f"strategy {name!r} trains a supernet on images, and config {config.name!r} has no dataset; choose a "
+                "multi-trial strategy (atrc strategies), or give dataset and tasks"
+            )
+        if needs_data("search", config):
+            scorer = config.trials.scorer.name
+            raise InputError(
+                f"trials.scorer {scorer!r} needs images, and config {config.name!r} has no dataset; set "
+                "trials.scorer.name=table, or give dataset and tasks"
+            )
+        list(setup.space)  # builds it
 
     def strategy(self, config: Config) -> None:
         """Checks the strategy of a config by building it.
@@ -60,8 +78,8 @@ class Checks:
             InputError: A knob, the scorer or the cost is wrong, or the strategy cannot search the space.
         """
         strategy = Setup.of(config).strategy(0)
-        if not isinstance(strategy, MultiTrialStrategy) or SCORERS[config.trials.scorer.name].needs_data:
-            Setup.of(config).refuse_without_tasks()
+        if isinstance(strategy, MultiTrialStrategy):
+            SCORERS[config.trials.scorer.name]
         if config.cost is not None:
             MEASURES[config.cost.measure]
         refuse_unsupported(strategy, ("score",) if config.cost is None else ("score", "cost"))
@@ -85,7 +103,7 @@ class Checks:
         Raises:
             InputError: A split cannot be read, or has no valid pixel of a task.
         """
-        for config in (config for config in configs if config.tasks):
+        for config in configs:
             wanted = config.dataset, list(config.tasks)
             if wanted not in self._data:
                 Setup.of(config).splits()

@@ -12,6 +12,7 @@ from atrc.experiments.changes import changed_keys
 from atrc.experiments.paths import absolute_paths
 from atrc.experiments.plan import ADVICE, Planned, plan_retrain, plan_search, plan_train
 from atrc.runs import RunDirectory, refuse_existing
+from atrc.training.scoring import needs_data
 from searchspace import Genotype, InputError
 
 __all__ = ["create_missing", "create_planned", "create_retrain", "create_search", "create_train", "open_made_with"]
@@ -81,7 +82,7 @@ def create_planned(planned: Iterable[Planned], checks: Checks | None = None) -> 
         if (run.path / "run.json").is_file():
             _refuse_another(RunDirectory.open(run.path), run)
         refuse_existing(run.path)
-    (checks or Checks()).data(run.config for run in runs)
+    (checks or Checks()).data(run.config for run in runs if _opens_data(run))
     return [_create(run) for run in runs]
 
 
@@ -98,8 +99,13 @@ def create_missing(planned: Iterable[Planned], checks: Checks | None = None) -> 
     """
     runs = _each_once(planned)
     there = {run.path: _open(run) for run in runs if run.path.exists()}
-    (checks or Checks()).data(run.config for run in runs if run.path not in there)
+    (checks or Checks()).data(run.config for run in runs if run.path not in there and _opens_data(run))
     return [there.get(run.path) or _create(run) for run in runs]
+
+
+def _opens_data(planned: Planned) -> bool:
+    import_plugins(planned.config)
+    return needs_data(planned.spec.kind, planned.config)
 
 
 def _each_once(planned: Iterable[Planned]) -> list[Planned]:

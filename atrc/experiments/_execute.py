@@ -17,6 +17,7 @@ from atrc.machine.kernels import compile_all
 from atrc.runs import RunDirectory
 from atrc.runs.names import CONSENSUS, expand_models
 from atrc.training import Interrupted, execute, stop_requests
+from atrc.training.scoring import needs_data
 from searchspace import InputError
 
 __all__ = ["execute_all", "execute_experiment", "execute_path"]
@@ -102,7 +103,8 @@ def execute_all(
     at_once, for_trials = min(jobs, len(waiting)), max(1, jobs // len(waiting))
     if at_once > 1:
         with suppress(Exception):  # a run whose data cannot be opened raises later by itself
-            (checks or Checks()).data(run.config for run in waiting)
+            opening = [run.config for run in waiting if needs_data(run.spec.kind, run.config)]
+            (checks or Checks()).data(opening)
         compile_all()  # otherwise every process would compile at the same time
         failed = _execute_in_processes(waiting, at_once, for_trials, quiet)
     else:

@@ -6,7 +6,7 @@ import os
 
 import psutil
 
-from atrc.config import Config
+from atrc.config import NO_DATASET, Config
 from atrc.machine.devices import pick_device
 from atrc.setup import Setup
 
@@ -33,7 +33,12 @@ def default_jobs(config: Config) -> int:
 
 
 def run_memory(config: Config) -> int:
-    """Returns the estimated memory of a run on a CPU in bytes, from its image size and its batch size."""
+    """Returns the estimated memory of a run on a CPU in bytes, from its image size and its batch size.
+
+    Without images, the memory of a process.
+    """
+    if config.dataset.name == NO_DATASET:
+        return PROCESS_MEMORY
     height, width = Setup.of(config).info.size
     batch = max(config.search.batch_size, config.train.batch_size)
     return PROCESS_MEMORY + PIXEL_MEMORY * height * width * batch

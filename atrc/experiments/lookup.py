@@ -1,121 +1,167 @@
-"""Searches that look genotypes up in a table: many strategies and seeds, in one folder.
+"""Many searches of a table: every strategy with many seeds, in minutes, since nothing is trained.
 
 ::
 
-    runs/NAME-lookup/lookup.yaml       what was asked: table, strategies, seeds, budget; and where it was made
-    runs/NAME-lookup/searches.jsonl    the journal: a line per finished group of searches
-    runs/NAME-lookup/searches.csv.gz   a row whenever the genotype that a search would name changed, and at the end
+    runs/NAME-lookup/parts.jsonl        the journal: what is searched, then a line per strategy and few seeds
+    runs/NAME-lookup/lookup.yaml        table, budget and strategies, written when the command ends
+    runs/NAME-lookup/searches.csv.gz    a row whenever the genotype that a search names changed, and one at its end
 
-A search is done in milliseconds, so it gets no run directory and no database of its own. Seconds are those that the
-trainings took when the table was made.
+A journal is only ever appended to, so a killed command loses no more than the searches that were running.
+
+===================  ==========================================================================================
+column               content
+===================  ==========================================================================================
+``strategy``         label of the strategy
+``seed``             seed of the search
+``trials``           number of trials so far
+``samples``          number of images that the trainings of these trials took
+``seconds``          seconds that they took when the table was made
+a choice             option of the named genotype; a column for every choice of the space
+``score``            mean of the named genotype over its seeds in the table, at the largest budget
+``regret``           how much worse this mean is than the best one, in the unit of the column; at least 0
+``rank``             place of this mean among all genotypes; 1 is best
+===================  ==========================================================================================
 """
 
 from __future__ import annotations
 
-import functools
+import csv
 import gzip
 import hashlib
 import io
+import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from tqdm import tqdm
 
-from atrc.config import Config, Named, parse_config
-from atrc.cpbench import TABLE, TableScores, answers_of, require_table, table_for
+from atrc.config import Config, Named
 from atrc.engines import Processes, finished
+from atrc.experiments._lookup_search import Bench, build
+from atrc.experiments.paths import absolute_paths
 from atrc.machine.files import write_text, writing
 from atrc.machine.journal import Journal
-from atrc.machine.threads import threads_of_a_run
+from atrc.machine.stopping import Interrupted, stop_requests
 from atrc.runs.environment import environment
-from atrc.setup import Setup
-from atrc.training import Interrupted, stop_requests
-from searchspace import InputError, SearchSpace
-from searchspace.answers import Answers
-from searchspace.table import SpaceTable
+from searchspace import InputError
+from searchspace.errors import did_you_mean
 from searchspace.yaml_text import write_yaml
-from strategies import STRATEGIES, Budget, MultiTrialStrategy, Search, build_strategy
+from strategies import STRATEGIES, MultiTrialStrategy
+from strategies._base import refuse_unsupported
 
-__all__ = ["FORMAT", "Looked", "default_strategies", "look_up"]
+__all__ = ["CARD", "COLUMNS", "FORMAT", "SEARCHES", "Lookup", "plan_lookup", "run_lookup"]
 
 FORMAT = "atrc-lookup/1"
-CHUNK = 10
-"""Searches of one job, and of one line of the journal."""
-_SEARCH = "atrc.experiments.lookup:search_group"
-_MODULES = (__name__,)
+CARD, SEARCHES, JOURNAL = "lookup.yaml", "searches.csv.gz", "parts.jsonl"
+COLUMNS = ("strategy", "seed", "trials", "samples", "seconds"), ("score", "regret", "rank")
+"""Names of the columns before and after those of the choices."""
+PART = 5
+"""Number of searches in one job of a worker."""
+_SEARCH = "atrc.experiments._lookup_search:search_part"
+_MODULES = ("atrc.experiments._lookup_search",)
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What is looked up.
+class Lookup:
+    """A plan of many searches of a table.
 
     Attributes:
-        config: The config: its space, its table (see `atrc.cpbench.table_for`) and the options of its scorer.
-        strategies: Label -> strategy with its knobs.
-        seeds: Label -> number of searches; their seeds are 0, 1, 2, ...
-        trials: Budget of a search, in trials of the full budget.
+        config: The config, with absolute paths.
+        bench: Its table.
+        options: Options of the scorer `table`.
+        strategies: Label -> registered strategy with its knobs.
+        seeds: Label -> number of searches, with the seeds 0, 1, ...
+        trials: Number of trials of a search.
     """
 
     config: Config
+    bench: Bench = field(repr=False)
+    options: Mapping[str, Any]
     strategies: Mapping[str, Named]
     seeds: Mapping[str, int]
     trials: int
 
     @property
-    def asked(self) -> dict[str, Any]:
-        """Everything that the results depend on but the seeds, as plain values."""
-        scorer = self.config.trials.scorer
-        table, space = _table(self.config)
+    def header(self) -> dict[str, Any]:
+        """What the searches of one folder have in common."""
+        scorer = self.bench.scorer
         return {
             "format": FORMAT,
-            "table": str(table.file.name),
-            "sha256": hashlib.sha256(table.file.read_bytes()).hexdigest(),
-            "scorer": scorer.options if scorer.name == TABLE else {},
-            "choices": list(space),
+            "table": hashlib.sha256(scorer.table.file.read_bytes()).hexdigest(),
+            "column": scorer.column,
+            "lower_is_better": scorer.lower_is_better,
+            "draw": scorer.draw,
             "trials": self.trials,
-            "strategies": {label: {"name": named.name, **named.options} for label, named in self.strategies.items()},
+            "repeat": self.config.trials.repeat,
+            "choices": list(self.bench.space),
         }
 
 
-def default_strategies(config: Config, names: Sequence[str] = ()) -> dict[str, Named]:
-    """Returns the strategies of a look-up: label -> strategy with its knobs.
+def plan_lookup(
+    config: Config,
+    names: Sequence[str] = (),
+    *,
+    seeds: int = 100,
+    few: Mapping[str, int] | None = None,
+    trials: int = 60,
+) -> Lookup:
+    """Plans searches of the table of a config: of the scorer `table`, if the config has it, else of the space.
 
     Args:
-        config: The config.
-        names: The wanted labels of its section ``compare``, or names of strategies. By default all multi-trial ones
-            of this section; where there is none, all that can search the space.
+        config: The config. Strategies have the knobs of its ``compare`` section, if it has one.
+        names: Labels of that section, or registered names; by default all multi-trial strategies that can search the
+            space. Those that cannot are named on stderr.
+        seeds: Number of searches with each strategy.
+        few: Label -> another number of searches.
+        trials: Number of trials of a search.
 
     Raises:
-        InputError: A name is unknown or that of a one-shot strategy, or there is none.
+        InputError: There is no table, a name is unknown, or a strategy that was named cannot search the space.
     """
-    space = Setup.of(config).space
-    compared = {} if config.compare is None else dict(config.compare.strategies)
-    if names:
-        chosen = {name: compared.get(name, Named(name=name)) for name in names}
-    else:
-        chosen = compared or {name: Named(name=name) for name in STRATEGIES}
-    found = {}
-    for label, named in sorted(chosen.items()):
-        entry = STRATEGIES[named.name]
-        if issubclass(entry, MultiTrialStrategy):
-            if names or compared or build_strategy(named.name, space, seed=0).supports(space):
-                found[label] = named
-        elif names:
-            raise InputError(f"strategy {label!r} is one-shot: it trains a supernet, and cannot look genotypes up")
-    if not found:
-        raise InputError(f"config {config.name!r} names no multi-trial strategy; only these can look genotypes up")
-    return found
+    if config.cost is not None:
+        raise InputError("atrc lookup compares by the score alone; leave out the cost: -s cost=null")
+    settings = absolute_paths(config)
+    scorer = settings.trials.scorer
+    options = scorer.options if scorer.name == "table" else {"draw": "seed"}
+    bench = Bench(settings, options)
+    if taken := sorted(set(bench.space) & {*COLUMNS[0], *COLUMNS[1]}):
+        raise InputError(f"a choice must not have the name of a column of {SEARCHES}: {', '.join(taken)}")
+    known = _known(settings)
+    for name in (*names, *(few or {})):
+        if name not in known:
+            one_shot = "; it is one-shot, and trains a supernet instead of scoring genotypes"
+            said = one_shot if name in STRATEGIES else did_you_mean(name, known)
+            raise InputError(f"strategy {name!r} is no multi-trial strategy{said}; known: {', '.join(known)}")
+    chosen = {name: known[name] for name in names or known}
+    able = {name: named for name, named in chosen.items() if _can_search(bench, named, refuse=bool(names))}
+    if left_out := [name for name in chosen if name not in able]:
+        print(f"left out, since they cannot search the space: {', '.join(left_out)}", file=sys.stderr)
+    return Lookup(settings, bench, options, able, {name: (few or {}).get(name, seeds) for name in able}, trials)
 
 
-def look_up(looked: Looked, folder: Path, *, jobs: int = 1, quiet: bool = False) -> Path:
-    """Runs the searches that the folder does not have yet.
+def _known(config: Config) -> dict[str, Named]:
+    """Label -> multi-trial strategy: those of the section ``compare``, then all others as they are registered."""
+    given = {} if config.compare is None else dict(config.compare.strategies)
+    every = given | {name: Named(name=name) for name in sorted(STRATEGIES) if name not in given}
+    return {label: named for label, named in every.items() if issubclass(STRATEGIES[named.name], MultiTrialStrategy)}
+
+
+def _can_search(bench: Bench, named: Named, *, refuse: bool) -> bool:
+    strategy = build(bench, named.name, named.options, 0)
+    if refuse:
+        refuse_unsupported(strategy, ("score",))
+    return strategy.supports(bench.space)
+
+
+def run_lookup(plan: Lookup, folder: Path, *, jobs: int = 1, quiet: bool = False) -> Path:
+    """Runs the searches that the folder does not have yet, several at a time, and writes its files.
 
     Args:
-        looked: The searches.
-        folder: Folder of the results; made if missing.
+        plan: The searches.
+        folder: The folder. It may have searches of the same table and budget with other strategies or more seeds.
         jobs: Number of processes.
         quiet: True for no progress bar.
 
@@ -123,171 +169,119 @@ def look_up(looked: Looked, folder: Path, *, jobs: int = 1, quiet: bool = False)
         Path of ``searches.csv.gz``.
 
     Raises:
-        InputError: There is no table, a strategy cannot search the space, the folder holds searches of other
-            settings, or a search failed. The others were finished.
-        Interrupted: A signal stopped it. What was finished is kept.
+        InputError: The folder has searches of another table, budget or strategy, or a search failed. The others were
+            finished.
+        Interrupted: A signal stopped it. The folder has what was finished.
     """
-    space = Setup.of(looked.config).space
-    _scores(looked.config.to_yaml())
-    for named in looked.strategies.values():
-        build_strategy(named.name, space, seed=0, knobs=named.options)
-    journal = Journal(folder / "searches.jsonl", looked.asked)
-    rows = dict(_found(journal))
-    missing = _groups(looked, set(rows))
-    failed: list[str] = []
-    searches = sum(len(seeds) for _, seeds in missing)
-    bar = tqdm(total=searches, desc="look up", unit="search", disable=quiet, dynamic_ncols=True)
-    with stop_requests(insist=False) as stop, bar, Processes(min(jobs, max(1, len(missing))), _MODULES) as engine:
-        jobs_of = {
-            engine.submit(
-                _SEARCH,
-                config=looked.config.to_yaml(),
-                name=looked.strategies[label].name,
-                knobs=looked.strategies[label].options,
-                seeds=seeds,
-                trials=looked.trials,
-            ): (label, seeds)
-            for label, seeds in missing
-        }
-        for job in finished(engine, jobs_of, stop):
-            label, seeds = jobs_of[job]
-            error = job.exception()
-            if error is None:
-                line = {"strategy": label, "seeds": seeds, "rows": job.result()}
-                journal.append(line)
-                rows.update(_by_seed(line))
-                bar.update(len(seeds))
-            elif not isinstance(error, Interrupted):
-                failed.append(f"{label}: {error}")
-    path = _write(looked, folder, rows)
-    if stop.requested:
-        raise Interrupted("stopped; the same command continues with the searches that are missing")
-    if failed:
-        raise InputError(f"{len(failed)} groups of searches failed, e.g. {failed[0].splitlines()[0]}")
+    journal = Journal(folder / JOURNAL, plan.header)
+    made = list(_made(journal))
+    missing = list(_missing(plan, made, folder))
+    try:
+        for part in _searched(plan, missing, jobs, quiet):
+            journal.append(part)
+            made.append(part)
+    finally:
+        path = _write(plan, folder, made)
     return path
 
 
-def _groups(looked: Looked, done: set[tuple[str, int]]) -> list[tuple[str, list[int]]]:
-    """Returns groups of searches that are missing. Strategies take turns, so that a slow one does not end alone."""
-    groups = []
-    for place, label in enumerate(looked.strategies):
-        seeds = [seed for seed in range(looked.seeds[label]) if (label, seed) not in done]
-        groups += [(first, place, label, seeds[first : first + CHUNK]) for first in range(0, len(seeds), CHUNK)]
-    return [(label, seeds) for _, _, label, seeds in sorted(groups)]
-
-
-def _found(journal: Journal) -> Iterator[tuple[tuple[str, int], list[list[Any]]]]:
-    """Yields the searches that a journal has: (label, seed) -> rows."""
+def _made(journal: Journal) -> Iterator[dict[str, Any]]:
+    """Yields the searches that a journal has."""
     for where, line in journal.read():
-        try:
-            yield from _by_seed(line)
-        except (KeyError, TypeError, IndexError) as error:
-            raise InputError(f"{where}: no searches ({error!r})") from None
+        if lacking := {"strategy", "made", "seeds", "searches"} - line.keys():
+            raise InputError(f"{where}: the key {min(lacking)!r} is missing")
+        yield line
 
 
-def _by_seed(line: Mapping[str, Any]) -> Iterator[tuple[tuple[str, int], list[list[Any]]]]:
-    for seed in line["seeds"]:
-        yield (line["strategy"], seed), [row for row in line["rows"] if row[0] == seed]
+def _missing(plan: Lookup, made: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[tuple[str, list[int]]]:
+    """Yields labels with the seeds of one job each: the first seeds of all strategies, then further ones."""
+    done: dict[str, set[int]] = {label: set() for label in plan.strategies}
+    for part in made:
+        label = part["strategy"]
+        if label not in done:
+            continue
+        if part["made"] != plan.strategies[label].model_dump(mode="json"):
+            raise InputError(
+                f"{folder} has searches of {label!r} with other knobs: {part['made']}; choose another folder with -o"
+            )
+        done[label] |= set(part["seeds"])
+    for first in range(0, max(plan.seeds.values(), default=0), PART):
+        for label, number in plan.seeds.items():
+            seeds = [seed for seed in range(first, min(first + PART, number)) if seed not in done[label]]
+            if seeds:
+                yield label, seeds
 
 
-def search_group(
-    config: str, name: str, knobs: Mapping[str, Any], seeds: Sequence[int], trials: int
-) -> list[list[Any]]:
-    """Runs searches of a strategy in a worker process.
-
-    Returns:
-        Rows: seed, trials, samples, seconds, place of the named genotype's options, score.
-    """
-    scores, answers, space, full = _scores(config)
-    rows: list[list[Any]] = []
-    with threads_of_a_run(1), stop_requests(insist=True) as stop:
-        for seed in seeds:
-            if stop.requested:
-                raise Interrupted("stopped between two searches")
-            strategy = build_strategy(name, space, seed=seed, knobs=knobs)
-            assert isinstance(strategy, MultiTrialStrategy)
-            search = Search(strategy, score=scores.reseeded(seed), budget=Budget(samples=trials * full))
-            named = None
-            for event in search:
-                if event.kind == "told" and event.named is not None and event.named != named:
-                    named = event.named
-                    rows.append(_row(seed, search, space, answers, named))
-            rows.append(_row(seed, search, space, answers, search.genotype()))
-    return rows
-
-
-def _row(seed: int, search: Search, space: SearchSpace, answers: Answers, named: Any) -> list[Any]:
-    spent = search.spent
-    return [
-        seed,
-        spent.trials,
-        spent.samples,
-        round(spent.seconds, 3),
-        list(space.encode(named)),
-        answers.regret(named),
-        answers.rank(named),
-    ]
-
-
-@functools.lru_cache(maxsize=1)
-def _scores(config: str) -> tuple[TableScores, Answers, SearchSpace, int]:
-    """Reads the table of a config: scores, answers, the space, and the images of a trial of the full budget."""
-    parsed = parse_config(config, "config")
-    table, space = _table(parsed)
-    answers = answers_of(parsed, space)
-    if answers is None:
-        require_table(parsed)
-    assert answers is not None
-    scorer = parsed.trials.scorer
-    options = {"draw": "seed", **(scorer.options if scorer.name == TABLE else {})}
-    scores = TableScores(
-        table,
-        space,
-        answers.column,
-        lower_is_better=answers.sign < 0,
-        draw=options["draw"],
-        full=parsed.trials.steps * parsed.search.batch_size,
+def _searched(
+    plan: Lookup, missing: Sequence[tuple[str, list[int]]], jobs: int, quiet: bool
+) -> Iterator[dict[str, Any]]:
+    """Runs jobs, and yields a line of the journal for each, as they end."""
+    if not missing:
+        return
+    failed: dict[str, str] = {}
+    common = {"config": plan.config.to_yaml(), "options": json.dumps(plan.options), "trials": plan.trials}
+    bar = tqdm(
+        total=sum(len(seeds) for _, seeds in missing),
+        desc=plan.config.name,
+        unit="search",
+        disable=quiet,
+        dynamic_ncols=True,
     )
-    return scores, answers, space, scores.largest
+    with stop_requests(insist=False) as stop, Processes(min(jobs, len(missing)), _MODULES) as engine, bar:
+        submitted = {}
+        for label, seeds in missing:
+            named = plan.strategies[label]
+            job = engine.submit(_SEARCH, name=named.name, knobs=named.options, seeds=seeds, **common)
+            submitted[job] = label, seeds
+        for job in finished(engine, submitted, stop):
+            label, seeds = submitted[job]
+            error = job.exception()
+            if error is None:
+                made = plan.strategies[label].model_dump(mode="json")
+                yield {"strategy": label, "made": made, "seeds": seeds, "searches": job.result()}
+            elif not isinstance(error, Interrupted):
+                failed.setdefault(label, str(error))
+            bar.update(len(seeds))
+    if stop.requested:
+        raise Interrupted("stopped; the same command continues with the searches that are missing")
+    if failed:
+        said = "; ".join(f"{label}: {message.splitlines()[0]}" for label, message in failed.items())
+        raise InputError(f"searches failed: {said}")
 
 
-def _table(config: Config) -> tuple[SpaceTable, SearchSpace]:
-    space: SearchSpace = Setup.of(config).space
-    scorer = config.trials.scorer
-    return table_for(config, space, scorer.options.get("file") if scorer.name == TABLE else None), space
-
-
-def _write(looked: Looked, folder: Path, rows: Mapping[tuple[str, int], Sequence[Sequence[Any]]]) -> Path:
-    """Writes ``lookup.yaml`` and ``searches.csv.gz``."""
-    space: SearchSpace = Setup.of(looked.config).space
-    table = [
-        {
-            "strategy": label,
-            **dict(zip(("seed", "trials", "samples", "seconds"), row, strict=False)),
-            **space.decode(row[4]),
-            "regret": row[5],
-            "place": row[6],
-        }
-        for (label, _), of in sorted(rows.items())
-        for row in of
-    ]
-    answers = answers_of(looked.config, space)
-    assert answers is not None
-    regrets = [answers.regret(genotype) for genotype in answers.means]
-    about = {
-        **looked.asked,
-        "name": looked.config.name,
-        "seeds": dict(looked.seeds),
-        "budget": looked.trials * _scores(looked.config.to_yaml())[3],
-        "column": answers.column,
-        "genotypes": len(answers.means),
-        "chance": float(pd.Series(regrets).mean()),
-        "made": environment(1),
-    }
-    path = folder / "searches.csv.gz"
-    text = io.StringIO()
-    pd.DataFrame(table).to_csv(text, index=False, float_format="%.10g", lineterminator="\n")
+def _write(plan: Lookup, folder: Path, made: Sequence[Mapping[str, Any]]) -> Path:
+    """Writes the searches and their card. The same searches give the same bytes of ``searches.csv.gz``."""
+    answers, table, space = plan.bench.answers, plan.bench.scorer.table, plan.bench.space
+    labels = list(dict.fromkeys([*plan.strategies, *(part["strategy"] for part in made)]))
+    found = sorted(
+        (labels.index(part["strategy"]), seed, part["strategy"], rows)
+        for part in made
+        for seed, rows in zip(part["seeds"], part["searches"], strict=True)
+    )
+    path, text = folder / SEARCHES, io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*COLUMNS[0], *space, *COLUMNS[1]])
+    for _, seed, label, rows in found:
+        for trials, samples, seconds, indices, *placed in rows:
+            options = space.decode(indices).values()
+            writer.writerow([label, seed, trials, samples, seconds, *options, *placed])
     with writing(path) as file, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
         packed.write(text.getvalue().encode())
-    write_text(folder / "lookup.yaml", write_yaml(about))
+    header = plan.header
+    strategies = {part["strategy"]: part["made"] for part in made}
+    card = {
+        "format": FORMAT,
+        "name": plan.config.name,
+        "table": {"name": table.file.name.partition(".")[0], "file": str(table.file), "sha256": header["table"]},
+        **{key: header[key] for key in ("column", "lower_is_better", "draw", "trials", "repeat", "choices")},
+        "genotypes": len(answers.means),
+        "best": {"mean": answers.means[answers.best], "choices": dict(answers.best)},
+        "strategies": {
+            label: {"strategy": strategies[label], "seeds": sum(of == label for _, _, of, _ in found)}
+            for label in labels
+            if label in strategies
+        },
+        "made": environment(1),
+    }
+    write_text(folder / CARD, write_yaml(card))
     return path

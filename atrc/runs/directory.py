@@ -70,9 +70,9 @@ class Result:
         samples: Number of images used for learning, counted once for every pass through a network: in training, on
             held-out images of a search, in second stages, and for batch-norm statistics.
         seconds: Seconds of training and trials, summed over all parts of a resumed run, without evaluation.
-        parameters: Number of learned parameters, those of the architecture included; 0 where there is no network.
-        multiply_adds: Multiply-adds for one validation image; for a search, of the network that it found. 0 where
-            there is no network.
+        parameters: Number of learned parameters, those of the architecture included.
+        multiply_adds: Multiply-adds for one validation image; for a search, of the network that it found. None, as
+            ``parameters``, for a genotype of which no network can be built, if its table does not say.
         peak_memory: Largest number of bytes in use during the run, of the process or of the GPU; None if the system
             does not say.
         data: Hashes of the data: split -> ``"image"`` or task -> hash, see `atrc.data.content_hashes`. Empty for runs
@@ -89,8 +89,8 @@ class Result:
     steps: int
     samples: int
     seconds: float
-    parameters: int
-    multiply_adds: int
+    parameters: int | None
+    multiply_adds: int | None
     peak_memory: int | None = None
     data: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     skipped: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

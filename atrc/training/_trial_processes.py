@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, wait
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from atrc.machine.stopping import Stop, stop_requests
 from atrc.machine.threads import threads_of_a_run
 from atrc.runs import RunDirectory
 from atrc.setup import Setup
-from atrc.training.scoring import Scorer, Scoring, build_scorer
+from atrc.training.scoring import Scorer, Scoring, build_scorer, needs_data
 from strategies import Score, Trial
 
 __all__ = ["TrialProcesses", "prepare", "score_trial"]
@@ -107,7 +106,7 @@ def score_trial(run: str, number: int, genotype: dict[str, str], budget: float) 
     with stop_requests(insist=True, stop=scoring.stop), threads_of_a_run(scoring.config.threads):
         trial = Trial(number, scoring.setup.space.genotype(genotype), budget)
         score = scorer.score(trial)
-    return {**asdict(score), "metrics": dict(score.metrics)}
+    return {**vars(score), "metrics": dict(score.metrics)}
 
 
 @lru_cache(maxsize=1)
@@ -116,5 +115,8 @@ def _scorer(run: str) -> Scorer:
     directory = RunDirectory.open(run)
     keep_memory()
     setup, device = Setup.of(directory.config), pick_device(directory.config.device)
+    of_search: dict[str, Any] = {"seed": directory.spec.seed, "device": device, "stop": Stop()}
     with threads_of_a_run(directory.config.threads):
-        return build_scorer(Scoring.for_search(setup, seed=directory.spec.seed, device=device, stop=Stop()))
+        if not needs_data("search", directory.config):
+            return build_scorer(Scoring.without_images(setup, **of_search))
+        return build_scorer(Scoring.of(setup, setup.train(), **of_search))

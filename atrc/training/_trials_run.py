@@ -8,16 +8,19 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from atrc.config import NO_DATASET
 from atrc.costs import count_multiply_adds, count_parameters
-from atrc.data import content_hashes, skipped_samples
+from atrc.data import Dataset, content_hashes, skipped_samples
 from atrc.machine.memory import peak_memory
 from atrc.machine.stopping import Stop
 from atrc.runs import Result, RunDirectory
 from atrc.runs.earlier import upgraded_trials
 from atrc.setup import Setup
+from atrc.supernets import SUPERNETS
 from atrc.training._search_run import SearchRun, search_budget
 from atrc.training._trial_processes import TrialProcesses
-from atrc.training.scoring import Scoring, build_scorer
+from atrc.training.scoring import Scorer, Scoring, build_scorer, needs_data
+from searchspace import Genotype, best_fit
 from strategies import Budget, Event, MultiTrialStrategy, Search
 
 __all__ = ["TrialsRun"]
@@ -39,11 +42,19 @@ class TrialsRun(SearchRun):
         super().__init__(run, setup, device, stop, bar)
         config = self.config
         batch = config.search.batch_size
-        scoring = Scoring.for_search(
-            setup, seed=run.spec.seed, device=device, stop=stop, tick=lambda: bar.update(batch)
-        )
-        self.whole = scoring.whole
+        self.whole: Dataset | None = None
+        if needs_data("search", config):
+            self.whole = setup.train()
+            scoring = Scoring.of(
+                setup, self.whole, seed=run.spec.seed, device=device, stop=stop, tick=lambda: bar.update(batch)
+            )
+        else:
+            scoring = Scoring.without_images(
+                setup, seed=run.spec.seed, device=device, stop=stop, tick=lambda: bar.update(batch)
+            )
+        self.train = scoring.train
         scorer: Any = build_scorer(scoring)
+        self.scorer: Scorer = scorer
         if jobs > 1 and config.trials.in_flight > 1:
             scorer = self.workers = TrialProcesses(scorer, run.path, min(jobs, config.trials.in_flight), stop)
         budget = search_budget(config)
@@ -68,20 +79,25 @@ class TrialsRun(SearchRun):
         return event.kind == "stage" and event.stage == "end"
 
     def result(self, quiet: bool, position: int) -> Result:
-        search = self.search
-        parameters = multiply_adds = 0
-        if self.config.tasks:
-            network: Any = self.setup.network("found", search.genotype(), pretrained=False)
-            parameters = count_parameters(network)
-            multiply_adds = count_multiply_adds(network, self.setup.info.size)
-        splits = {} if self.whole is None else {"train": self.whole}
+        counts = self._counts(self.search.genotype())
         return Result(
             metrics={},
-            steps=search.spent.trials,
-            parameters=parameters,
-            multiply_adds=multiply_adds,
+            steps=self.search.spent.trials,
+            parameters=counts.get("parameters"),
+            multiply_adds=counts.get("multiply_adds"),
             peak_memory=peak_memory(self.device),
-            data={name: content_hashes(split) for name, split in splits.items()},
-            skipped=skipped_samples(**splits),
+            data={} if self.whole is None else {"train": content_hashes(self.whole)},
+            skipped=skipped_samples(train=self.train),
             **self.spent(),
         )
+
+    def _counts(self, genotype: Genotype) -> Mapping[str, int]:
+        """Returns what is known of the network of a genotype: there is none without a dataset, or of some spaces."""
+        setup = self.setup
+        if self.config.dataset.name == NO_DATASET or best_fit(SUPERNETS, setup.space) is None:
+            return self.scorer.counts(genotype)
+        network: Any = setup.network("found", genotype, pretrained=False)
+        return {
+            "parameters": count_parameters(network),
+            "multiply_adds": count_multiply_adds(network, setup.info.size),
+        }

@@ -18,12 +18,12 @@ from atrc.networks import Predictions, multi_task_loss
 from atrc.setup import Setup
 from atrc.tasks import Task
 from atrc.training.scoring._shared import KeptBatches
-from searchspace import Registry
+from searchspace import Genotype, Registry
 from searchspace.paths import PathOptions
-from strategies import Score, Trial
+from strategies import STRATEGIES, MultiTrialStrategy, Score, Trial
 from strategies._base import spawn_seed
 
-__all__ = ["SCORERS", "Score", "Scorer", "Scoring", "build_scorer"]
+__all__ = ["SCORERS", "Score", "Scorer", "Scoring", "build_scorer", "needs_data"]
 
 _SCORED = 5
 """Spawns the seed of the draw of held-out images; smaller keys belong to the search."""
@@ -41,7 +41,6 @@ class Scoring:
         held_out: The images that scores are taken on, or drawn from.
         stop: Whether somebody asked to stop.
         tick: Called after every training step.
-        whole: The training split that both are parts of; None if no image is looked at.
     """
 
     setup: Setup
@@ -51,7 +50,6 @@ class Scoring:
     held_out: Dataset
     stop: Stop
     tick: Callable[[], Any] = lambda: None
-    whole: Dataset | None = None
 
     @classmethod
     def of(
@@ -66,22 +64,14 @@ class Scoring:
     ) -> Scoring:
         """Fits the tasks to the training split ``whole``, and holds a part of it out."""
         setup.fit(whole)
-        return cls(setup, seed, device, *setup.held_out(whole), stop, tick, whole)
+        return cls(setup, seed, device, *setup.held_out(whole), stop, tick)
 
     @classmethod
-    def for_search(
-        cls,
-        setup: Setup,
-        *,
-        seed: int,
-        device: torch.device,
-        stop: Stop,
-        tick: Callable[[], Any] = lambda: None,
+    def without_images(
+        cls, setup: Setup, *, seed: int, device: torch.device, stop: Stop, tick: Callable[[], Any] = lambda: None
     ) -> Scoring:
-        """Opens the training split, if the config's scorer looks at images; see `of`."""
-        if SCORERS[setup.config.trials.scorer.name].needs_data:
-            return cls.of(setup, setup.train(), seed=seed, device=device, stop=stop, tick=tick)
-        return cls(setup, seed, device, NoImages(), NoImages(), stop, tick)
+        """Makes a search without images, for a scorer that needs no data. Tasks are not fitted."""
+        return cls(setup, seed, device, NoImages.none(), NoImages.none(), stop, tick)
 
     @property
     def config(self) -> Config:
@@ -181,7 +171,8 @@ class Scorer(PathOptions, ABC):
 
     Attributes:
         scoring: The search that it works for.
-        needs_data: Whether it looks at images, so that the search opens the dataset and fits its tasks.
+        needs_data: Whether it looks at images, or at tasks that were fitted to them. Otherwise no dataset is opened,
+            and the config need not have one.
     """
 
     needs_data: ClassVar[bool] = True
@@ -213,8 +204,27 @@ class Scorer(PathOptions, ABC):
             Interrupted: Somebody asked to stop.
         """
 
+    def counts(self, genotype: Genotype) -> Mapping[str, int]:
+        """Returns ``parameters`` and ``multiply_adds`` of a genotype's network, if the scorer knows them."""
+        return {}
+
 
 SCORERS: Registry[type[Scorer]] = Registry("scorer", "atrc.scorers")
+
+
+def needs_data(kind: str, config: Config) -> bool:
+    """Tells whether a run opens the dataset: all do, but searches by trials with a scorer that needs no data.
+
+    Args:
+        kind: Kind of the run, ``"search"`` or ``"train"``.
+        config: Config of the run, whose plugins are imported.
+
+    Raises:
+        UnknownNameError: The strategy or the scorer of a search is not registered.
+    """
+    if kind != "search" or not issubclass(STRATEGIES[config.strategy.name], MultiTrialStrategy):
+        return True
+    return SCORERS[config.trials.scorer.name].needs_data
 
 
 def build_scorer(scoring: Scoring) -> Scorer:
