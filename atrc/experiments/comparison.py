@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from atrc.config import Compare, Config
+from atrc.config import NO_DATASET, Compare, Config
 from atrc.experiments._checks import Checks
 from atrc.experiments._create import create_missing
 from atrc.experiments.plan import Planned
@@ -85,6 +85,11 @@ def searches(config: Config, folder: Path, checks: Checks | None = None) -> list
     Raises:
         InputError: A strategy cannot be built, or an existing search has another config.
     """
+    if config.dataset.name == NO_DATASET:
+        raise InputError(
+            f"config {config.name!r} has no dataset, so the networks that searches name cannot be trained; "
+            "atrc lookup compares strategies on a table"
+        )
     checks = checks or Checks()
     checks.config(config)
     planned = []
