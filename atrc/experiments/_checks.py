@@ -10,10 +10,11 @@ import torch
 from atrc.config import NO_DATASET, Config, Named
 from atrc.costs import MEASURES
 from atrc.machine.devices import pick_device
+from atrc.machine.stopping import Stop
 from atrc.networks import RANDOM_WEIGHTS, build_backbone, lacks_weights
 from atrc.setup import Setup
 from atrc.trackers import check_trackers
-from atrc.training.scoring import SCORERS, needs_data
+from atrc.training.scoring import SCORERS, Scoring, build_scorer, needs_data
 from searchspace import InputError
 from strategies import STRATEGIES, MultiTrialStrategy, OneShotStrategy
 from strategies._base import refuse_unsupported
@@ -77,9 +78,10 @@ class Checks:
         Raises:
             InputError: A knob, the scorer or the cost is wrong, or the strategy cannot search the space.
         """
-        strategy = Setup.of(config).strategy(0)
+        setup = Setup.of(config)
+        strategy = setup.strategy(0)
         if isinstance(strategy, MultiTrialStrategy):
-            SCORERS[config.trials.scorer.name]
+            self._scorer(config, setup)
         if config.cost is not None:
             MEASURES[config.cost.measure]
         refuse_unsupported(strategy, ("score",) if config.cost is None else ("score", "cost"))
@@ -94,6 +96,13 @@ class Checks:
                     f"{strategy.name!r}: its second stage takes up to {needed:,} images, {config.trials.images} "
                     f"held-out and {config.trials.recalibration} training ones for each of {genotypes} genotypes"
                 )
+
+    @staticmethod
+    def _scorer(config: Config, setup: Setup) -> None:
+        """Builds a scorer that needs no data, which may read files of its own, or looks up the name of another."""
+        if SCORERS[config.trials.scorer.name].needs_data:
+            return
+        build_scorer(Scoring.without_images(setup, seed=0, device=torch.device("cpu"), stop=Stop()))
 
     def data(self, configs: Iterable[Config]) -> None:
         """Opens the splits of configs, and so fills caches once for all runs.

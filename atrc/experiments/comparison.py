@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from atrc.config import Compare, Config
+from atrc.config import NO_DATASET, Compare, Config
 from atrc.cpbench import answers_of, require_table
 from atrc.experiments._checks import Checks
 from atrc.experiments._create import create_missing
@@ -87,6 +87,11 @@ def searches(config: Config, folder: Path, checks: Checks | None = None) -> list
         InputError: A strategy cannot be built, an existing search has another config, or networks are to be looked
             up and no table fits.
     """
+    if config.dataset.name == NO_DATASET and _section(config).networks == "train":
+        raise InputError(
+            f"config {config.name!r} has no dataset, so the networks that searches name cannot be trained; set "
+            "compare.networks=table, or compare strategies by atrc lookup"
+        )
     checks = checks or Checks()
     checks.config(config)
     if _section(config).networks == "table" and answers_of(config, Setup.of(config).space) is None:

@@ -97,6 +97,14 @@ def assert_refused(result: tuple[int, str], *parts: str) -> None:
             ["search", "demo", "-s", "strategy={name: random}", "-s", "trials.scorer.name=tabel"],
             ["unknown scorer 'tabel'", "did you mean 'table'"],
         ),
+        (
+            ["search", "demo", "-s", "strategy.name=random", "-s", "trials.scorer.name=table"],
+            ["no table ships for config 'demo'", "give the file of one"],
+        ),
+        (
+            ["search", "demo", "-s", "strategy.name=random", "-s", "trials.scorer={name: table, file: gone.csv}"],
+            ["gone.csv cannot be read: it does not exist"],
+        ),
         (["search", "demo", "-s", "cost.measure=flops"], ["unknown measure of cost 'flops'", "multiply_adds"]),
         (["search", "demo", "-s", "strategy={name: nni_darts}", "-s", "cost={}"], ["'nni_darts' takes no cost"]),
         (["search", "demo", "-s", "held_out=1.5"], ["held_out", "less than 1", "1.5"]),

@@ -58,6 +58,13 @@ def test_wrong_arguments_give_one_line(
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_comparison_needs_images(atrc: Callable[..., Any], config_of_table: Path, tmp_path: Path) -> None:
+    said = atrc("compare", config_of_table, "-s", "compare={strategies: [random], samples: 1000000}")
+    assert said.status == 2
+    assert "atrc lookup compares strategies on a table" in said.err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_searches_without_data_are_analysed(atrc: Callable[..., Any], config_of_table: Path, tmp_path: Path) -> None:
     options = ["-s", "strategy.name=random", "-s", "trials={scorer: {name: table}, number: 4}", "-q"]
     said = atrc("search", config_of_table, "--seeds", "0,1", *options)
