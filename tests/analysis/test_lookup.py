@@ -15,7 +15,7 @@ from analysis.bootstrap import bootstrap_mean, bootstrap_means
 from analysis.lookup import (
     Searches,
     analyze_lookup,
-    is_lookup,
+    find_lookups,
     load_lookup,
     lookup_curves,
     lookup_table,
@@ -125,8 +125,8 @@ def test_equal_searches_do_not_differ(draw: str) -> None:
 
 def test_tables_and_figures_are_the_same_twice(tmp_path: Path) -> None:
     folder = write(tmp_path / "made", many(1, "seed"))
-    assert is_lookup(folder)
-    assert not is_lookup(tmp_path)
+    assert find_lookups([folder.parent]) == [folder]
+    assert find_lookups([tmp_path / "elsewhere"]) == []
     made, again = (analyze_lookup(folder, tmp_path / name, formats=("svg",)) for name in ("one", "two"))
     assert set(made.tables) == {"lookup", "lookup_tests", "lookup_trials", "lookup_samples"}
     assert set(made.figures) == {"lookup_trials", "lookup_samples", "lookup_ranks"}
