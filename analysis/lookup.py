@@ -21,7 +21,7 @@ from analysis.bootstrap import bootstrap_means
 from analysis.figures import FORMATS, Press, check_formats, draw_lookup, draw_ranks, save_figure
 from analysis.figures.style import MANY
 from analysis.significance import LEVEL, holm, hopeless
-from analysis.tables import number, write_table
+from analysis.tables import decimals, number, write_table
 from atrc.experiments.lookup import CARD, FORMAT, SEARCHES
 from searchspace import InputError
 from searchspace.text import read_text
@@ -56,7 +56,8 @@ class Searches:
 
     Attributes:
         card: Content of ``lookup.yaml``.
-        frame: Content of ``searches.csv.gz``; see `atrc.experiments.lookup`.
+        frame: Content of ``searches.csv.gz``; see `atrc.experiments.lookup`. A genotype whose training failed has the
+            largest regret of the table.
     """
 
     card: Mapping[str, Any]
@@ -133,6 +134,7 @@ def load_lookup(folder: str | Path) -> Searches:
     try:
         frame = pd.read_csv(file, dtype=str, keep_default_na=False)
         frame = frame.assign(seed=frame["seed"].astype(int), **{name: frame[name].astype(float) for name in numbers})
+        frame["regret"] = frame["regret"].fillna(float(card["largest_regret"]))
     except (OSError, EOFError, ValueError, KeyError) as error:
         raise InputError(f"{file} cannot be read: {error}") from None
     if frame.empty:
@@ -234,9 +236,7 @@ def lookup_tests(searches: Searches) -> pd.DataFrame:
         all values are the same; missing with fewer than two searches), ``p_holm``, ``n_one`` and ``n_other``.
     """
     ends = searches.ends
-    regret = {
-        str(label): of.set_index("seed")["regret"].dropna() for label, of in ends.groupby("strategy", sort=False)
-    }
+    regret = {str(label): of.set_index("seed")["regret"] for label, of in ends.groupby("strategy", sort=False)}
     rows = []
     for one, other in combinations(regret, 2):
         a, b = regret[one], regret[other]
@@ -312,8 +312,11 @@ def _notes(searches: Searches, tests: pd.DataFrame) -> list[str]:
     if searches.paired and len(tested):
         enough = 1 + math.ceil(math.log2(max(1, len(tested)) / LEVEL))
         notes += hopeless("signed-rank test", [2.0 ** (1 - n) for n in tested["n_one"]], enough)
-    if (ends := searches.ends["regret"].isna()).any():
-        notes.append(f"{int(ends.sum())} searches named a genotype whose training failed; they are in no mean.")
+    if failed := int(searches.ends["score"].isna().sum()):
+        largest = f"{searches.card['largest_regret']:.3g}"
+        notes.append(
+            f"{failed} searches named a genotype of which a training failed; they count as regret {largest}."
+        )
     took = searches.ends.groupby("strategy", sort=False)["samples"].mean()
     if less := [str(label) for label, samples in took.items() if samples < (1 - UNEQUAL) * took.max()]:
         notes.append(
@@ -338,7 +341,7 @@ def lookup_screen(made: LookupAnalysis) -> list[RenderableType]:
         f"{card['name']}: {card['column']} of {card['genotypes']} genotypes in table {card['table']['name']}, "
         f"{searches.trials} trials a search"
     )
-    table = Table(box=None, pad_edge=False)
+    table, digits = Table(box=None, pad_edge=False), max(0, decimals(made.table["regret"]) - 1)
     half = f"regret_{max(1, searches.trials // 2)}"
     table.add_column("strategy", overflow="fold")
     for head in ("n", f"regret{unit} (95 %)", "halfway", "rank", "best", "s"):
@@ -347,8 +350,8 @@ def lookup_screen(made: LookupAnalysis) -> list[RenderableType]:
         table.add_row(
             Text(str(row["strategy"])),
             str(row["searches"]),
-            f"{number(row['regret'], 1)} ({number(row['low'], 1)} .. {number(row['high'], 1)})",
-            number(row.get(half, row["regret"]), 1),
+            f"{number(row['regret'], digits)} ({number(row['low'], digits)} .. {number(row['high'], digits)})",
+            number(row.get(half, row["regret"]), digits),
             f"{row['rank']:.1f}",
             f"{100 * row['found']:.0f} %",
             f"{row['seconds']:.0f}",

@@ -18,7 +18,8 @@ column               content
 ``seconds``          seconds that they took when the table was made
 a choice             option of the named genotype; a column for every choice of the space
 ``score``            mean of the named genotype over its seeds in the table, at the largest budget
-``regret``           how much worse this mean is than the best one, in the unit of the column; at least 0
+``regret``           how much worse this mean is than the best one, in the unit of the column; at least 0; NaN if
+                     one of its trainings failed
 ``rank``             place of this mean among all genotypes; 1 is best
 ===================  ==========================================================================================
 """
@@ -30,6 +31,7 @@ import gzip
 import hashlib
 import io
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -275,6 +277,7 @@ def _write(plan: Lookup, folder: Path, made: Sequence[Mapping[str, Any]]) -> Pat
         "table": {"name": table.file.name.partition(".")[0], "file": str(table.file), "sha256": header["table"]},
         **{key: header[key] for key in ("column", "lower_is_better", "draw", "trials", "repeat", "choices")},
         "genotypes": len(answers.means),
+        "largest_regret": max(regret for one in answers.means if not math.isnan(regret := answers.regret(one))),
         "best": {"mean": answers.means[answers.best], "choices": dict(answers.best)},
         "strategies": {
             label: {"strategy": strategies[label], "seeds": sum(of == label for _, _, of, _ in found)}

@@ -18,6 +18,7 @@ from analysis.lookup import (
     find_lookups,
     load_lookup,
     lookup_curves,
+    lookup_screen,
     lookup_table,
     lookup_tests,
 )
@@ -35,14 +36,16 @@ def searches(rows: list[Row], draw: str = "seed", trials: int = 8) -> Searches:
     strategies = {str(label): {"strategy": {"name": label}, "seeds": 1} for label in frame["strategy"].unique()}
     table = {"name": "t", "file": "t.csv", "sha256": ""}
     card = {"format": "atrc-lookup/1", "name": "x", "table": table, "column": "delta_m", "draw": draw}
-    return Searches({**card, "trials": trials, "genotypes": 9, "strategies": strategies}, frame)
+    return Searches(
+        {**card, "trials": trials, "genotypes": 9, "largest_regret": 9.0, "strategies": strategies}, frame
+    )
 
 
 def write(folder: Path, of: Searches) -> Path:
     folder.mkdir()
     (folder / CARD).write_text(write_yaml(dict(of.card)))
     with gzip.open(folder / SEARCHES, "wt") as file:
-        file.write(of.frame.to_csv(index=False))
+        file.write(of.frame.to_csv(index=False, na_rep="nan"))
     return folder
 
 
@@ -143,6 +146,24 @@ def test_notes_say_what_few_or_short_searches_cannot_show(tmp_path: Path) -> Non
     made = analyze_lookup(write(tmp_path / "made", searches(rows)), tmp_path / "out", formats=("svg",))
     assert any("signed-rank test cannot call any pair different" in note for note in made.notes)
     assert any("The trainings of b took fewer images" in note for note in made.notes)
+
+
+@pytest.mark.parametrize("seeds", [1, 4])
+def test_searches_without_any_regret_are_drawn(tmp_path: Path, seeds: int) -> None:
+    rows: list[Row] = [(label, seed, 8, 0.0, 1) for label in ("random", "b", "c") for seed in range(seeds)]
+    made = analyze_lookup(write(tmp_path / "made", searches(rows)), tmp_path / "out", formats=("png",))
+    assert made.table["regret"].tolist() == [0, 0, 0]
+    assert made.table["found"].tolist() == [1, 1, 1]
+    assert set(made.figures) == {"lookup_trials", "lookup_samples"}  # ranks of equal searches say nothing
+    assert lookup_screen(made)
+
+
+def test_a_failed_training_counts_as_the_worst(tmp_path: Path) -> None:
+    rows: list[Row] = [("a", 0, 8, 1.0, 2), ("a", 1, 8, math.nan, 9), ("b", 0, 8, 2.0, 3), ("b", 1, 8, 4.0, 4)]
+    made = analyze_lookup(write(tmp_path / "made", searches(rows)), tmp_path / "out", formats=("png",))
+    assert made.table.set_index("strategy").loc["a", ["searches", "regret"]].tolist() == [2, 5.0]
+    assert any("1 searches named a genotype of which a training failed" in note for note in made.notes)
+    assert lookup_screen(made)
 
 
 def test_a_damaged_folder_is_named(tmp_path: Path) -> None:

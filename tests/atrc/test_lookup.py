@@ -110,7 +110,7 @@ def test_a_folder_grows(config: Config, tmp_path: Path) -> None:
 
 def test_other_searches_are_refused_in_a_folder(config: Config, tmp_path: Path) -> None:
     run_lookup(plan(config, "young", seeds=1), tmp_path, quiet=True)
-    with pytest.raises(InputError, match="begun with another trials: 8, here 9"):
+    with pytest.raises(InputError, match="begun with other settings: trials was 8 and is 9"):
         run_lookup(plan(config, "young", trials=9), tmp_path, quiet=True)
     assert config.compare is not None
     older = {"young": config.compare.strategies["young"].model_copy(update={"population": 4})}
@@ -119,7 +119,7 @@ def test_other_searches_are_refused_in_a_folder(config: Config, tmp_path: Path) 
     with pytest.raises(InputError, match="'young' with other knobs"):
         run_lookup(plan(changed, "young"), tmp_path, quiet=True)
     (tmp_path / "table.csv").write_text((tmp_path / "table.csv").read_text().replace(",10,", ",11,", 1))
-    with pytest.raises(InputError, match="begun with another table"):
+    with pytest.raises(InputError, match="begun with other settings: table was"):
         run_lookup(plan(config, "young"), tmp_path, quiet=True)
 
 

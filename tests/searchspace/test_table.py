@@ -50,7 +50,7 @@ def test_a_compressed_table_is_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "complaint"),
     [
-        ([], "has no column of a choice"),
+        ([], "has no columns: its first line must name them"),
         (["seed,score"], "has no column of a choice; its columns: seed, score"),
         (["a,score"], "has no rows"),
         (["a,a,score", "x,x,1"], "column 'a' twice"),

@@ -35,8 +35,10 @@ def test_searches_are_shown_and_analysed(atrc: Callable[..., Any], config_of_tab
     assert again.status == 0, again.err
     assert (tmp_path / "again" / "lookup.csv").read_bytes() == (folder / "analysis" / "lookup.csv").read_bytes()
     shown = atrc("report", folder)
-    assert shown.status == 2
-    assert "use: atrc analyze" in shown.err
+    assert shown.status == 0, shown.err
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "strategies that looked genotypes up in a table" in page
+    assert page.count("<figure") == 3
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_wrong_arguments_give_one_line(
 def test_a_comparison_needs_images(atrc: Callable[..., Any], config_of_table: Path, tmp_path: Path) -> None:
     said = atrc("compare", config_of_table, "-s", "compare={strategies: [random], samples: 1000000}")
     assert said.status == 2
-    assert "atrc lookup compares strategies on a table" in said.err
+    assert "or compare strategies by atrc lookup" in said.err
     assert not (tmp_path / "runs").exists()
 
 

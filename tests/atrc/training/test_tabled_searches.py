@@ -131,7 +131,7 @@ def test_a_table_without_a_column_of_scores(tmp_path: Path) -> None:
 
 
 def test_a_config_without_a_shipped_table_is_told_so(config: Config) -> None:
-    with pytest.raises(InputError, match="no table ships for config 'tiny-test'"):
+    with pytest.raises(InputError, match="no table has the dataset, networks and training of config 'tiny-test'"):
         scorer(config)
 
 
@@ -231,7 +231,7 @@ def test_what_needs_images_is_refused_without_them(tmp_path: Path, changed: dict
 
 
 def test_networks_are_not_trained_without_images(settings: Config, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="the config has no dataset, and this needs images"):
+    with pytest.raises(InputError, match="names no dataset and no tasks, so nothing can be trained"):
         create_train(settings, ["multi"], tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
