@@ -171,7 +171,7 @@ def worse_than_best(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def budget_agreement(results: pd.DataFrame, choices: Sequence[str], budgets: Sequence[int]) -> pd.DataFrame:
-    """How far results at smaller budgets order genotypes as those at the full budget do.
+    """Compares the order of genotypes at smaller budgets with that at the full one.
 
     Args:
         results: See `table_results`.
