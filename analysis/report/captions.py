@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from analysis.output import Caption
 
-__all__ = ["CAPTIONS", "CHAPTERS", "FOUND"]
+__all__ = ["CAPTIONS", "CHAPTERS", "FOUND", "LOOKED_UP"]
 
 
 CAPTIONS = {
@@ -68,21 +68,6 @@ CAPTIONS = {
         "found is behind the best mean; diamonds: means with their 95 % bootstrap interval over searches. Dashed: a "
         "random genotype.",
     ),
-    "lookup_trials": Caption(
-        "Regret against trials",
-        "How far the mean of the genotype that a strategy would name is behind the best one. Bands: 95 % bootstrap "
-        "interval over searches.",
-    ),
-    "lookup_samples": Caption(
-        "Regret against images",
-        "The same against the images that the trainings took: short trials and repeated genotypes cost less. Bands: "
-        "95 % bootstrap interval over searches.",
-    ),
-    "lookup_ranks": Caption(
-        "Critical differences",
-        "Mean rank of every strategy among the strategies, over seeds. A bar joins those that Nemenyi's test after "
-        "Friedman's does not separate. Only seeds that all strategies have count.",
-    ),
     "predictions": Caption(
         "Predictions beside the ground truth",
         "Images of the validation split, with the metric of each image alone. A network is shown by its first run.",
@@ -103,6 +88,25 @@ CAPTIONS = {
     ),
 }
 """Kind of figure -> caption, for kinds that hold for every space; see also `analysis.views.SpaceView.captions`."""
+
+LOOKED_UP = {
+    "lookup_trials": Caption(
+        "Regret against trials",
+        "How far the mean of the genotype that a strategy would name is behind the best one. Bands: 95 % bootstrap "
+        "interval over searches.",
+    ),
+    "lookup_samples": Caption(
+        "Regret against images",
+        "The same against the images that the trainings took: short trials and repeated genotypes cost less. Bands: "
+        "95 % bootstrap interval over searches.",
+    ),
+    "lookup_ranks": Caption(
+        "Critical differences",
+        "Mean rank of every strategy among the strategies, over seeds. A bar joins those that Nemenyi's test after "
+        "Friedman's does not separate. Only seeds that all strategies have count.",
+    ),
+}
+"""Captions of searches of a table."""
 
 FOUND = "What was found"
 """Chapter of the genotypes."""

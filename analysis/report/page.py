@@ -25,7 +25,7 @@ from analysis.lookup import LookupAnalysis, against_random
 from analysis.multitask import marked, marks_explained, summarize, with_delta_m
 from analysis.output import Analysis, Caption, Drawing
 from analysis.power import POWER_OF, power_of_runs, power_sentences
-from analysis.report.captions import CAPTIONS, CHAPTERS, FOUND
+from analysis.report.captions import CAPTIONS, CHAPTERS, FOUND, LOOKED_UP
 from analysis.report.origins import origins
 from analysis.spaces import space_found
 from analysis.tables import decimals, number, plus_minus
@@ -93,7 +93,7 @@ def _render(analysis: Analysis) -> str:
         runs=runs,
         notes=analysis.notes,
         experiments=[_experiment(analysis, name, comparisons, models) for name in runs.experiments],
-        lookups=[_lookup(one, captions) for one in analysis.lookups],
+        lookups=[_lookup(one) for one in analysis.lookups],
         named=[*runs.experiments, *(str(one.searches.card["name"]) for one in analysis.lookups)],
         shared=[_figure(drawing, captions) for drawing in analysis.figures.values() if _is_shared(analysis, drawing)],
         every_run=_every_run(analysis, made.of),
@@ -133,7 +133,7 @@ def _experiment(
     }
 
 
-def _lookup(made: LookupAnalysis, captions: Mapping[str, Caption]) -> dict[str, Any]:
+def _lookup(made: LookupAnalysis) -> dict[str, Any]:
     """The section of many searches of a table."""
     card = made.searches.card
     heads = ["strategy", "searches", "regret", "95 % interval", "median", "mean rank", "named the best", "seconds"]
@@ -161,7 +161,7 @@ def _lookup(made: LookupAnalysis, captions: Mapping[str, Caption]) -> dict[str, 
         "anchor": _anchor(f"lookup-{card['name']}"),
         "said": [f"Budget of a search: {made.searches.trials} trials.", *against_random(made), *made.notes],
         "summary": {"heads": heads, "rows": lines},
-        "figures": [_figure(drawing, captions) for drawing in drawings],
+        "figures": [_figure(drawing, LOOKED_UP) for drawing in drawings],
     }
 
 

@@ -160,7 +160,7 @@ def require_table(config: Config) -> Tabled:
     table = table_of(config)
     if table is None:
         raise InputError(
-            f"no table has the dataset, networks and training of config {config.name!r}; there are tables of the "
-            f"presets {', '.join(shipped_tables())}"
+            f"no table has the dataset, networks and training of config {config.name!r}; give the file of one "
+            f"(trials.scorer.file), or use a preset that has one: {', '.join(shipped_tables())}"
         )
     return table

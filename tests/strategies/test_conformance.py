@@ -38,6 +38,7 @@ from strategies.testing import (
 SHORT = {"lr": 0.15}
 ONE_SHOT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "gumbel_entropy": ({"lr": 0.1}, {}),
+    "gumbel_entropy_bilevel": ({"lr": 0.1}, {}),
     "snas": (SHORT, {}),
     "darts": (SHORT, {}),
     "darts_second": (SHORT, {}),

@@ -17,6 +17,8 @@ DILATED = {"resnet50": (4, 8, 16, 16)}
 """Strides of those that do not halve the grid four times, and do not fuse scales."""
 
 
+SHORT_SIGHTED = {"patches": (4,)}
+"""Strides of those that see a few pixels on purpose."""
 ONE_FOR_EACH_TASK = {"panels"}
 """What gives maps for every task, of pictures of its own: see test_panels.py."""
 
@@ -50,16 +52,27 @@ def test_parameter_count(backbone: Backbone) -> None:
 
 
 def test_strides(backbone: Backbone) -> None:
-    assert backbone.strides == DILATED.get(backbone.name, (4, 8, 16, 32))
+    assert backbone.strides == (DILATED | SHORT_SIGHTED).get(backbone.name, (4, 8, 16, 32))
 
 
 def test_a_corner_is_seen_from_the_opposite_one(backbone: Backbone) -> None:
     """On the finest map already, where scales are fused."""
+    if backbone.name in SHORT_SIGHTED:
+        pytest.skip("it sees a few pixels on purpose")
     x = image(1, 3, 64, 64).requires_grad_()
     level = -1 if backbone.name in {*DILATED, "timm test_convnext"} else 0
     backbone.eval()(x)[level][0, :, 0, 0].sum().backward()
     assert x.grad is not None
     assert x.grad[0, :, -8:, -8:].abs().max() > 0
+
+
+def test_patches_see_seven_pixels() -> None:
+    x = image(1, 3, 64, 64).requires_grad_()
+    seeded("patches").eval()(x)[0][0, :, 5, 6].sum().backward()
+    assert x.grad is not None
+    rows, columns = x.grad[0].abs().sum(0).nonzero().unbind(1)
+    seen = [(int(side.min()), int(side.max())) for side in (rows, columns)]
+    assert seen == [(4 * 5 - 3, 4 * 5 + 3), (4 * 6 - 3, 4 * 6 + 3)]
 
 
 def test_stack_scales_puts_each_scale_at_its_place() -> None:

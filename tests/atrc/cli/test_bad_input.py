@@ -99,7 +99,7 @@ def assert_refused(result: tuple[int, str], *parts: str) -> None:
         ),
         (
             ["search", "demo", "-s", "strategy.name=random", "-s", "trials.scorer.name=table"],
-            ["no table ships for config 'demo'", "give the file of one"],
+            ["no table has the dataset, networks and training of config 'demo'", "give the file of one"],
         ),
         (
             ["search", "demo", "-s", "strategy.name=random", "-s", "trials.scorer={name: table, file: gone.csv}"],
