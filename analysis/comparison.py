@@ -157,7 +157,7 @@ def compare_strategies(
     if config.cost is not None:
         figures |= _costs(made, config, folder, out)
     if worth.answers is not None:
-        samples = samples_of_searches(_one_shot(config, folder), worth.answers)
+        samples = samples_of_searches(_searches(config, folder, one_shot=True), worth.answers)
         if len(samples):
             made.tables["samples"] = write_table(samples, out, "samples")
         figures["regret"] = draw_regret(found, chance_regret(worth.answers))
@@ -166,11 +166,11 @@ def compare_strategies(
     return made
 
 
-def _one_shot(config: Config, folder: Path) -> Iterator[tuple[str, RunDirectory]]:
-    """Yields label and run of all one-shot searches."""
+def _searches(config: Config, folder: Path, *, one_shot: bool) -> Iterator[tuple[str, RunDirectory]]:
+    """Yields label and run of all one-shot searches, or of all others."""
     assert config.compare is not None
     for label, named in config.compare.strategies.items():
-        if issubclass(STRATEGIES[named.name], OneShotStrategy):
+        if issubclass(STRATEGIES[named.name], OneShotStrategy) is one_shot:
             for seed in config.seeds:
                 yield label, RunDirectory.open(run_path(folder, f"{SEARCH}{label}", seed))
 
@@ -242,15 +242,8 @@ def _recovered(made: StrategyComparison, found: Recovery, out: Path) -> dict[str
 
 def _costs(made: StrategyComparison, config: Config, folder: Path, out: Path) -> dict[str, Figure]:
     """Writes the trials of multi-trial strategies, and draws their score against their cost."""
-    assert config.compare is not None
     assert config.cost is not None
-    runs = [
-        RunDirectory.open(run_path(folder, f"{SEARCH}{label}", seed))
-        for label, named in config.compare.strategies.items()
-        if not issubclass(STRATEGIES[named.name], OneShotStrategy)
-        for seed in config.seeds
-    ]
-    outcomes = trial_outcomes(runs)
+    outcomes = trial_outcomes([run for _, run in _searches(config, folder, one_shot=False)])
     if outcomes.empty:
         return {}
     for name, frame in (("trials", outcomes), ("hypervolume", hypervolumes(outcomes))):

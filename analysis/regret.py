@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.bootstrap import bootstrap_mean
-from analysis.load import Runs
+from analysis.load import Runs, once
 from analysis.tables import number
 from atrc.cpbench import answers_of
 from atrc.setup import Setup
@@ -26,6 +26,7 @@ def chance_regret(answers: Answers) -> float:
     return float(np.nanmean([answers.regret(genotype) for genotype in answers.means]))
 
 
+@once
 def regret_of_searches(runs: Runs, experiment: str) -> pd.DataFrame:
     """Regret of every finished search of an experiment.
 
@@ -39,14 +40,15 @@ def regret_of_searches(runs: Runs, experiment: str) -> pd.DataFrame:
 
     found = runs.searches(experiment)
     rows = []
-    known: dict[str, Answers | None] = {}
+    known: dict[str, tuple[Answers, float] | None] = {}
     for row in found.to_dict("records"):
         run = runs.directories[str(row["path"])]
         key = run.config.model_copy(update={"seeds": [0]}).to_yaml()
         if key not in known:
-            known[key] = answers_of(run.config, Setup.of(run.config).space)
-        answers, genotype = known[key], runs.genotypes[str(row["path"])]
-        if answers is None or genotype not in answers.means:
+            answers = answers_of(run.config, Setup.of(run.config).space)
+            known[key] = None if answers is None else (answers, chance_regret(answers))
+        table, genotype = known[key], runs.genotypes[str(row["path"])]
+        if table is None or genotype not in table[0].means:
             continue
         strategy = run.config.strategy.name
         rows.append(
@@ -54,9 +56,9 @@ def regret_of_searches(runs: Runs, experiment: str) -> pd.DataFrame:
                 "strategy": strategy if row["model"] == "search" else str(row["model"]).removeprefix("search-"),
                 "kind": STRATEGIES[strategy].kind,
                 "seed": row["seed"],
-                **in_table(answers, genotype),
-                "of": len(answers.means),
-                "chance": chance_regret(answers),
+                **in_table(table[0], genotype),
+                "of": len(table[0].means),
+                "chance": table[1],
                 **genotype,
             }
         )

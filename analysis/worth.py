@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from atrc.config import Config
-from atrc.cpbench import answers_of, require_table, table_of
+from atrc.cpbench import answers_of, require_answers, table_of
 from atrc.experiments.comparison import network_model
 from atrc.metrics.delta_m import delta_m
 from atrc.runs import RunDirectory
@@ -19,7 +19,6 @@ from atrc.runs.names import run_path
 from atrc.setup import Setup
 from atrc.tasks import TASKS
 from searchspace import Genotype
-from searchspace.answers import Answers
 
 __all__ = ["Worth", "worth_of"]
 
@@ -74,8 +73,13 @@ class _Trained(Worth):
 class _FromTable(Worth):
     """The mean over the seeds of a table. It is the same for all searches that named a genotype."""
 
+    def __init__(self, config: Config, folder: Path) -> None:
+        super().__init__(config, folder)
+        self.answers = self.answers or require_answers(config, Setup.of(config).space)
+
     def delta_m(self, genotype: Genotype, seed: int) -> float:
-        return self._answers.means[genotype]
+        assert self.answers is not None
+        return self.answers.means[genotype]
 
     @cached_property
     def multi(self) -> float:
@@ -90,13 +94,6 @@ class _FromTable(Worth):
         }
         of_seeds = [delta_m(of[steps], base, _directions(card.config)) for of in card.baselines["multi"].values()]
         return float(np.mean(of_seeds))
-
-    @cached_property
-    def _answers(self) -> Answers:
-        if self.answers is None:
-            require_table(self.config)
-        assert self.answers is not None
-        return self.answers
 
 
 class _Unknown(Worth):

@@ -1,7 +1,7 @@
 """Reads tables of a space: CSV files with a row for every genotype, seed and budget that somebody tried.
 
-A column is a choice, whose cells are its options, or a result, whose cells are numbers. Results are the columns of
-`RESULTS`, and all columns whose names begin with ``metric.``.
+A column holds either a choice or a result. The cells of a choice are options, those of a result are numbers. Results
+have the names in `RESULTS`, or names that begin with ``metric.``; all other columns hold choices.
 """
 
 from __future__ import annotations

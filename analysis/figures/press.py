@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import pickle
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -17,6 +16,7 @@ from analysis.figures import save
 from analysis.figures.formats import FORMATS, check_formats
 from analysis.figures.save import save_figure
 from atrc.engines import JobFailed, Processes
+from atrc.machine.cores import cores
 from atrc.machine.imports import few_collections
 from searchspace import InputError
 
@@ -28,8 +28,7 @@ MOST_JOBS = 4
 
 def default_jobs() -> int:
     """Number of processes for figures: that of the cores which this process may use, at most `MOST_JOBS`."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_JOBS)
+    return min(cores(), MOST_JOBS)
 
 
 class _Sent(NamedTuple):

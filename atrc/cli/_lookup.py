@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from atrc.cli._app import ConfigArgument, Formats, OverrideOption, Quiet, app, figure_formats, read_config
 from atrc.cli._show import show_lookup
+from atrc.machine.cores import cores
 from searchspace.errors import InputError
 
 __all__: list[str] = []
@@ -51,8 +51,7 @@ def lookup(
 
     plan = plan_lookup(settings, strategy or (), seeds=seeds, few=fewer, trials=trials)
     folder = Path("runs") / f"{settings.name}-lookup" if out is None else out
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    run_lookup(plan, folder, jobs=jobs or cores, quiet=quiet)
+    run_lookup(plan, folder, jobs=jobs or cores(), quiet=quiet)
     show_lookup(folder, folder / "analysis", formats=chosen)
 
 

@@ -4,20 +4,22 @@ Tables ship with the package, each as ``NAME.csv.gz`` with a card ``NAME.yaml`` 
 that ``atrc cpbench make`` wrote can be used in the same way.
 """
 
-from atrc.cpbench._files import Entry, budget_steps, recipe_of, results_of, write_table
-from atrc.cpbench._sources import TABLE, answers_of, table_for
+from atrc.cpbench._files import Network, Points, budget_steps, recipe_of, results_of, write_table
+from atrc.cpbench._sources import TABLE, answers_of, require_answers, table_for
 from atrc.cpbench._tables import Card, Tabled, find_table, open_table, require_table, shipped_tables, table_of
 
 __all__ = [
     "TABLE",
     "Card",
-    "Entry",
+    "Network",
+    "Points",
     "Tabled",
     "answers_of",
     "budget_steps",
     "find_table",
     "open_table",
     "recipe_of",
+    "require_answers",
     "require_table",
     "results_of",
     "shipped_tables",

@@ -26,7 +26,6 @@ A card has what the table was made with: the config, the baselines, the machine.
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,14 +33,14 @@ from pathlib import Path
 from typing import Any
 
 from atrc.config import Config
-from atrc.machine.files import write_text, writing
+from atrc.machine.files import write_gzip, write_text
 from atrc.metrics.delta_m import delta_m
 from atrc.setup import Setup
 from atrc.tasks import TASKS
 from searchspace import Genotype
 from searchspace.yaml_text import write_yaml
 
-__all__ = ["BUDGETS", "FORMAT", "Entry", "budget_steps", "recipe_of", "results_of", "write_table"]
+__all__ = ["BUDGETS", "FORMAT", "Network", "Points", "budget_steps", "recipe_of", "results_of", "write_table"]
 
 FORMAT = "atrc-cpbench/1"
 BUDGETS = (0.25, 0.5, 1.0)
@@ -55,20 +54,22 @@ _LOSSES = ("loss", "train_loss")
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A trained network of a table.
+class Network:
+    """A network of a table.
 
     Attributes:
         model: ``single-TASK`` or ``multi``; empty for a genotype's network.
         genotype: The genotype, or None for a baseline.
         seed: Seed of the training.
-        points: What was measured at every budget: the fields of `atrc.training._budgets.Measured`.
     """
 
     model: str
     genotype: Genotype | None
     seed: int
-    points: Sequence[Mapping[str, Any]]
+
+
+Points = Sequence[Mapping[str, Any]]
+"""What was measured of a network at every budget: the fields of `atrc.training._budgets.Measured`."""
 
 
 def budget_steps(config: Config) -> list[int]:
@@ -82,7 +83,7 @@ def recipe_of(config: Config) -> dict[str, Any]:
 
 
 def results_of(point: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the columns of what was measured at one budget: an entry of `Entry.points`.
+    """Returns the columns of what was measured at one budget: an entry of `Points`.
 
     Losses are rounded to eight digits, since they are sums of 32-bit numbers.
     """
@@ -92,74 +93,70 @@ def results_of(point: Mapping[str, Any]) -> dict[str, float]:
 
 
 def write_table(
-    folder: Path, config: Config, entries: Sequence[Entry], *, expected: int, made: Mapping[str, Any]
+    folder: Path, config: Config, measured: Mapping[Network, Points], *, expected: int, made: Mapping[str, Any]
 ) -> Path | None:
     """Writes the table and its card.
 
     Args:
         folder: Folder of the two files, which are named after the config.
         config: The config of all networks.
-        entries: The networks that were trained.
+        measured: The networks that were trained -> what was measured.
         expected: Number of networks of the whole table.
         made: Where and when it was made, see `atrc.runs.environment`.
 
     Returns:
         Path of the table, or None if a baseline is missing. Without it there is no Delta_m, and nothing is written.
     """
-    baselines = [entry for entry in entries if entry.genotype is None]
     full = config.train.steps
     base = {}
     for task in config.tasks:
-        alone = [entry for entry in baselines if entry.model == f"single-{task}" and entry.seed in config.seeds]
-        if len(alone) < len(config.seeds):
+        alone = [measured.get(Network(f"single-{task}", None, seed)) for seed in config.seeds]
+        metrics = [points[-1]["metrics"][task] for points in alone if points is not None]
+        if len(metrics) < len(alone):
             return None
-        base[task] = sum(entry.points[-1]["metrics"][task] for entry in alone) / len(alone)
+        base[task] = sum(metrics) / len(metrics)
     better = {task: TASKS[task].higher_is_better for task in config.tasks}
-    space = Setup.of(config).space
-    places = {genotype: place for place, genotype in enumerate(space.enumerate())}
     rows = [
         {
-            **(entry.genotype or {}),
-            "seed": entry.seed,
+            **genotype,
+            "seed": seed,
             "budget": point["steps"] / full,
             **results_of(point),
             "delta_m": float(f"{delta_m(point['metrics'], base, better):.10g}"),
         }
-        for entry in sorted(
-            (entry for entry in entries if entry.genotype is not None),
-            key=lambda entry: (places[entry.genotype], entry.seed),
-        )
-        for point in entry.points
+        for genotype in Setup.of(config).space.enumerate()
+        for seed in config.seeds
+        for point in measured.get(Network("", genotype, seed), ())
     ]
     path = folder / f"{config.name}.csv.gz"
-    _write_csv(path, rows)
+    write_gzip(path, _csv_text(rows))
     card = {
         "format": FORMAT,
         "name": config.name,
         "licence": "Apache-2.0",
         "seeds": list(config.seeds),
         "budgets": budget_steps(config),
-        "networks": {"all": expected, "missing": expected - len(entries)},
+        "networks": {"all": expected, "missing": expected - len(measured)},
         "config": recipe_of(config),
-        "baselines": {
-            model: {
-                entry.seed: {point["steps"]: point["metrics"] for point in entry.points}
-                for entry in baselines
-                if entry.model == model
-            }
-            for model in sorted({entry.model for entry in baselines})
-        },
+        "baselines": _baselines(measured),
         "made": dict(made),
     }
     write_text(folder / f"{config.name}.yaml", write_yaml(card))
     return path
 
 
-def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes a compressed table. The same rows give the same bytes."""
+def _baselines(measured: Mapping[Network, Points]) -> dict[str, dict[int, dict[int, Mapping[str, float]]]]:
+    """Returns model -> seed -> steps -> metrics of the networks without a genotype."""
+    found: dict[str, dict[int, dict[int, Mapping[str, float]]]] = {}
+    for network, points in sorted(measured.items(), key=lambda item: item[0].model):
+        if network.genotype is None:
+            found.setdefault(network.model, {})[network.seed] = {point["steps"]: point["metrics"] for point in points}
+    return found
+
+
+def _csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    with writing(path) as file, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
-        packed.write(text.getvalue().encode())
+    return text.getvalue()

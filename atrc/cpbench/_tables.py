@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -147,8 +147,13 @@ def table_of(config: Config) -> Tabled | None:
     The strategy and the search may be any, since they do not change what a genotype reaches.
     """
     wanted = recipe_of(config)
-    found = (find_table(name) for name in shipped_tables())
-    return next((table for table in found if recipe_of(table.card.config) == wanted), None)
+    return next((table for table, recipe in _recipes() if recipe == wanted), None)
+
+
+@cache
+def _recipes() -> list[tuple[Tabled, dict[str, Any]]]:
+    """Returns the shipped tables with the recipes of their networks. Their cards are read once."""
+    return [(table := find_table(name), recipe_of(table.card.config)) for name in shipped_tables()]
 
 
 def require_table(config: Config) -> Tabled:

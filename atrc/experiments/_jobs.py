@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import psutil
 
 from atrc.config import NO_DATASET, Config
+from atrc.machine.cores import cores
 from atrc.machine.devices import pick_device
 from atrc.setup import Setup
 
@@ -28,8 +27,7 @@ def default_jobs(config: Config) -> int:
     """
     if pick_device(config.device).type != "cpu":
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores // config.threads, psutil.virtual_memory().available // run_memory(config)))
+    return max(1, min(cores() // config.threads, psutil.virtual_memory().available // run_memory(config)))
 
 
 def run_memory(config: Config) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from atrc.config import Config, parse_config
+from atrc.cpbench import TABLE
 from atrc.machine.stopping import Interrupted, Stop, stop_requests
 from atrc.machine.threads import threads_of_a_run
 from atrc.setup import Setup
@@ -46,7 +47,7 @@ class Bench:
         self.setup = Setup.of(config)
         self.space = self.setup.space
         scoring = Scoring.without_images(self.setup, seed=0, device=torch.device("cpu"), stop=Stop())
-        self.scorer: TableScorer = SCORERS.create("table", options, scoring)
+        self.scorer: TableScorer = SCORERS.create(TABLE, options, scoring)
         self.answers = Answers(
             self.scorer.table, self.space, self.scorer.column, lower_is_better=self.scorer.lower_is_better
         )

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from atrc.config import NO_DATASET, Compare, Config
-from atrc.cpbench import answers_of, require_table
+from atrc.cpbench import require_answers
 from atrc.experiments._checks import Checks
 from atrc.experiments._create import create_missing
 from atrc.experiments.plan import Planned
@@ -94,8 +94,8 @@ def searches(config: Config, folder: Path, checks: Checks | None = None) -> list
         )
     checks = checks or Checks()
     checks.config(config)
-    if _section(config).networks == "table" and answers_of(config, Setup.of(config).space) is None:
-        require_table(config)
+    if _section(config).networks == "table":
+        require_answers(config, Setup.of(config).space)
     planned = []
     for label in _section(config).strategies:
         settings = strategy_config(config, label)

@@ -21,7 +21,7 @@ from typing import Any
 from tqdm import tqdm
 
 from atrc.config import Config, parse_config
-from atrc.cpbench import Entry, Tabled, budget_steps, recipe_of, results_of, write_table
+from atrc.cpbench import Network, Tabled, budget_steps, recipe_of, results_of, write_table
 from atrc.engines import Processes, finished
 from atrc.experiments._checks import Checks
 from atrc.machine.devices import pick_device
@@ -38,28 +38,13 @@ from atrc.training._budgets import train_and_measure
 from searchspace import Genotype, InputError
 from searchspace.table import Row
 
-__all__ = ["Network", "Reproduced", "make_table", "networks_of", "reproduced", "train_networks"]
+__all__ = ["Reproduced", "make_table", "networks_of", "reproduced", "train_networks"]
 
 FORMAT = "atrc-cpbench-journal/1"
 LARGEST = 10_000
 """Largest number of genotypes that are tabled."""
 _TRAIN = "atrc.experiments.cpbench:train_entry"
 _MODULES = (__name__, "torchmetrics")
-
-
-@dataclass(frozen=True)
-class Network:
-    """A network of a table.
-
-    Attributes:
-        model: ``single-TASK`` or ``multi``; empty for a genotype's network.
-        genotype: The genotype, or None for a baseline.
-        seed: Seed of the training.
-    """
-
-    model: str
-    genotype: Genotype | None
-    seed: int
 
 
 def networks_of(config: Config, genotypes: Iterable[Genotype] | None = None) -> list[Network]:
@@ -123,7 +108,7 @@ def make_table(
             journal.append({"model": network.model, "genotype": choices, "seed": network.seed, "points": points})
             made[network] = points
     finally:
-        path = write_table(folder, config, _entries(made), expected=len(wanted), made=environment(config.threads))
+        path = write_table(folder, config, made, expected=len(wanted), made=environment(config.threads))
     return path
 
 
@@ -137,10 +122,6 @@ def _made(journal: Journal, config: Config) -> Iterator[tuple[Network, list[dict
             yield Network(line["model"], genotype, line["seed"]), line["points"]
         except (InputError, KeyError, TypeError) as error:
             raise InputError(f"{where}: no trained network ({error})") from None
-
-
-def _entries(made: Mapping[Network, Sequence[Mapping[str, Any]]]) -> list[Entry]:
-    return [Entry(network.model, network.genotype, network.seed, points) for network, points in made.items()]
 
 
 def train_networks(

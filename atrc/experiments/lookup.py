@@ -27,7 +27,6 @@ a choice             option of the named genotype; a column for every choice of 
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
 import io
 import json
@@ -41,10 +40,11 @@ from typing import Any
 from tqdm import tqdm
 
 from atrc.config import Config, Named
+from atrc.cpbench import TABLE
 from atrc.engines import Processes, finished
 from atrc.experiments._lookup_search import Bench, build
 from atrc.experiments.paths import absolute_paths
-from atrc.machine.files import write_text, writing
+from atrc.machine.files import write_gzip, write_text
 from atrc.machine.journal import Journal
 from atrc.machine.stopping import Interrupted, stop_requests
 from atrc.runs.environment import environment
@@ -127,7 +127,7 @@ def plan_lookup(
         raise InputError("atrc lookup compares by the score alone; leave out the cost: -s cost=null")
     settings = absolute_paths(config)
     scorer = settings.trials.scorer
-    options = scorer.options if scorer.name == "table" else {"draw": "seed"}
+    options = scorer.options if scorer.name == TABLE else {"draw": "seed"}
     bench = Bench(settings, options)
     if taken := sorted(set(bench.space) & {*COLUMNS[0], *COLUMNS[1]}):
         raise InputError(f"a choice must not have the name of a column of {SEARCHES}: {', '.join(taken)}")
@@ -267,8 +267,7 @@ def _write(plan: Lookup, folder: Path, made: Sequence[Mapping[str, Any]]) -> Pat
         for trials, samples, seconds, indices, *placed in rows:
             options = space.decode(indices).values()
             writer.writerow([label, seed, trials, samples, seconds, *options, *placed])
-    with writing(path) as file, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
-        packed.write(text.getvalue().encode())
+    write_gzip(path, text.getvalue())
     header = plan.header
     strategies = {part["strategy"]: part["made"] for part in made}
     card = {

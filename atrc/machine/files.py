@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import os
@@ -21,6 +22,7 @@ __all__ = [
     "sync",
     "umask",
     "write_errors_as_input_errors",
+    "write_gzip",
     "write_json",
     "write_text",
     "writing",
@@ -107,6 +109,12 @@ def write_text(path: Path, text: str) -> None:
     """Writes a UTF-8 text file."""
     with writing(path, "w") as file:
         file.write(text)
+
+
+def write_gzip(path: Path, text: str) -> None:
+    """Writes a compressed UTF-8 file. The same text gives the same bytes."""
+    with writing(path) as file, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+        packed.write(text.encode())
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -15,7 +14,7 @@ from atrc.inference import Predictor, evaluate_split
 from atrc.machine.stopping import Interrupted, Stop
 from atrc.networks import Predictions, multi_task_loss
 from atrc.setup import Setup
-from atrc.training.learner import WeightLearner
+from atrc.training._training_run import begin_training
 from searchspace import Genotype
 
 __all__ = ["Measured", "train_and_measure"]
@@ -77,11 +76,8 @@ def train_and_measure(
         Interrupted: ``stop`` was requested.
     """
     config, training = setup.config, setup.config.train
-    torch.manual_seed(seed)  # initialisation and dropout draw from the global generator
-    network: Any = setup.network(model, genotype).to(device)
-    learner = WeightLearner(network, training, bfloat16=config.precision == "bfloat16")
-    train, validation = setup.splits(learner.tasks)
-    loader = setup.batches(train, training, seed=seed, device=device, tasks=learner.tasks)
+    learner, loader, train, validation = begin_training(setup, model, genotype, seed, device)
+    network = learner.network
     setup.fit(train, learner.tasks)
     parameters, multiply_adds = count_parameters(network), setup.multiply_adds(network, model, genotype)
     losses: list[torch.Tensor] = []

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from tqdm import tqdm
 
 from atrc.costs import count_parameters
-from atrc.data import BatchLoader, content_hashes, skipped_samples
+from atrc.data import BatchLoader, Dataset, content_hashes, skipped_samples
 from atrc.inference import evaluate_split
 from atrc.machine.memory import peak_memory
 from atrc.machine.stopping import Interrupted, Stop, stop_requests
@@ -19,9 +19,9 @@ from atrc.runs import Result, RunDirectory
 from atrc.runs.checkpoint import decisive, fitting, latest, load_checkpoint, refuse_other_config, save_checkpoint
 from atrc.setup import Setup
 from atrc.training.learner import WeightLearner
-from searchspace import InputError
+from searchspace import Genotype, InputError
 
-__all__ = ["execute_training", "refuse_divergence"]
+__all__ = ["Beginning", "begin_training", "execute_training", "refuse_divergence"]
 
 
 @dataclass
@@ -32,16 +32,41 @@ class _State:
     seconds: float = 0.0
 
 
+class Beginning(NamedTuple):
+    """What a training has before its first step, but for what its tasks learn from the data (`Setup.fit`)."""
+
+    learner: WeightLearner
+    loader: BatchLoader
+    train: Dataset
+    validation: Dataset
+
+
+def begin_training(setup: Setup, model: str, genotype: Genotype | None, seed: int, device: torch.device) -> Beginning:
+    """Builds a network and everything that trains it. Seeds torch's global generator.
+
+    Args:
+        setup: Setup of the config.
+        model: The model, see `Setup.genotype`; used only if there is no genotype.
+        genotype: The genotype, or None for a baseline.
+        seed: Seed of initialisation, order of data and augmentation.
+        device: Where to compute.
+    """
+    config, training = setup.config, setup.config.train
+    # Initialisation and dropout draw from torch's global generator, which checkpoints save.
+    torch.manual_seed(seed)
+    network: Any = setup.network(model, genotype).to(device)
+    learner = WeightLearner(network, training, bfloat16=config.precision == "bfloat16")
+    train, validation = setup.splits(learner.tasks)
+    loader = setup.batches(train, training, seed=seed, device=device, tasks=learner.tasks)
+    return Beginning(learner, loader, train, validation)
+
+
 def execute_training(run: RunDirectory, setup: Setup, device: torch.device, *, quiet: bool, position: int) -> Result:
     """Trains a network to the end, from the newest checkpoint if there is one; see `atrc.training.execute`."""
     config, training = run.config, run.config.train
-    # Initialisation and dropout draw from torch's global generator, which is seeded here and saved in checkpoints.
-    torch.manual_seed(run.spec.seed)
-    network: Any = setup.network(run.spec.model, run.genotype()).to(device)
-    learner = WeightLearner(network, training, bfloat16=config.precision == "bfloat16")
-    train, validation = setup.splits(learner.tasks)
-    loader = setup.batches(train, training, seed=run.spec.seed, device=device, tasks=learner.tasks)
-    state = _State()
+    genotype, seed = run.genotype(), run.spec.seed
+    learner, loader, train, validation = begin_training(setup, run.spec.model, genotype, seed, device)
+    network, state = learner.network, _State()
     checkpoint = latest(run.checkpoints)
     if checkpoint is None:
         setup.fit(train, learner.tasks)

@@ -15,7 +15,7 @@ from atrc.machine.stopping import Stop, stop_requests
 from atrc.machine.threads import threads_of_a_run
 from atrc.runs import RunDirectory
 from atrc.setup import Setup
-from atrc.training.scoring import Scorer, Scoring, build_scorer, needs_data
+from atrc.training.scoring import Scorer, Scoring, build_scorer
 from strategies import Score, Trial
 
 __all__ = ["TrialProcesses", "prepare", "score_trial"]
@@ -115,8 +115,5 @@ def _scorer(run: str) -> Scorer:
     directory = RunDirectory.open(run)
     keep_memory()
     setup, device = Setup.of(directory.config), pick_device(directory.config.device)
-    of_search: dict[str, Any] = {"seed": directory.spec.seed, "device": device, "stop": Stop()}
     with threads_of_a_run(directory.config.threads):
-        if not needs_data("search", directory.config):
-            return build_scorer(Scoring.without_images(setup, **of_search))
-        return build_scorer(Scoring.of(setup, setup.train(), **of_search))
+        return build_scorer(Scoring.for_search(setup, seed=directory.spec.seed, device=device, stop=Stop()))

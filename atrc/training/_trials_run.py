@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from atrc.config import NO_DATASET
 from atrc.costs import count_multiply_adds, count_parameters
-from atrc.data import Dataset, content_hashes, skipped_samples
+from atrc.data import content_hashes, skipped_samples
 from atrc.machine.memory import peak_memory
 from atrc.machine.stopping import Stop
 from atrc.runs import Result, RunDirectory
@@ -19,7 +19,7 @@ from atrc.setup import Setup
 from atrc.supernets import SUPERNETS
 from atrc.training._search_run import SearchRun, search_budget
 from atrc.training._trial_processes import TrialProcesses
-from atrc.training.scoring import Scorer, Scoring, build_scorer, needs_data
+from atrc.training.scoring import Scorer, Scoring, build_scorer
 from searchspace import Genotype, best_fit
 from strategies import Budget, Event, MultiTrialStrategy, Search
 
@@ -42,17 +42,9 @@ class TrialsRun(SearchRun):
         super().__init__(run, setup, device, stop, bar)
         config = self.config
         batch = config.search.batch_size
-        self.whole: Dataset | None = None
-        if needs_data("search", config):
-            self.whole = setup.train()
-            scoring = Scoring.of(
-                setup, self.whole, seed=run.spec.seed, device=device, stop=stop, tick=lambda: bar.update(batch)
-            )
-        else:
-            scoring = Scoring.without_images(
-                setup, seed=run.spec.seed, device=device, stop=stop, tick=lambda: bar.update(batch)
-            )
-        self.train = scoring.train
+        scoring = Scoring.for_search(
+            setup, seed=run.spec.seed, device=device, stop=stop, tick=lambda: bar.update(batch)
+        )
         scorer: Any = build_scorer(scoring)
         self.scorer: Scorer = scorer
         if jobs > 1 and config.trials.in_flight > 1:
@@ -79,15 +71,15 @@ class TrialsRun(SearchRun):
         return event.kind == "stage" and event.stage == "end"
 
     def result(self, quiet: bool, position: int) -> Result:
-        counts = self._counts(self.search.genotype())
+        counts, whole = self._counts(self.search.genotype()), self.scorer.scoring.whole
         return Result(
             metrics={},
             steps=self.search.spent.trials,
             parameters=counts.get("parameters"),
             multiply_adds=counts.get("multiply_adds"),
             peak_memory=peak_memory(self.device),
-            data={} if self.whole is None else {"train": content_hashes(self.whole)},
-            skipped=skipped_samples(train=self.train),
+            data={} if whole is None else {"train": content_hashes(whole)},
+            skipped={} if whole is None else skipped_samples(train=whole),
             **self.spent(),
         )
 

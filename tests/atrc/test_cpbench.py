@@ -12,9 +12,9 @@ import pytest
 
 from analysis.cpbench import query_table, table_facts, table_results
 from atrc.config import Config, parse_config
-from atrc.cpbench import find_table, recipe_of
+from atrc.cpbench import Network, find_table, recipe_of
 from atrc.experiments import create_train, execute_all
-from atrc.experiments.cpbench import Network, make_table, networks_of, reproduced, train_networks
+from atrc.experiments.cpbench import make_table, networks_of, reproduced, train_networks
 from atrc.metrics.delta_m import delta_m
 from atrc.runs.names import group
 from atrc.setup import Setup

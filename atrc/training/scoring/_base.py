@@ -41,6 +41,7 @@ class Scoring:
         held_out: The images that scores are taken on, or drawn from.
         stop: Whether somebody asked to stop.
         tick: Called after every training step.
+        whole: The training split that both are parts of; None if no image is looked at.
     """
 
     setup: Setup
@@ -50,6 +51,16 @@ class Scoring:
     held_out: Dataset
     stop: Stop
     tick: Callable[[], Any] = lambda: None
+    whole: Dataset | None = None
+
+    @classmethod
+    def for_search(
+        cls, setup: Setup, *, seed: int, device: torch.device, stop: Stop, tick: Callable[[], Any] = lambda: None
+    ) -> Scoring:
+        """Opens the training split, see `of`; or, if the config's scorer needs no data, none."""
+        if needs_data("search", setup.config):
+            return cls.of(setup, setup.train(), seed=seed, device=device, stop=stop, tick=tick)
+        return cls.without_images(setup, seed=seed, device=device, stop=stop, tick=tick)
 
     @classmethod
     def of(
@@ -64,7 +75,7 @@ class Scoring:
     ) -> Scoring:
         """Fits the tasks to the training split ``whole``, and holds a part of it out."""
         setup.fit(whole)
-        return cls(setup, seed, device, *setup.held_out(whole), stop, tick)
+        return cls(setup, seed, device, *setup.held_out(whole), stop, tick, whole)
 
     @classmethod
     def without_images(
